@@ -1,0 +1,156 @@
+import { DescriptorError } from './error.ts';
+
+/**
+ * What a network fixes for all of its services. It comes from configuration, never from a consensus that an online
+ * host relayed. Seconds and minutes are whole; `periodLengthMinutes`·60 = 24·`votingIntervalSeconds`.
+ */
+export interface NetworkProfile {
+  readonly name: string;
+  readonly votingIntervalSeconds: number;
+  readonly periodLengthMinutes: number;
+  /** How old a backend's descriptor may be when it is signed for. */
+  readonly evidenceMaxAgeSeconds: number;
+  /** How far in the future it may seem to lie. */
+  readonly evidenceMaxSkewSeconds: number;
+}
+
+/** One time period (rend-spec-v3 §2.2.1): it starts at `periodNum`·`lengthMinutes`·60 + `offsetSeconds`, Unix time. */
+export interface TimePeriod {
+  readonly periodNum: number;
+  readonly lengthMinutes: number;
+  readonly offsetSeconds: number;
+}
+
+/** A span of Unix time in seconds. Each function says which of its ends belong to it. */
+export interface TimeInterval {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Certificates of a descriptor live for 54 hours: the 48 of the publication window and a margin of 6. */
+export const CERT_LIFETIME_HOURS = 54;
+
+const HOUR = 3600;
+const ROUNDS_PER_PHASE = 12;
+const ROUNDS_PER_RUN = 24;
+const MAX_PERIOD_NUM = 0xffff_ffff;
+
+/** The public Tor network. */
+export const TOR_NETWORK: NetworkProfile = Object.freeze({
+  name: 'tor',
+  votingIntervalSeconds: 3600,
+  periodLengthMinutes: 1440,
+  evidenceMaxAgeSeconds: 10_800,
+  evidenceMaxSkewSeconds: 300,
+});
+
+/**
+ * A private network with `TestingTorNetwork 1`: its period is one run of the shared random protocol.
+ * `votingIntervalSeconds` is a multiple of 5 between 10 and 3600. Throws BAD_PERIOD.
+ */
+export function testNetwork(name: string, votingIntervalSeconds: number): NetworkProfile {
+  if (!Number.isSafeInteger(votingIntervalSeconds)) throw badProfile();
+  return checkNetworkProfile({
+    ...TOR_NETWORK,
+    name,
+    votingIntervalSeconds,
+    periodLengthMinutes: Math.floor((ROUNDS_PER_RUN * votingIntervalSeconds) / 60),
+  });
+}
+
+/**
+ * Returns the profile when time periods and runs of the shared random protocol have one length, without which no
+ * period has one publication window; and when its limits are whole and not negative. Throws BAD_PERIOD.
+ */
+export function checkNetworkProfile(profile: NetworkProfile): NetworkProfile {
+  const { votingIntervalSeconds: v, evidenceMaxAgeSeconds: age, evidenceMaxSkewSeconds: skew } = profile;
+  const intervalIsFit = Number.isSafeInteger(v) && v >= 10 && v <= HOUR && v % 5 === 0;
+  if (!intervalIsFit || profile.periodLengthMinutes * 60 !== ROUNDS_PER_RUN * v) throw badProfile();
+  if (!Number.isSafeInteger(age) || age < 0 || !Number.isSafeInteger(skew) || skew < 0) throw badProfile();
+  return profile;
+}
+
+function badProfile(): DescriptorError {
+  return new DescriptorError(
+    'BAD_PERIOD',
+    'the voting interval must be a multiple of 5 between 10 and 3600 seconds, the time period 24 of them, ' +
+      'and the limits of evidence whole seconds',
+  );
+}
+
+/** The period with number `periodNum`, 0…2^32−1. Throws BAD_PERIOD. */
+export function timePeriod(profile: NetworkProfile, periodNum: number): TimePeriod {
+  if (!Number.isSafeInteger(periodNum) || periodNum < 0 || periodNum > MAX_PERIOD_NUM) {
+    throw new DescriptorError('BAD_PERIOD', 'the number of a time period must be whole, from 0 to 2^32-1');
+  }
+  return {
+    periodNum,
+    lengthMinutes: profile.periodLengthMinutes,
+    offsetSeconds: ROUNDS_PER_PHASE * profile.votingIntervalSeconds,
+  };
+}
+
+/**
+ * The period that contains a moment: TP of rend-spec-v3 §2.2.1. Throws BAD_PERIOD for a moment before period 0 and
+ * for what is no number.
+ */
+export function timePeriodAt(profile: NetworkProfile, unixSeconds: number): TimePeriod {
+  const offset = ROUNDS_PER_PHASE * profile.votingIntervalSeconds;
+  return timePeriod(profile, Math.floor((unixSeconds - offset) / (profile.periodLengthMinutes * 60)));
+}
+
+/** P_n: the Unix time in seconds at which the period starts. */
+export function periodStart(period: TimePeriod): number {
+  return period.periodNum * period.lengthMinutes * 60 + period.offsetSeconds;
+}
+
+/**
+ * When descriptors of this period are published: [P_n − 12·V, P_n + length + 12·V), Unix seconds, `to` excluded
+ * (rend-spec-v3 §2.2.4). 48 hours on the public network, of which the first half as the "next" descriptor.
+ */
+export function publicationWindow(profile: NetworkProfile, period: TimePeriod): TimeInterval {
+  const start = periodStart(period);
+  const phase = ROUNDS_PER_PHASE * profile.votingIntervalSeconds;
+  return { from: start - phase, to: start + period.lengthMinutes * 60 + phase };
+}
+
+/** The periods whose publication window contains `unixSeconds`, ascending: two of them at any time. Throws BAD_PERIOD. */
+export function publishablePeriods(profile: NetworkProfile, unixSeconds: number): TimePeriod[] {
+  const { periodNum } = timePeriodAt(profile, unixSeconds);
+  const near = [periodNum - 1, periodNum, periodNum + 1].filter(n => n >= 0 && n <= MAX_PERIOD_NUM);
+  return near
+    .map(n => timePeriod(profile, n))
+    .filter(period => {
+      const { from, to } = publicationWindow(profile, period);
+      return from <= unixSeconds && unixSeconds < to;
+    });
+}
+
+/**
+ * The start of the shared random run that belongs to the period, Unix seconds: the origin of T in the revision
+ * counter (rend-spec-v3 appendix F.2). It is the first second of the publication window.
+ */
+export function srvRunStart(profile: NetworkProfile, period: TimePeriod): number {
+  return publicationWindow(profile, period).from;
+}
+
+/** Expiry of a certificate of type 08 made at `atSeconds`, as stock tor sets it: 54 hours on, rounded up; hours since 1970. */
+export function certExpiryHours(atSeconds: number): number {
+  return Math.ceil(atSeconds / HOUR) + CERT_LIFETIME_HOURS;
+}
+
+/** Expiry of the certificates 09 and 0B made at `atSeconds`, as stock tor sets it: the hour begun and 54; hours since 1970. */
+export function innerCertExpiryHours(atSeconds: number): number {
+  return Math.floor(atSeconds / HOUR) + CERT_LIFETIME_HOURS;
+}
+
+/**
+ * Every expiry that stock tor could write into a certificate of type 08 during the period's publication window,
+ * ascending, hours since 1970: 49 values on the public network.
+ */
+export function ladderHours(profile: NetworkProfile, period: TimePeriod): number[] {
+  const { from, to } = publicationWindow(profile, period);
+  const first = certExpiryHours(from);
+  const last = certExpiryHours(to - 1);
+  return Array.from({ length: last - first + 1 }, (_, rung) => first + rung);
+}
