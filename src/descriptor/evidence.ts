@@ -129,7 +129,7 @@ export function checkEvidenceAge(evidence: Evidence, profile: NetworkProfile, no
   throw new DescriptorError(fault.code, advice);
 }
 
-/** The two periods whose descriptors may be evidence at this time. Throws BAD_PERIOD. */
+/** The periods whose descriptors may be evidence at this time: those published now. Throws BAD_PERIOD. */
 export function evidencePeriods(profile: NetworkProfile, nowSeconds: number): TimePeriod[] {
   return publishablePeriods(profile, nowSeconds);
 }

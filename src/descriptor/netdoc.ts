@@ -193,10 +193,10 @@ function parseObject(lines: readonly string[], begin: number, end: number, offse
     throw syntax('an object must have a BEGIN line and the END line of the same name', begin + 1, offset);
   }
   const body = lines.slice(begin + 1, end - 1);
-  const full = body.every((line, i) =>
-    i < body.length - 1 ? line.length === COLUMNS : line.length <= COLUMNS,
-  );
-  if (body.length === 0 || !full) throw syntax('an object must have lines of 64 columns', begin + 1, offset);
+  const isFull = (line: string, at: number): boolean =>
+    at < body.length - 1 ? line.length === COLUMNS : line.length > 0 && line.length <= COLUMNS;
+  if (body.length === 0 || !body.every(isFull))
+    throw syntax('an object must have lines of 64 columns', begin + 1, offset);
   try {
     return { label, bytes: decodeBase64(body.join('')) };
   } catch (cause) {

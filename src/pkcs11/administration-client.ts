@@ -1,0 +1,37 @@
+import {
+  encodePrepareRequest,
+  parseTokenList,
+  type PrepareRequest,
+  type TokenSummary,
+} from './administration-messages.ts';
+import { askChild, type TokenClientOptions } from './token-client.ts';
+import { TOKEN_FRAME } from './token-messages.ts';
+import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
+import { WireReader, WireWriter } from './wire.ts';
+
+/** Making a key takes tens of seconds on a card. */
+const PREPARE_DEADLINE_MS = 120_000;
+
+/** The initialised tokens of a module: an absolute path, or a URI with module-name or module-path. No login. */
+export async function listTokens(module: string, options: TokenClientOptions = {}): Promise<TokenSummary[]> {
+  const uri = module.startsWith('pkcs11:') ? parsePkcs11Uri(module) : { match: {} };
+  const path = resolveModulePath(uri, module.startsWith('pkcs11:') ? '' : module);
+  const payload = new WireWriter().str16(path).finish();
+  return parseTokenList(await askChild('administration', TOKEN_FRAME.list, payload, options));
+}
+
+/**
+ * Makes a non-extractable RSA key pair for envelopes on the one token that the URI selects, with one attempt at the
+ * PIN, and returns the URI of the private key. Throws URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_UNSUITABLE, MECHANISM.
+ */
+export async function prepareToken(
+  request: PrepareRequest,
+  options: TokenClientOptions = {},
+): Promise<string> {
+  const timed = { ...options, deadlineMs: options.deadlineMs ?? PREPARE_DEADLINE_MS };
+  const answer = await askChild('administration', TOKEN_FRAME.prepare, encodePrepareRequest(request), timed);
+  const reader = new WireReader(answer);
+  const uri = reader.str16();
+  reader.end();
+  return uri;
+}

@@ -1,0 +1,70 @@
+import { CustodyError } from './error.ts';
+import type { TokenAccess } from './token-messages.ts';
+import { WireReader, WireWriter } from './wire.ts';
+
+/** One token of a module, as it presents itself without login. */
+export interface TokenSummary {
+  /** Selects the token, with its module. */
+  readonly uri: string;
+  readonly label: string;
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly serial: string;
+  /** CK_TOKEN_INFO.flags. */
+  readonly flags: number;
+  /** Whether the token says that it can open our envelopes. */
+  readonly hasRsaOaep: boolean;
+}
+
+/** Sizes of RSA keys that may be made, in bits. */
+export const RSA_BITS = [2048, 3072, 4096] as const;
+export type RsaBits = (typeof RSA_BITS)[number];
+
+export interface PrepareRequest {
+  readonly access: TokenAccess;
+  readonly bits: RsaBits;
+  /** CKA_LABEL, 1 to 64 characters. */
+  readonly label: string;
+}
+
+export function encodeTokenList(tokens: readonly TokenSummary[]): Uint8Array {
+  const writer = new WireWriter().u16(tokens.length);
+  for (const { uri, label, manufacturer, model, serial, flags, hasRsaOaep } of tokens) {
+    writer.str16(uri).str8(label).str8(manufacturer).str8(model).str8(serial);
+    writer.u32(flags).u8(hasRsaOaep ? 1 : 0);
+  }
+  return writer.finish();
+}
+
+export function parseTokenList(payload: Uint8Array): TokenSummary[] {
+  const reader = new WireReader(payload);
+  const tokens = Array.from({ length: reader.u16() }, () => ({
+    uri: reader.str16(),
+    label: reader.str8(),
+    manufacturer: reader.str8(),
+    model: reader.str8(),
+    serial: reader.str8(),
+    flags: reader.u32(),
+    hasRsaOaep: reader.u8() === 1,
+  }));
+  reader.end();
+  return tokens;
+}
+
+export function encodePrepareRequest({ access, bits, label }: PrepareRequest): Uint8Array {
+  const writer = new WireWriter().str16(access.modulePath).str16(access.uri).str16(access.pinSource);
+  return writer.u16(bits).str8(label).finish();
+}
+
+/** Throws FRAME_BAD, KEY_UNSUITABLE for another size. */
+export function parsePrepareRequest(payload: Uint8Array): PrepareRequest {
+  const reader = new WireReader(payload);
+  const access = { modulePath: reader.str16(), uri: reader.str16(), pinSource: reader.str16() };
+  const size = reader.u16();
+  const label = reader.str8();
+  reader.end();
+  const bits = RSA_BITS.find(known => known === size);
+  if (bits === undefined) throw new CustodyError('KEY_UNSUITABLE');
+  if (label.length === 0 || label.length > 64) throw reader.fault('the label of a key');
+  return { access, bits, label };
+}

@@ -1,0 +1,104 @@
+// Frames in, frames out: the keyholder's only door.
+
+import { CustodyError, toCustodyError } from './error.ts';
+import type { Frame, FrameChannel } from './frames.ts';
+import {
+  ANSWER_BIT,
+  KEYHOLDER_FRAME,
+  encodeFailed,
+  encodeNote,
+  encodePrepared,
+  encodeProven,
+  encodeRefused,
+  encodeSigned,
+  parseEmpty,
+  parseProve,
+  parseSign,
+  parseTreeHead,
+} from './keyholder-messages.ts';
+import type { Keyholder } from './keyholder-service.ts';
+import { encodeStatus } from './keyholder-status.ts';
+
+/** Longest frame either way: sixteen descriptors. */
+export const MAX_ANSWER_BYTES = 1 << 20;
+const SLOW_REQUESTS = 4;
+
+/**
+ * Answers the requests of one connection until it ends. A request that cannot be read or is refused gets an answer;
+ * a stream that is no stream of frames is closed. PREPARE is answered when it is done, the rest in between.
+ */
+export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder): Promise<void> {
+  const slow = new Set<Promise<void>>();
+  try {
+    for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
+      expireQuietly(keyholder);
+      const answered = answer(channel, keyholder, frame);
+      if (frame.type !== KEYHOLDER_FRAME.prepare) {
+        await answered;
+        continue;
+      }
+      const tracked = answered
+        .catch(() => channel.close())
+        .finally(() => {
+          slow.delete(tracked);
+        });
+      slow.add(tracked);
+      if (slow.size >= SLOW_REQUESTS) await Promise.race(slow);
+    }
+  } catch {
+    // The stream broke or was broken; its owner connects again.
+  } finally {
+    channel.close();
+    await Promise.all(slow);
+  }
+}
+
+/** Keys of periods that are over go; a disk that refuses is asked again with the next request. */
+export function expireQuietly(keyholder: Keyholder): void {
+  try {
+    keyholder.expire();
+  } catch {
+    // The keys stay; the next signature meets the disk's error itself.
+  }
+}
+
+async function answer(channel: FrameChannel, keyholder: Keyholder, frame: Frame): Promise<void> {
+  const { sequence } = frame;
+  let payload: Uint8Array;
+  try {
+    payload = await handle(keyholder, frame);
+  } catch (thrown) {
+    const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
+    const { denial } = error;
+    return denial !== undefined && error.code === 'KEYHOLDER_REFUSED'
+      ? channel.send(KEYHOLDER_FRAME.refused, sequence, encodeRefused(denial))
+      : channel.send(KEYHOLDER_FRAME.failed, sequence, encodeFailed(error.code));
+  }
+  return channel.send(frame.type | ANSWER_BIT, sequence, payload);
+}
+
+// oxlint-disable-next-line typescript/require-await -- so that what is thrown at once is a rejection as well
+async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<Uint8Array> {
+  switch (type) {
+    case KEYHOLDER_FRAME.prove: {
+      const { kpHsId, text } = parseProve(payload);
+      return encodeProven(keyholder.prove(kpHsId, text));
+    }
+    case KEYHOLDER_FRAME.sign:
+      return encodeSigned(keyholder.sign(parseSign(payload)));
+    case KEYHOLDER_FRAME.prepare:
+      parseEmpty(payload);
+      return encodePrepared(await keyholder.prepare());
+    case KEYHOLDER_FRAME.checkpoint:
+      return encodeNote(keyholder.checkpoint(parseTreeHead(payload)));
+    case KEYHOLDER_FRAME.status:
+      parseEmpty(payload);
+      return encodeStatus(keyholder.status());
+    case KEYHOLDER_FRAME.reload:
+      parseEmpty(payload);
+      keyholder.reload();
+      return new Uint8Array(0);
+    default:
+      throw new CustodyError('FRAME_BAD', 'an unknown request');
+  }
+}

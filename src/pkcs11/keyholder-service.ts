@@ -1,0 +1,198 @@
+// The keyholder itself, without process and frames around it: list, state, openings, signatures.
+
+import { hash } from 'node:crypto';
+import type { TimePeriod } from '../descriptor/index.ts';
+import { CheckpointSigner } from './checkpoint.ts';
+import { refuse } from './denial.ts';
+import { type CheckResult, buildDescriptor, createResultCheck } from './descriptor-builder.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import type { HostState } from './host-state.ts';
+import type {
+  PreparedService,
+  ProvenEvidence,
+  SignOrder,
+  SignedDescriptor,
+  TreeHead,
+} from './keyholder-messages.ts';
+import type { KeyholderStatus } from './keyholder-status.ts';
+import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
+import { type TokenOpener, wantedPeriods } from './openings.ts';
+import { prepareServices } from './preparation.ts';
+import { readCheckedFile } from './private-file.ts';
+import { ServiceBook } from './service-book.ts';
+import type { ServiceSlot } from './service-slot.ts';
+import { aheadSeconds, planTargets, runwaySeconds } from './sign-plan.ts';
+
+/** What a keyholder is given. */
+export interface KeyholderOptions {
+  /** Opened; closed by the keyholder. */
+  readonly host: HostState;
+  readonly listPath: string;
+  /** How a token process is asked, with the deadline of the list in milliseconds. */
+  readonly openerFor: (deadlineMs: number) => TokenOpener;
+  /** `same user` or `own process`, for status. */
+  readonly isolation: string;
+  /** Milliseconds since 1970; Date.now when not given. */
+  readonly clock?: () => number;
+  /** For tests of the latch: OpenSSL and @noble when not given. */
+  readonly checkResult?: CheckResult;
+}
+
+/** Period keys and the rules that go with them. Requests are answered one after the other; only PREPARE takes time. */
+export class Keyholder {
+  readonly #options: KeyholderOptions;
+  readonly #checkpoints: CheckpointSigner;
+  readonly #checkResult: CheckResult;
+  readonly #book: ServiceBook;
+  readonly #startedAt: number;
+  #list: KeyholderList;
+  #preparing: Promise<void> | undefined;
+
+  /** Reads the list and takes the keys out of the state. @throws CustodyError LIST_…, STATE_WRITE */
+  constructor(options: KeyholderOptions) {
+    const { host } = options;
+    this.#options = options;
+    this.#startedAt = this.#now();
+    this.#checkpoints = new CheckpointSigner(host.state.checkpointSeed, host.marks);
+    this.#checkResult = options.checkResult ?? createResultCheck();
+    const { list, digest } = this.#readList();
+    this.#list = list;
+    this.#book = new ServiceBook(host, list);
+    if (list.serial > host.state.listSerial) this.#book.update(list, digest);
+  }
+
+  /**
+   * PROVE: remembers a backend's descriptor as evidence for a service.
+   * @throws CustodyError KEYHOLDER_REFUSED: SERVICE-UNKNOWN, INTRO-PROVENANCE, EVIDENCE-AGE
+   */
+  prove(kpHsId: Uint8Array, text: Uint8Array): ProvenEvidence {
+    const { digest, backend, points } = this.#enabled(kpHsId).evidence.prove(text, this.#now());
+    return { digest, backend, points: points.length };
+  }
+
+  /**
+   * SIGN: checks everything again, spends the seconds durably, builds, signs and opens what it built.
+   * @throws CustodyError KEYHOLDER_REFUSED: SERVICE-UNKNOWN, POINT-COUNT, INTRO-PROVENANCE, EVIDENCE-AGE,
+   *   POINT-UNIQUE, HORIZON, PERIOD-WINDOW, ONE-PER-SECOND, DESCRIPTOR-SIZE; PERIOD_UNPREPARED, KEYHOLDER_LATCHED,
+   *   STATE_WRITE
+   */
+  sign(order: SignOrder): SignedDescriptor[] {
+    const nowSeconds = this.#now();
+    const slot = this.#enabled(order.kpHsId);
+    if (slot.latched) throw new CustodyError('KEYHOLDER_LATCHED');
+    const { marks } = this.#options.host;
+    const rules = { list: this.#list, nowSeconds, startedAt: this.#startedAt, marks };
+    checkPointCount(order.points.length, slot);
+    const chosen = slot.evidence.choose(order.points, nowSeconds);
+    const plans = planTargets(order.targets, slot.periods, rules);
+    marks.spend(plans.map(({ key, target }) => ({ kpHsBlindId: key.kpHsBlindId, ...target })));
+    const fields = { kpHsId: slot.kpHsId, singleOnion: slot.entry.singleOnion, chosen };
+    try {
+      return plans.map(plan => buildDescriptor(plan, fields, this.#checkResult));
+    } catch (thrown) {
+      const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
+      if (error.code === 'KEYHOLDER_LATCHED') {
+        slot.latched = true;
+        slot.noteError(error.code, nowSeconds);
+      }
+      throw error;
+    }
+  }
+
+  /** PREPARE: certifies what is missing up to `ahead`; one run at a time, later callers share it. Does not throw. */
+  async prepare(): Promise<PreparedService[]> {
+    this.#preparing ??= this.#prepareOnce().finally(() => {
+      this.#preparing = undefined;
+    });
+    await this.#preparing;
+    const wanted = this.#wanted();
+    const enabled = this.#book.slots.filter(slot => slot.entry.enabled);
+    return enabled.map(slot => slot.prepared(this.#list.profile, wanted));
+  }
+
+  /** CHECKPOINT: a signed note. @throws CustodyError KEYHOLDER_REFUSED (CHECKPOINT-FORK), STATE_WRITE */
+  checkpoint(head: TreeHead): string {
+    return this.#checkpoints.sign(head);
+  }
+
+  /** STATUS */
+  status(): KeyholderStatus {
+    const { host, isolation } = this.#options;
+    const { profile, serial } = this.#list;
+    return {
+      startedAt: this.#startedAt,
+      uid: process.geteuid?.() ?? 0,
+      listSerial: serial,
+      network: profile.name,
+      isolation,
+      stateProtection: host.protection,
+      checkpointVkey: this.#checkpoints.vkey,
+      checkpointSize: host.marks.checkpoint?.size ?? 0n,
+      aheadSeconds: aheadSeconds(this.#list),
+      runwaySeconds: runwaySeconds(this.#list),
+      services: this.#book.slots.map(slot => slot.status(profile, this.#wanted())),
+    };
+  }
+
+  /** RELOAD: reads the list again; when it is refused, the old one stays in force. @throws CustodyError LIST_…, STATE_WRITE */
+  reload(): void {
+    const { list, digest } = this.#readList();
+    if (list.serial === this.#list.serial) return;
+    this.#book.update(list, digest);
+    this.#list = list;
+  }
+
+  /** Destroys the keys of periods that are over. @throws CustodyError STATE_WRITE; nothing is lost, call again */
+  expire(): void {
+    this.#book.expire(this.#now());
+  }
+
+  /** Wipes every secret. */
+  close(): void {
+    this.#book.close();
+    this.#options.host.close();
+  }
+
+  #now(): number {
+    return Math.floor((this.#options.clock ?? Date.now)() / 1000);
+  }
+
+  #wanted(): TimePeriod[] {
+    return wantedPeriods(this.#list.profile, this.#now(), aheadSeconds(this.#list));
+  }
+
+  #enabled(kpHsId: Uint8Array): ServiceSlot {
+    const slot = this.#book.find(kpHsId);
+    // Unknown and forbidden look alike.
+    if (slot?.entry.enabled !== true)
+      throw refuse('SERVICE-UNKNOWN', 'not in the list', 'an enabled service');
+    return slot;
+  }
+
+  async #prepareOnce(): Promise<void> {
+    const { host, openerFor } = this.#options;
+    const list = this.#list;
+    const token = openerFor(list.deadlineMs);
+    await prepareServices({ host, book: this.#book, list, token, now: () => this.#now() });
+  }
+
+  /** The list on disk, when it is not older than the newest seen. */
+  #readList(): { list: KeyholderList; digest: Uint8Array } {
+    const demand = { maximum: LIST_LIMITS.bytes, forbidden: 0o022 } as const;
+    const codes = { missing: 'LIST_MISSING', refused: 'LIST_OWNER' } as const;
+    const bytes = readCheckedFile(this.#options.listPath, { ...demand, ...codes });
+    const list = parseList(bytes);
+    const digest = hash('sha256', bytes, 'buffer');
+    const { listSerial, listDigest } = this.#options.host.state;
+    const changed = list.serial === listSerial && !digest.equals(listDigest);
+    if (list.serial < listSerial || changed) throw new CustodyError('LIST_SERIAL');
+    return { list, digest };
+  }
+}
+
+function checkPointCount(count: number, { entry }: ServiceSlot): void {
+  const { minPoints, maxPoints } = entry;
+  if (count < minPoints || count > maxPoints) {
+    throw refuse('POINT-COUNT', `${count} points`, `${minPoints} to ${maxPoints}`);
+  }
+}

@@ -1,0 +1,130 @@
+// STATUS: what the keyholder says about itself. Public data only.
+
+import type { KpHsDescSign, KpHsId } from '../descriptor/index.ts';
+import { parseKpHsDescSign } from '../descriptor/index.ts';
+import { readService } from './keyholder-messages.ts';
+import { WireReader, WireWriter } from './wire.ts';
+
+/** One period of one service that has a key. Times in Unix seconds. */
+export interface PeriodStatus {
+  readonly periodNum: number;
+  readonly kpHsDescSign: KpHsDescSign;
+  /** First second of its publication window. */
+  readonly from: number;
+  /** First second after it. */
+  readonly to: number;
+  /** When the last certificate of its ladder ends: until then whoever took the key is believed. */
+  readonly exposureEnd: number;
+}
+
+export interface ServiceStatus {
+  readonly alias: string;
+  readonly kpHsId: KpHsId;
+  readonly enabled: boolean;
+  /** A result did not verify: nothing is signed until the keyholder is restarted. */
+  readonly latched: boolean;
+  /** `born`, `imported-YYYY-MM-DD`, or '' before the first opening. */
+  readonly origin: string;
+  /** Unix seconds until which every second of every period is certified; 0 when not even now is. */
+  readonly certifiedUntil: number;
+  /** Code of the last failure to open or certify, '' when the last one went well. */
+  readonly lastError: string;
+  /** Unix seconds, 0 when there is none. */
+  readonly lastErrorAt: number;
+  /** Descriptors that are remembered as proven. */
+  readonly evidence: number;
+  /** Ascending. */
+  readonly periods: readonly PeriodStatus[];
+}
+
+export interface KeyholderStatus {
+  /** Unix seconds */
+  readonly startedAt: number;
+  readonly uid: number;
+  readonly listSerial: number;
+  readonly network: string;
+  /** `same user` as a child of the core, `own process` behind a socket: compare `uid` with the core's. */
+  readonly isolation: string;
+  /** `file of mode 0400` or `credential NAME`. */
+  readonly stateProtection: string;
+  /** C2SP verifier key of the checkpoints. */
+  readonly checkpointVkey: string;
+  /** Size of the newest signed checkpoint. */
+  readonly checkpointSize: bigint;
+  /** In force, which on test networks is less than the list says. Seconds. */
+  readonly aheadSeconds: number;
+  readonly runwaySeconds: number;
+  readonly services: readonly ServiceStatus[];
+}
+
+const ENABLED = 1;
+const LATCHED = 2;
+
+export function encodeStatus(status: KeyholderStatus): Uint8Array {
+  const out = new WireWriter().u64(status.startedAt).u32(status.uid).u64(status.listSerial);
+  out.str8(status.network).str8(status.isolation).str16(status.stateProtection);
+  out.str8(status.checkpointVkey).u64(status.checkpointSize);
+  out.u32(status.aheadSeconds).u32(status.runwaySeconds).u16(status.services.length);
+  for (const service of status.services) {
+    const flags = (service.enabled ? ENABLED : 0) | (service.latched ? LATCHED : 0);
+    out
+      .str8(service.alias)
+      .bytes(service.kpHsId, 32)
+      .u8(flags)
+      .str8(service.origin)
+      .u64(service.certifiedUntil);
+    out.str8(service.lastError).u64(service.lastErrorAt).u16(service.evidence).u16(service.periods.length);
+    for (const period of service.periods) {
+      out.u64(period.periodNum).bytes(period.kpHsDescSign, 32);
+      out.u64(period.from).u64(period.to).u64(period.exposureEnd);
+    }
+  }
+  return out.finish();
+}
+
+export function parseStatus(payload: Uint8Array): KeyholderStatus {
+  const reader = new WireReader(payload);
+  const status = {
+    startedAt: reader.u64Number(),
+    uid: reader.u32(),
+    listSerial: reader.u64Number(),
+    network: reader.str8(),
+    isolation: reader.str8(),
+    stateProtection: reader.str16(),
+    checkpointVkey: reader.str8(),
+    checkpointSize: reader.u64(),
+    aheadSeconds: reader.u32(),
+    runwaySeconds: reader.u32(),
+    services: Array.from({ length: reader.u16() }, () => readServiceStatus(reader)),
+  };
+  reader.end();
+  return status;
+}
+
+function readServiceStatus(reader: WireReader): ServiceStatus {
+  const alias = reader.str8();
+  const kpHsId = readService(reader);
+  const flags = reader.u8();
+  return {
+    alias,
+    kpHsId,
+    enabled: (flags & ENABLED) !== 0,
+    latched: (flags & LATCHED) !== 0,
+    origin: reader.str8(),
+    certifiedUntil: reader.u64Number(),
+    lastError: reader.str8(),
+    lastErrorAt: reader.u64Number(),
+    evidence: reader.u16(),
+    periods: Array.from({ length: reader.u16() }, () => readPeriodStatus(reader)),
+  };
+}
+
+function readPeriodStatus(reader: WireReader): PeriodStatus {
+  return {
+    periodNum: reader.u64Number(),
+    kpHsDescSign: parseKpHsDescSign(reader.bytes(32)),
+    from: reader.u64Number(),
+    to: reader.u64Number(),
+    exposureEnd: reader.u64Number(),
+  };
+}

@@ -1,0 +1,148 @@
+// Main of the keyholder process.
+//   keyholder init --state DIR --host-key SOURCE [--recover]
+//   keyholder      --state DIR --host-key SOURCE --list FILE [--socket PATH]
+// Without --socket it is a child of the core and speaks on fd 3. Arguments carry paths only.
+
+import { chmodSync } from 'node:fs';
+import { url as inspectorUrl } from 'node:inspector';
+import { Socket, type Server } from 'node:net';
+import { parseArgs } from 'node:util';
+import { CustodyError, toCustodyError } from './error.ts';
+import { FrameChannel } from './frames.ts';
+import { parseHostKeySource } from './host-key.ts';
+import { HostState } from './host-state.ts';
+import { KEYHOLDER_FRAME, encodeFailed } from './keyholder-messages.ts';
+import { MAX_ANSWER_BYTES, expireQuietly, serveKeyholder } from './keyholder-server.ts';
+import { Keyholder } from './keyholder-service.ts';
+import { checkLockedMemory } from './locked-memory.ts';
+import { listenAlone, lockState } from './state-lock.ts';
+import { TokenClient } from './token-client.ts';
+
+const EXPIRE_INTERVAL_MS = 60_000;
+const WAITING_CONNECTIONS = 4;
+
+interface Arguments {
+  readonly init: boolean;
+  readonly recover: boolean;
+  readonly state: string;
+  readonly hostKey: string;
+  readonly list: string;
+  readonly socket: string | undefined;
+}
+
+async function main(): Promise<void> {
+  process.umask(0o077);
+  checkEnvironment();
+  checkLockedMemory();
+  const args = readArguments();
+  const source = parseHostKeySource(args.hostKey);
+  if (args.init) {
+    HostState.create(args.state, source, { recover: args.recover });
+    return;
+  }
+  const lock = await lockState(args.state);
+  const keyholder = openKeyholder(args, HostState.open(args.state, source));
+  setInterval(() => expireQuietly(keyholder), EXPIRE_INTERVAL_MS).unref();
+  const stop = (code: number): void => {
+    keyholder.close();
+    void lock.release().finally(() => process.exit(code));
+  };
+  process.on('SIGTERM', () => stop(0));
+  if (args.socket === undefined) {
+    // A terminal's Ctrl-C reaches the whole group; this process ends when its core does.
+    process.on('SIGINT', () => undefined);
+    await serveKeyholder(channelOf(childSocket()), keyholder);
+    stop(0);
+  } else {
+    process.on('SIGINT', () => stop(0));
+    serveSocket(await listenAlone(args.socket), args.socket, keyholder);
+  }
+}
+
+/** @throws CustodyError KEYHOLDER_ENVIRONMENT when somebody else's code or a debugger could run in here */
+function checkEnvironment(): void {
+  const foreign = /^(?:--inspect|--require|-r$|--import|--loader|--experimental-loader|--eval|-e$|--report)/u;
+  const loaded = process.execArgv.some(argument => foreign.test(argument));
+  if (loaded || process.env['NODE_OPTIONS'] !== undefined || inspectorUrl() !== undefined) {
+    throw new CustodyError('KEYHOLDER_ENVIRONMENT');
+  }
+}
+
+function readArguments(): Arguments {
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { state: text, list: text, 'host-key': text, socket: text, recover: { type: 'boolean' } },
+  });
+  const init = positionals[0] === 'init' && positionals.length === 1;
+  const { state, 'host-key': hostKey, list = '', socket, recover = false } = values;
+  const complete = state !== undefined && hostKey !== undefined && (init || (list !== '' && !recover));
+  if (!complete || positionals.length > (init ? 1 : 0)) {
+    throw new CustodyError(
+      'KEYHOLDER_ENVIRONMENT',
+      '[init [--recover]] --state DIR --host-key SOURCE --list FILE',
+    );
+  }
+  return { init, recover, state, hostKey, list, socket };
+}
+
+function openKeyholder(args: Arguments, host: HostState): Keyholder {
+  const client = new Map<number, TokenClient>();
+  try {
+    return new Keyholder({
+      host,
+      listPath: args.list,
+      isolation: args.socket === undefined ? 'same user' : 'own process',
+      openerFor: deadlineMs => {
+        const known = client.get(deadlineMs) ?? new TokenClient({ deadlineMs });
+        client.set(deadlineMs, known);
+        return known;
+      },
+    });
+  } catch (thrown) {
+    host.close();
+    throw thrown;
+  }
+}
+
+function childSocket(): Socket {
+  return new Socket({ fd: 3, readable: true, writable: true });
+}
+
+function channelOf(socket: Socket): FrameChannel {
+  return new FrameChannel(socket, MAX_ANSWER_BYTES);
+}
+
+/** One connection is served at a time; the next ones wait unread, and more than a few are turned away. */
+function serveSocket(server: Server, path: string, keyholder: Keyholder): void {
+  // Who may connect is the folder's and the group's matter.
+  chmodSync(path, 0o660);
+  let queue = Promise.resolve();
+  let waiting = 0;
+  server.on('connection', (socket: Socket) => {
+    if (waiting >= WAITING_CONNECTIONS) {
+      socket.destroy();
+      return;
+    }
+    waiting += 1;
+    queue = queue
+      .then(() => serveKeyholder(channelOf(socket), keyholder))
+      .finally(() => {
+        waiting -= 1;
+      });
+  });
+}
+
+/** Tells whoever started us, by code and on standard error, and ends. */
+async function fail(thrown: unknown): Promise<never> {
+  const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
+  process.stderr.write(`keyholder: ${error.code}: ${error.message}\n`);
+  if (!process.argv.includes('init') && !process.argv.includes('--socket')) {
+    await channelOf(childSocket())
+      .send(KEYHOLDER_FRAME.failed, 0, encodeFailed(error.code))
+      .catch(() => undefined);
+  }
+  return process.exit(2);
+}
+
+await main().catch(fail);

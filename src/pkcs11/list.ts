@@ -1,0 +1,243 @@
+// The canonical list: what the operator's policy lets the keyholder do. `policy apply` compiles it, root writes it,
+// the keyholder believes nothing else. Strict both ways: every list has exactly one encoding.
+
+import { type KpHsId, type NetworkProfile, checkNetworkProfile, parseKpHsId } from '../descriptor/index.ts';
+import { CustodyError } from './error.ts';
+import { parsePkcs11Uri } from './uri.ts';
+import { WireReader, WireWriter } from './wire.ts';
+
+const MAGIC = new TextEncoder().encode('onion-signer list 1\n');
+const ALIAS = /^[a-z0-9][a-z0-9._-]{0,62}$/u;
+/** What a PIN source looks like; the token process reads it in detail. */
+const PIN_SOURCE = /^(?:tty|file:\/\P{Cc}+|credential:[A-Za-z0-9._-]+)$/u;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/u;
+const FLAG_SINGLE_ONION = 1;
+const FLAG_ENABLED = 2;
+
+/** Bounds that no policy can widen: the invariants of the keyholder stay worth something whatever a list says. */
+export const LIST_LIMITS = Object.freeze({
+  bytes: 4 << 20,
+  aheadSeconds: 7 * 86_400,
+  runwaySeconds: 86_400,
+  evidenceMaxAgeSeconds: 10_800,
+  evidenceMaxSkewSeconds: 300,
+  deadlineMs: { from: 1000, to: 600_000 },
+  points: 20,
+  tokens: 16,
+});
+
+/** A token that may open envelopes; tried in the order of the list. */
+export interface ListToken {
+  /** RFC 7512 `pkcs11:` URI. */
+  readonly uri: string;
+  /** Path of the PKCS#11 module; '' when the URI names it. */
+  readonly modulePath: string;
+}
+
+/** An onion service whose points a service may list. */
+export interface ListBackend {
+  readonly name: string;
+  readonly kpHsId: KpHsId;
+}
+
+/** One service of this signer. */
+export interface ListService {
+  readonly alias: string;
+  readonly kpHsId: KpHsId;
+  readonly envelopePath: string;
+  readonly singleOnion: boolean;
+  readonly enabled: boolean;
+  /** 1..20 */
+  readonly minPoints: number;
+  /** minPoints..20 */
+  readonly maxPoints: number;
+  /** Ascending by name; at least one for an enabled service. */
+  readonly backends: readonly ListBackend[];
+}
+
+/** The list as a whole. Durations in seconds unless named otherwise. */
+export interface KeyholderList {
+  /** Raised by every `policy apply`; an older list is never taken again. */
+  readonly serial: number;
+  readonly profile: NetworkProfile;
+  readonly aheadSeconds: number;
+  readonly runwaySeconds: number;
+  /** For one run of the token process. */
+  readonly deadlineMs: number;
+  readonly tokens: readonly ListToken[];
+  /** `file:/path`, `credential:NAME` or `tty`: never a PIN. */
+  readonly pinSource: string;
+  /** Ascending by alias. */
+  readonly services: readonly ListService[];
+}
+
+/** The one encoding of a list. @throws CustodyError LIST_* as parseList */
+export function encodeList(list: KeyholderList): Uint8Array {
+  checkList(list);
+  const { profile } = list;
+  const out = new WireWriter('LIST_SYNTAX').bytes(MAGIC, MAGIC.length).u64(list.serial);
+  out.str8(profile.name).u32(profile.votingIntervalSeconds).u32(profile.periodLengthMinutes);
+  out.u32(profile.evidenceMaxAgeSeconds).u32(profile.evidenceMaxSkewSeconds);
+  out.u32(list.aheadSeconds).u32(list.runwaySeconds).u32(list.deadlineMs).u8(list.tokens.length);
+  for (const token of list.tokens) out.str16(token.uri).str16(token.modulePath);
+  out.str16(list.pinSource).u16(list.services.length);
+  for (const service of list.services) {
+    const flags = (service.singleOnion ? FLAG_SINGLE_ONION : 0) | (service.enabled ? FLAG_ENABLED : 0);
+    out.str8(service.alias).bytes(service.kpHsId, 32).str16(service.envelopePath);
+    out.u8(flags).u8(service.minPoints).u8(service.maxPoints).u8(service.backends.length);
+    for (const backend of service.backends) out.str8(backend.name).bytes(backend.kpHsId, 32);
+  }
+  return out.finish();
+}
+
+/**
+ * Reads a list.
+ * @throws CustodyError LIST_SYNTAX, LIST_BOUNDS, LIST_ORDER, LIST_DUPLICATE, or LIST_BACKEND, whose `denial` names
+ *   the rule: BACKEND-NOT-OURS (a backend is one of our services) or BACKEND-EXCLUSIVE (it serves two);
+ *   URI_SYNTAX, PIN_LITERAL
+ */
+export function parseList(bytes: Uint8Array): KeyholderList {
+  if (bytes.length > LIST_LIMITS.bytes) throw new CustodyError('LIST_BOUNDS', 'the list is too long');
+  const reader = new WireReader(bytes, 'LIST_SYNTAX');
+  const magic = reader.bytes(MAGIC.length);
+  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 1');
+  const serial = reader.u64Number();
+  const profile: NetworkProfile = {
+    name: reader.str8(),
+    votingIntervalSeconds: reader.u32(),
+    periodLengthMinutes: reader.u32(),
+    evidenceMaxAgeSeconds: reader.u32(),
+    evidenceMaxSkewSeconds: reader.u32(),
+  };
+  const [aheadSeconds, runwaySeconds, deadlineMs] = [reader.u32(), reader.u32(), reader.u32()];
+  const tokens = repeat(reader.u8(), () => ({ uri: reader.str16(), modulePath: reader.str16() }));
+  const pinSource = reader.str16();
+  const services = repeat(reader.u16(), () => readService(reader));
+  reader.end();
+  const list = { serial, profile, aheadSeconds, runwaySeconds, deadlineMs, tokens, pinSource, services };
+  checkList(list);
+  return list;
+}
+
+function readService(reader: WireReader): ListService {
+  const alias = reader.str8();
+  const kpHsId = readKey(reader);
+  const envelopePath = reader.str16();
+  const flags = reader.u8();
+  if ((flags & ~(FLAG_SINGLE_ONION | FLAG_ENABLED)) !== 0) throw reader.fault('an unknown flag is set');
+  const [minPoints, maxPoints] = [reader.u8(), reader.u8()];
+  const backends = repeat(reader.u8(), () => ({ name: reader.str8(), kpHsId: readKey(reader) }));
+  return {
+    alias,
+    kpHsId,
+    envelopePath,
+    singleOnion: (flags & FLAG_SINGLE_ONION) !== 0,
+    enabled: (flags & FLAG_ENABLED) !== 0,
+    minPoints,
+    maxPoints,
+    backends,
+  };
+}
+
+function readKey(reader: WireReader): KpHsId {
+  try {
+    return parseKpHsId(reader.bytes(32));
+  } catch (cause) {
+    throw new CustodyError('LIST_BOUNDS', 'a key in the list is no onion service', { cause });
+  }
+}
+
+function repeat<T>(count: number, read: () => T): T[] {
+  return Array.from({ length: count }, read);
+}
+
+function checkList(list: KeyholderList): void {
+  checkProfile(list.profile);
+  const { deadlineMs, tokens } = LIST_LIMITS;
+  check(list.serial >= 1 && Number.isSafeInteger(list.serial), 'the serial');
+  check(list.aheadSeconds >= 1 && list.aheadSeconds <= LIST_LIMITS.aheadSeconds, 'ahead');
+  check(list.runwaySeconds >= 1 && list.runwaySeconds <= LIST_LIMITS.runwaySeconds, 'runway');
+  check(list.deadlineMs >= deadlineMs.from && list.deadlineMs <= deadlineMs.to, 'the deadline');
+  check(list.tokens.length >= 1 && list.tokens.length <= tokens, 'the number of tokens');
+  for (const token of list.tokens) {
+    parsePkcs11Uri(token.uri);
+    check(token.modulePath === '' || isPath(token.modulePath), 'a module path');
+  }
+  if (!PIN_SOURCE.test(list.pinSource)) throw new CustodyError('PIN_LITERAL');
+  for (const service of list.services) checkService(service);
+  checkAscending(list.services.map(service => service.alias));
+  checkKeys(list.services);
+}
+
+function checkProfile(profile: NetworkProfile): void {
+  try {
+    checkNetworkProfile(profile);
+  } catch (cause) {
+    throw new CustodyError('LIST_BOUNDS', 'the network profile', { cause });
+  }
+  check(NAME.test(profile.name), 'the name of the network');
+  // The name must not lie: whoever reads "tor" in a status relies on it.
+  check(profile.name !== 'tor' || profile.votingIntervalSeconds === 3600, 'the network profile');
+  check(profile.evidenceMaxAgeSeconds <= LIST_LIMITS.evidenceMaxAgeSeconds, 'the age of evidence');
+  check(profile.evidenceMaxSkewSeconds <= LIST_LIMITS.evidenceMaxSkewSeconds, 'the skew of evidence');
+}
+
+function checkService(service: ListService): void {
+  check(ALIAS.test(service.alias), 'an alias');
+  check(isPath(service.envelopePath), 'the path of an envelope');
+  check(service.minPoints >= 1 && service.minPoints <= service.maxPoints, 'the least number of points');
+  check(service.maxPoints <= LIST_LIMITS.points, 'the greatest number of points');
+  check(!service.enabled || service.backends.length > 0, 'an enabled service without backends');
+  for (const backend of service.backends) check(NAME.test(backend.name), 'the name of a backend');
+  checkAscending(service.backends.map(backend => backend.name));
+}
+
+function checkAscending(names: readonly string[]): void {
+  for (const [i, name] of names.entries()) {
+    const before = names[i - 1];
+    if (before === name) throw new CustodyError('LIST_DUPLICATE', name);
+    if (before !== undefined && before > name) throw new CustodyError('LIST_ORDER', name);
+  }
+}
+
+/** Every key has one place in a list: one service, or one backend of one service. */
+function checkKeys(services: readonly ListService[]): void {
+  const ours = new Set<string>();
+  for (const service of services) {
+    const key = hexOf(service.kpHsId);
+    if (ours.has(key)) throw new CustodyError('LIST_DUPLICATE', service.alias);
+    ours.add(key);
+  }
+  const holders = new Map<string, string>();
+  for (const service of services) {
+    for (const backend of service.backends) {
+      const key = hexOf(backend.kpHsId);
+      if (ours.has(key)) throw refuseBackend('BACKEND-NOT-OURS', backend.name, 'no service of this signer');
+      const holder = holders.get(key);
+      if (holder === service.alias) throw new CustodyError('LIST_DUPLICATE', backend.name);
+      if (holder !== undefined) throw refuseBackend('BACKEND-EXCLUSIVE', backend.name, 'one service');
+      holders.set(key, service.alias);
+    }
+  }
+}
+
+function refuseBackend(rule: string, observed: string, limit: string): CustodyError {
+  return new CustodyError('LIST_BACKEND', rule, { denial: { rule, observed, limit } });
+}
+
+function hexOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex');
+}
+
+function isPath(text: string): boolean {
+  return text.startsWith('/') && text.length <= 4096 && isPlain(text);
+}
+
+/** One line without control characters. */
+function isPlain(text: string): boolean {
+  return text.length > 0 && !/\p{Cc}/u.test(text);
+}
+
+function check(holds: boolean, what: string): void {
+  if (!holds) throw new CustodyError('LIST_BOUNDS', what);
+}

@@ -1,0 +1,42 @@
+import type { NetworkProfile } from '../descriptor/index.ts';
+
+const OPENINGS_PER_INTERVAL = 4;
+const BACK_OFFS_PER_INTERVAL = 60;
+
+/**
+ * How often the identity of one service may be opened: four times in a voting interval (an hour on the public
+ * network), and after failures only when a pause has passed that doubles up to a whole interval.
+ */
+export class OpeningBudget {
+  readonly #interval: number;
+  #openings: number[] = [];
+  #failures = 0;
+  #notBefore = 0;
+
+  constructor(profile: NetworkProfile) {
+    this.#interval = profile.votingIntervalSeconds;
+  }
+
+  /** Whether an opening may begin. Unix seconds; a clock that steps back does not lock it for long. */
+  allows(nowSeconds: number): boolean {
+    this.#openings = this.#openings.filter(at => at > nowSeconds - this.#interval && at <= nowSeconds);
+    const waits = nowSeconds < this.#notBefore && this.#notBefore <= nowSeconds + this.#interval;
+    return !waits && this.#openings.length < OPENINGS_PER_INTERVAL;
+  }
+
+  begin(nowSeconds: number): void {
+    this.#openings.push(nowSeconds);
+  }
+
+  succeed(): void {
+    this.#failures = 0;
+    this.#notBefore = 0;
+  }
+
+  fail(nowSeconds: number): void {
+    const first = Math.max(1, this.#interval / BACK_OFFS_PER_INTERVAL);
+    const pause = Math.min(this.#interval, first * 2 ** Math.min(this.#failures, 16));
+    this.#failures += 1;
+    this.#notBefore = nowSeconds + Math.ceil(pause);
+  }
+}

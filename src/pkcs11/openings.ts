@@ -1,0 +1,212 @@
+// Openings: period keys are made here, certified by the token process, and used only after every certificate was
+// verified and everything is on disk. A token that fails takes nothing away.
+
+import { hash } from 'node:crypto';
+import { lstatSync } from 'node:fs';
+import {
+  DescriptorError,
+  type KpHsBlindId,
+  type KpHsDescSign,
+  type NetworkProfile,
+  type TimePeriod,
+  checkHorizon,
+  deriveKpHsBlindId,
+  ed25519Verify,
+  ladderHours,
+  nobleVerify,
+  parseX25519Public,
+  publicationWindow,
+  timePeriod,
+  timePeriodAt,
+} from '../descriptor/index.ts';
+import { type Rung, descSigningCertBody } from './blinded-sign.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import type { KeyholderList, ListToken } from './list.ts';
+import { Secret, boxSealOpen, x25519PublicInto } from './locked-memory.ts';
+import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from './period-keys.ts';
+import { readCheckedFile } from './private-file.ts';
+import type { ServiceSlot } from './service-slot.ts';
+import type { OpenRequest, OpeningResult } from './token-messages.ts';
+
+const MAX_ENVELOPE_BYTES = 1 << 15;
+const SECRET_BYTES = 32;
+
+/** The token client's side of an opening. */
+export interface TokenOpener {
+  open(request: OpenRequest): Promise<OpeningResult[]>;
+}
+
+/** A period key that waits for its certificates. */
+interface Candidate {
+  readonly period: TimePeriod;
+  readonly kpHsBlindId: KpHsBlindId;
+  readonly kpHsDescSign: KpHsDescSign;
+  readonly seed: Secret;
+}
+
+/** One service that will be opened, and what for. */
+export interface Opening {
+  readonly slot: ServiceSlot;
+  readonly envelope: Uint8Array;
+  readonly candidates: readonly Candidate[];
+}
+
+/** What became of an opening: keys that may be used once they are on disk, or why there are none. */
+export type OpeningOutcome =
+  | { readonly opening: Opening; readonly keys: readonly PeriodKey[]; readonly origin: string }
+  | { readonly opening: Opening; readonly error: CustodyError };
+
+/** Every period whose publication window meets [now, now + ahead], ascending. */
+export function wantedPeriods(profile: NetworkProfile, nowSeconds: number, ahead: number): TimePeriod[] {
+  const wanted: TimePeriod[] = [];
+  const first = Math.max(0, timePeriodAt(profile, nowSeconds).periodNum - 1);
+  for (let num = first; ; num++) {
+    const period = timePeriod(profile, num);
+    if (publicationWindow(profile, period).from > nowSeconds + ahead) return wanted;
+    if (checkHorizon(profile, nowSeconds, ahead, period) === undefined) wanted.push(period);
+  }
+}
+
+/** Makes keys for the periods. The candidates' seeds are the caller's to wipe. @throws CustodyError ENVELOPE_FILE */
+export function planOpening(slot: ServiceSlot, periods: readonly TimePeriod[]): Opening {
+  const code = 'ENVELOPE_FILE';
+  const demand = { maximum: MAX_ENVELOPE_BYTES, forbidden: 0o022, missing: code, refused: code } as const;
+  const envelope = readCheckedFile(slot.entry.envelopePath, demand);
+  const candidates = periods.map(period => {
+    const seed = Secret.random(SECRET_BYTES);
+    const kpHsBlindId = deriveKpHsBlindId(slot.kpHsId, period);
+    return { period, kpHsBlindId, kpHsDescSign: descSignPublic(seed), seed };
+  });
+  return { slot, envelope, candidates };
+}
+
+/** Forgets keys that were never certified. */
+export function discardOpening(opening: Opening): void {
+  for (const { seed } of opening.candidates) seed.wipe();
+}
+
+/**
+ * Opens the services with one token, with one login. Never throws: each opening has an outcome. `box` is the private
+ * half to which the per-service secrets are sealed on their way.
+ */
+export async function openWithToken(
+  openings: readonly Opening[],
+  access: ListToken,
+  list: KeyholderList,
+  horizonSeconds: number,
+  token: TokenOpener,
+): Promise<OpeningOutcome[]> {
+  const box = Secret.random(SECRET_BYTES);
+  try {
+    const boxPublicKey = new Uint8Array(SECRET_BYTES);
+    box.use(privateKey => x25519PublicInto(boxPublicKey, privateKey));
+    const results = await token.open({
+      access: { ...access, pinSource: list.pinSource },
+      profile: list.profile,
+      horizonSeconds,
+      boxPublicKey: parseX25519Public(boxPublicKey),
+      openings: openings.map(({ slot, envelope, candidates }) => ({
+        kpHsId: slot.kpHsId,
+        envelope,
+        periods: candidates.map(({ period, kpHsDescSign }) => ({
+          periodNum: period.periodNum,
+          kpHsDescSign,
+        })),
+      })),
+    });
+    return openings.map((opening, i) =>
+      judge(opening, results[i], { boxPublicKey, box, profile: list.profile }),
+    );
+  } catch (thrown) {
+    const error = toCustodyError(thrown, 'TOKEN_DEAD');
+    return openings.map(opening => ({ opening, error }));
+  } finally {
+    box.wipe();
+  }
+}
+
+interface Judgement {
+  readonly boxPublicKey: Uint8Array;
+  readonly box: Secret;
+  readonly profile: NetworkProfile;
+}
+
+function judge(opening: Opening, result: OpeningResult | undefined, judgement: Judgement): OpeningOutcome {
+  if (result === undefined) return { opening, error: new CustodyError('TOKEN_PROTOCOL') };
+  if ('error' in result) return { opening, error: result.error };
+  const serviceSecret = new Secret(SECRET_BYTES);
+  const keys: PeriodKey[] = [];
+  try {
+    const { box, boxPublicKey, profile } = judgement;
+    const opened = serviceSecret.use(out =>
+      box.use(privateKey => boxSealOpen(out, result.sealedServiceSecret, boxPublicKey, privateKey)),
+    );
+    if (!opened || result.ladders.length !== opening.candidates.length)
+      throw new CustodyError('TOKEN_PROTOCOL');
+    for (const [i, candidate] of opening.candidates.entries()) {
+      const ladder = result.ladders[i];
+      if (ladder?.periodNum !== candidate.period.periodNum) throw new CustodyError('TOKEN_PROTOCOL');
+      verifyLadder(candidate, ladder.rungs, profile);
+      const { periodNum, lengthMinutes, offsetSeconds } = candidate.period;
+      const secret = derivePeriodSecret(serviceSecret, candidate.kpHsBlindId);
+      const record = {
+        periodNum,
+        lengthMinutes,
+        offsetSeconds,
+        seed: candidate.seed,
+        secret,
+        ladder: ladder.rungs,
+      };
+      keys.push(new PeriodKey({ kpHsId: opening.slot.kpHsId, profile, record }));
+    }
+    return { opening, keys, origin: result.origin };
+  } catch (thrown) {
+    discardKeys(keys);
+    const code = thrown instanceof DescriptorError ? 'TOKEN_PROTOCOL' : 'KEYHOLDER_FAULT';
+    return { opening, error: toCustodyError(thrown, code) };
+  } finally {
+    serviceSecret.wipe();
+  }
+}
+
+/**
+ * The token process is believed in nothing: all hours of the ladder are there, each signature verifies under the
+ * blinded key that the address gives, once more with @noble for the first. @throws CustodyError TOKEN_PROTOCOL
+ */
+function verifyLadder(candidate: Candidate, rungs: readonly Rung[], profile: NetworkProfile): void {
+  const hours = ladderHours(profile, candidate.period);
+  const complete = rungs.length === hours.length && hours.every((hour, i) => rungs[i]?.expiryHours === hour);
+  if (!complete) throw new CustodyError('TOKEN_PROTOCOL', 'the ladder is not that of its period');
+  for (const [i, { expiryHours, signature }] of rungs.entries()) {
+    const body = descSigningCertBody(expiryHours, candidate.kpHsDescSign, candidate.kpHsBlindId);
+    const good = ed25519Verify(body, signature, candidate.kpHsBlindId);
+    const agrees = i > 0 || nobleVerify(body, signature, candidate.kpHsBlindId);
+    if (!good || !agrees) throw new CustodyError('TOKEN_PROTOCOL', 'a certificate does not verify');
+  }
+}
+
+/** Whether another token of the list may do better. Never after a refused PIN: it may be the same one's. */
+export function isCurableByAnotherToken(error: CustodyError): boolean {
+  const curable = [
+    'TOKEN_NOT_FOUND',
+    'TOKEN_DEAD',
+    'TOKEN_TIMEOUT',
+    'MODULE_PATH',
+    'MODULE_LOAD',
+    'KEY_NOT_FOUND',
+  ];
+  return [...curable, 'ENVELOPE_NO_RECIPIENT', 'ENVELOPE_UNWRAP'].includes(error.code);
+}
+
+/**
+ * Names a PIN by where it comes from (never by its value), so that one that was refused is not tried again, not even
+ * after a restart: another file, other content or a newer list changes the name. 32 bytes.
+ */
+export function pinFingerprint(list: KeyholderList): Uint8Array {
+  const path = list.pinSource.startsWith('file:')
+    ? list.pinSource.slice('file:'.length)
+    : `${process.env['CREDENTIALS_DIRECTORY'] ?? ''}/${list.pinSource.slice('credential:'.length)}`;
+  const stat = list.pinSource === 'tty' ? undefined : lstatSync(path, { throwIfNoEntry: false });
+  const text = [list.serial, list.pinSource, stat?.ino, stat?.mtimeMs, stat?.size].join('\n');
+  return hash('sha256', text, 'buffer');
+}

@@ -1,0 +1,193 @@
+// KS_hs_desc_sign of one service and period, and everything else that stock tor keeps for the length of a period.
+// Nothing here signs what it is handed: points are certified, a descriptor that this process built is signed.
+
+import {
+  AUTH_CLIENT_LENGTH,
+  AUTH_CLIENT_MULTIPLE,
+  type AuthClientLine,
+  type Bytes,
+  CERT_TYPE,
+  type CertifiedIntroductionPoint,
+  type IntroductionPoint,
+  type KpHsBlindId,
+  type KpHsDescSign,
+  type KpHsId,
+  type KpHssDescEnc,
+  type NHsSubcred,
+  type NetworkProfile,
+  type RevisionCounter,
+  type SignableDescriptor,
+  type TimePeriod,
+  assembleCert,
+  createRevisionCounter,
+  deriveKpHsBlindId,
+  deriveSubcredential,
+  encodeCertBody,
+  innerCertExpiryHours,
+  makeFakeAuthClientLine,
+  parseKpHsDescSign,
+  parseKpHssDescEnc,
+  pointKey,
+  srvRunStart,
+  timePeriod,
+  x25519ToEd25519,
+} from '../descriptor/index.ts';
+import { hmacSha256Into } from './hkdf.ts';
+import { Secret, ed25519FromSeed, ed25519Sign, withScratch, x25519PublicInto } from './locked-memory.ts';
+import { descSigningCertBody } from './blinded-sign.ts';
+import { BoundedMap } from './bounded-map.ts';
+import type { PeriodRecord } from './state-codec.ts';
+
+const PERIOD_SECRET = new TextEncoder().encode('onion-signer period secret 1\0');
+const FAKE_CLIENTS = AUTH_CLIENT_MULTIPLE;
+const CERTIFIED_POINTS_KEPT = 512;
+
+/** Whose period key it is, and what is kept of it. The record's secrets are wiped by whoever drops the record. */
+export interface PeriodKeyParts {
+  readonly kpHsId: KpHsId;
+  readonly profile: NetworkProfile;
+  /** Its ladder was verified. */
+  readonly record: PeriodRecord;
+}
+
+/** HMAC-SHA-256 of the blinded key under the per-service secret: what one period may know of that (32 bytes). */
+export function derivePeriodSecret(serviceSecret: Secret, kpHsBlindId: KpHsBlindId): Secret {
+  const secret = new Secret(32);
+  secret.use(out => serviceSecret.use(key => hmacSha256Into(out, key, PERIOD_SECRET, kpHsBlindId)));
+  return secret;
+}
+
+/** The public half of a seed: KP_hs_desc_sign. */
+export function descSignPublic(seed: Secret): KpHsDescSign {
+  return withScratch(64, secretKey =>
+    seed.use(bytes => parseKpHsDescSign(ed25519FromSeed(secretKey, bytes))),
+  );
+}
+
+/** The key of one service for one time period. */
+export class PeriodKey {
+  readonly record: PeriodRecord;
+  readonly period: TimePeriod;
+  readonly kpHsBlindId: KpHsBlindId;
+  readonly subcredential: NHsSubcred;
+  readonly kpHsDescSign: KpHsDescSign;
+  /** `desc-auth-ephemeral-key`; nobody keeps its private half. */
+  readonly ephemeralKey: KpHssDescEnc;
+  /** Sixteen lines that look like clients; the same in every descriptor of the period, as stock tor's. */
+  readonly authClients: readonly AuthClientLine[];
+  readonly #ladder: ReadonlyMap<number, Bytes>;
+  readonly #counterKey = new Secret(32);
+  readonly #counterOrigin: number;
+  readonly #counter: RevisionCounter;
+  readonly #certified = new BoundedMap<CertifiedIntroductionPoint>(CERTIFIED_POINTS_KEPT);
+
+  constructor({ kpHsId, profile, record }: PeriodKeyParts) {
+    this.record = record;
+    this.period = timePeriod(profile, record.periodNum);
+    this.kpHsBlindId = deriveKpHsBlindId(kpHsId, this.period);
+    this.subcredential = deriveSubcredential(kpHsId, this.kpHsBlindId);
+    this.kpHsDescSign = descSignPublic(record.seed);
+    this.#ladder = new Map(record.ladder.map(rung => [rung.expiryHours, rung.signature]));
+    this.#counterOrigin = srvRunStart(profile, this.period);
+    const derive: Derive = (out, purpose, block = 0) => {
+      const label = new TextEncoder().encode(`onion-signer period 1 ${purpose}\0`);
+      record.secret.use(key => hmacSha256Into(out, key, label, Uint8Array.of(block)));
+    };
+    this.ephemeralKey = deriveEphemeralKey(derive);
+    this.authClients = deriveFakeClients(derive);
+    // The counter reads its key in place for as long as it lives: until `wipe`, which ends both.
+    this.#counter = this.#counterKey.use(key => {
+      derive(key, 'revision-counter');
+      return createRevisionCounter(key);
+    });
+  }
+
+  /** The type-08 certificate (140 bytes) that ends at this hour, if the ladder has it. */
+  certificate(expiryHours: number): Bytes | undefined {
+    const signature = this.#ladder.get(expiryHours);
+    if (signature === undefined) return undefined;
+    return assembleCert(descSigningCertBody(expiryHours, this.kpHsDescSign, this.kpHsBlindId), signature);
+  }
+
+  /** The last hour of the ladder, since 1970: after it no descriptor of this period can be believed. */
+  get lastExpiryHours(): number {
+    return Math.max(0, ...this.#ladder.keys());
+  }
+
+  /** The revision counter of a second (rend-spec-v3 appendix F.2). Throws DescriptorError COUNTER_OUT_OF_RANGE. */
+  revisionCounterAt(second: number): bigint {
+    return this.#counterKey.use(() => this.#counter.at(second - this.#counterOrigin + 1));
+  }
+
+  /**
+   * The point with certificates 09 and 0B for use at `second`. As stock tor, the same ones are used again while point
+   * and hour are the same.
+   */
+  certifyPoint(point: IntroductionPoint, second: number): CertifiedIntroductionPoint {
+    const expiryHours = innerCertExpiryHours(second);
+    return this.#certified.getOrMake(`${pointKey(point)}/${expiryHours}`, () => ({
+      linkSpecifiers: point.linkSpecifiers,
+      onionKey: point.onionKey,
+      authKey: point.authKey,
+      encKey: point.encKey,
+      authKeyCert: this.#certify(CERT_TYPE.authKey, point.authKey, expiryHours),
+      encKeyCert: this.#certify(CERT_TYPE.encKey, x25519ToEd25519(point.encKey), expiryHours),
+    }));
+  }
+
+  /** Signs a descriptor that was assembled in this process: 64 bytes. */
+  signDescriptor(descriptor: SignableDescriptor): Bytes {
+    return this.#sign(descriptor.signedMessage);
+  }
+
+  /** Forgets what this object derived. */
+  wipe(): void {
+    this.#counterKey.wipe();
+    this.#certified.clear();
+  }
+
+  #certify(certType: 0x09 | 0x0b, certifiedKey: Bytes, expiryHours: number): Bytes {
+    const body = encodeCertBody({ certType, expiryHours, certifiedKey, signingKey: this.kpHsDescSign });
+    return assembleCert(body, this.#sign(body));
+  }
+
+  #sign(message: Uint8Array): Uint8Array {
+    return withScratch(64, secretKey =>
+      this.record.seed.use(seed => {
+        ed25519FromSeed(secretKey, seed);
+        return ed25519Sign(message, secretKey);
+      }),
+    );
+  }
+}
+
+/** Forgets keys for good: what they derived, and the secrets of their records. */
+export function discardKeys(keys: Iterable<PeriodKey>): void {
+  for (const key of keys) {
+    key.wipe();
+    key.record.seed.wipe();
+    key.record.secret.wipe();
+  }
+}
+
+/** 32 bytes of HMAC-SHA-256 under the period's secret, for one purpose and block. */
+type Derive = (out: Uint8Array, purpose: string, block?: number) => void;
+
+function deriveEphemeralKey(derive: Derive): KpHssDescEnc {
+  return withScratch(32, privateKey => {
+    derive(privateKey, 'ephemeral-key');
+    const publicKey = new Uint8Array(32);
+    x25519PublicInto(publicKey, privateKey);
+    return parseKpHssDescEnc(publicKey);
+  });
+}
+
+function deriveFakeClients(derive: Derive): AuthClientLine[] {
+  const bytes = new Uint8Array(FAKE_CLIENTS * AUTH_CLIENT_LENGTH);
+  for (let block = 0; block * 32 < bytes.length; block++) {
+    derive(bytes.subarray(block * 32, block * 32 + 32), 'fake-clients', block);
+  }
+  return Array.from({ length: FAKE_CLIENTS }, (_, i) =>
+    makeFakeAuthClientLine(bytes.subarray(i * AUTH_CLIENT_LENGTH, (i + 1) * AUTH_CLIENT_LENGTH)),
+  );
+}

@@ -1,0 +1,123 @@
+// PREPARE: sees to it that every enabled service has certified keys for all periods up to `ahead`.
+
+import { CustodyError, type CustodyErrorCode, toCustodyError } from './error.ts';
+import type { HostState } from './host-state.ts';
+import type { KeyholderList } from './list.ts';
+import {
+  type Opening,
+  type OpeningOutcome,
+  type TokenOpener,
+  discardOpening,
+  isCurableByAnotherToken,
+  openWithToken,
+  pinFingerprint,
+  planOpening,
+  wantedPeriods,
+} from './openings.ts';
+import { discardKeys } from './period-keys.ts';
+import type { ServiceBook } from './service-book.ts';
+import type { ServiceSlot } from './service-slot.ts';
+import { aheadSeconds } from './sign-plan.ts';
+
+/** Services in one request to the token process; each has at most some ten periods. */
+const SERVICES_PER_REQUEST = 32;
+
+/** What a preparation works with; the list is the one in force when it begins. */
+export interface PreparationContext {
+  readonly host: HostState;
+  readonly book: ServiceBook;
+  readonly list: KeyholderList;
+  readonly token: TokenOpener;
+  /** Unix seconds now. */
+  readonly now: () => number;
+}
+
+/** Opens what lacks keys, as far as limits and tokens allow. Failures stay with their service; nothing is lost. */
+export async function prepareServices(context: PreparationContext): Promise<void> {
+  const nowSeconds = context.now();
+  const openings = context.book.slots.flatMap(slot => planFor(slot, context, nowSeconds) ?? []);
+  try {
+    for (let at = 0; at < openings.length; at += SERVICES_PER_REQUEST) {
+      await openBatch(openings.slice(at, at + SERVICES_PER_REQUEST), context);
+    }
+  } finally {
+    // Seeds that came into use belong to their records now.
+    for (const opening of openings) if (!isInUse(opening)) discardOpening(opening);
+  }
+}
+
+function planFor(slot: ServiceSlot, context: PreparationContext, nowSeconds: number): Opening | undefined {
+  const { host, list } = context;
+  if (!slot.entry.enabled) return undefined;
+  const wanted = wantedPeriods(list.profile, nowSeconds, aheadSeconds(list));
+  const missing = wanted.filter(period => !slot.periods.has(period.periodNum));
+  if (missing.length === 0) return undefined;
+  try {
+    checkPinWasNotRefused(host, list);
+    if (!slot.budget.allows(nowSeconds)) {
+      // The reason for the pause says more than the pause.
+      if (slot.lastError === '') slot.noteError('OPENING_LIMIT', nowSeconds);
+      return undefined;
+    }
+    slot.budget.begin(nowSeconds);
+    return planOpening(slot, missing);
+  } catch (thrown) {
+    const { code } = toCustodyError(thrown, 'KEYHOLDER_FAULT');
+    if (code !== 'PIN_INCORRECT') slot.budget.fail(nowSeconds);
+    slot.noteError(code, nowSeconds);
+    return undefined;
+  }
+}
+
+/** A wrong PIN is tried once in its life, also across restarts. @throws CustodyError PIN_INCORRECT */
+function checkPinWasNotRefused(host: HostState, list: KeyholderList): void {
+  const { code, fingerprint } = host.state.pinRefusal;
+  if (code === '') return;
+  if (Buffer.from(pinFingerprint(list)).equals(fingerprint)) throw new CustodyError('PIN_INCORRECT');
+}
+
+async function openBatch(openings: readonly Opening[], context: PreparationContext): Promise<void> {
+  const { list, token, now } = context;
+  let waiting = openings;
+  for (const [i, access] of list.tokens.entries()) {
+    if (waiting.length === 0) return;
+    const outcomes = await openWithToken(waiting, access, list, aheadSeconds(list), token);
+    const isLast = i === list.tokens.length - 1;
+    const again = outcomes.filter(each => !isLast && 'error' in each && isCurableByAnotherToken(each.error));
+    for (const outcome of outcomes) if (!again.includes(outcome)) settle(outcome, context, now());
+    waiting = again.map(({ opening }) => opening);
+  }
+}
+
+function settle(outcome: OpeningOutcome, context: PreparationContext, nowSeconds: number): void {
+  const { slot } = outcome.opening;
+  if ('error' in outcome) {
+    noteFailure(slot, outcome.error.code, context, nowSeconds);
+    return;
+  }
+  try {
+    // The list may have changed while the token worked.
+    if (slot.removed) throw new CustodyError('PERIOD_REFUSED');
+    context.book.add(slot, outcome.keys, outcome.origin);
+    slot.budget.succeed();
+    slot.noteSuccess();
+  } catch (thrown) {
+    discardKeys(outcome.keys);
+    noteFailure(slot, toCustodyError(thrown, 'KEYHOLDER_FAULT').code, context, nowSeconds);
+  }
+}
+
+function noteFailure(
+  slot: ServiceSlot,
+  code: CustodyErrorCode,
+  { host, list }: PreparationContext,
+  nowSeconds: number,
+): void {
+  slot.budget.fail(nowSeconds);
+  slot.noteError(code, nowSeconds);
+  if (code === 'PIN_INCORRECT') host.save({ pinRefusal: { code, fingerprint: pinFingerprint(list) } });
+}
+
+function isInUse({ slot, candidates }: Opening): boolean {
+  return candidates.some(({ seed, period }) => slot.periods.get(period.periodNum)?.record.seed === seed);
+}

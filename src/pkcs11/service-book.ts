@@ -1,0 +1,130 @@
+// All services of the list with their period keys, in step with the sealed state on disk.
+
+import { type NetworkProfile, publicationWindow, timePeriod } from '../descriptor/index.ts';
+import type { HostState } from './host-state.ts';
+import type { KeyholderList } from './list.ts';
+import type { PeriodRecord } from './state-codec.ts';
+import { PeriodKey, discardKeys } from './period-keys.ts';
+import { ServiceSlot, slotName } from './service-slot.ts';
+
+/** How long a period's key outlives its window: a request on its way may still be answered. */
+const GRACE_SECONDS = 60;
+
+/** The services by name; owns their period keys. */
+export class ServiceBook {
+  readonly #host: HostState;
+  readonly #slots = new Map<string, ServiceSlot>();
+  #profile: NetworkProfile;
+
+  /** Takes the period keys out of the opened state. */
+  constructor(host: HostState, list: KeyholderList) {
+    this.#host = host;
+    this.#profile = list.profile;
+    for (const entry of list.services) {
+      const slot = new ServiceSlot(entry, list.profile);
+      this.#slots.set(slotName(entry.kpHsId), slot);
+      const kept = host.state.services.find(({ kpHsId }) => slotName(kpHsId) === slotName(entry.kpHsId));
+      if (kept === undefined) continue;
+      slot.origin = kept.origin;
+      for (const record of kept.periods.filter(each => fitsProfile(each, list.profile))) {
+        slot.periods.set(
+          record.periodNum,
+          new PeriodKey({ kpHsId: entry.kpHsId, profile: list.profile, record }),
+        );
+      }
+    }
+    this.#dropUnused();
+  }
+
+  /** In the order of the list. */
+  get slots(): readonly ServiceSlot[] {
+    return [...this.#slots.values()];
+  }
+
+  find(kpHsId: Uint8Array): ServiceSlot | undefined {
+    return this.#slots.get(slotName(kpHsId));
+  }
+
+  /**
+   * Follows a newer list: services that it no longer names lose their keys, and so do all when the network is
+   * another one. @throws CustodyError STATE_WRITE, when the old list stays in force
+   */
+  update(list: KeyholderList, digest: Uint8Array): void {
+    const old = this.slots;
+    const sameNetwork = list.profile.votingIntervalSeconds === this.#profile.votingIntervalSeconds;
+    const slots = list.services.map(entry => {
+      const known = sameNetwork ? this.find(entry.kpHsId) : undefined;
+      return known ?? new ServiceSlot(entry, list.profile);
+    });
+    this.#host.save({
+      listSerial: list.serial,
+      listDigest: digest,
+      services: slots.map(slot => slot.record()),
+    });
+    this.#slots.clear();
+    for (const [i, slot] of slots.entries()) {
+      const entry = list.services[i];
+      if (entry !== undefined) slot.update(entry, list.profile);
+      this.#slots.set(slotName(slot.kpHsId), slot);
+    }
+    this.#profile = list.profile;
+    for (const slot of old) if (!slots.includes(slot)) retire(slot);
+  }
+
+  /** Adds keys of one service: on disk first, then in use. @throws CustodyError STATE_WRITE; the keys stay the caller's */
+  add(slot: ServiceSlot, keys: readonly PeriodKey[], origin: string): void {
+    const services = this.slots.map(each => (each === slot ? each.record(keys, origin) : each.record()));
+    this.#host.save({ services });
+    for (const key of keys) slot.periods.set(key.period.periodNum, key);
+    slot.origin = origin;
+  }
+
+  /** Destroys the keys of periods that are over. When the disk refuses, they stay until the next call. */
+  expire(nowSeconds: number): void {
+    const over = this.slots.flatMap(slot =>
+      [...slot.periods.values()]
+        .filter(key => publicationWindow(this.#profile, key.period).to + GRACE_SECONDS <= nowSeconds)
+        .map(key => ({ slot, key })),
+    );
+    if (over.length === 0) return;
+    for (const { slot, key } of over) slot.periods.delete(key.period.periodNum);
+    try {
+      this.#host.save({ services: this.slots.map(slot => slot.record()) });
+    } catch (thrown) {
+      for (const { slot, key } of over) slot.periods.set(key.period.periodNum, key);
+      throw thrown;
+    }
+    discardKeys(over.map(({ key }) => key));
+  }
+
+  /** Forgets what is in memory only; the state on disk stays. */
+  close(): void {
+    for (const slot of this.slots) for (const key of slot.periods.values()) key.wipe();
+    this.#slots.clear();
+  }
+
+  /** What the state had and no service of the list uses. */
+  #dropUnused(): void {
+    const used = new Set(this.slots.flatMap(slot => [...slot.periods.values()].map(key => key.record)));
+    const unused = this.#host.state.services
+      .flatMap(service => service.periods)
+      .filter(record => !used.has(record));
+    if (unused.length === 0) return;
+    this.#host.save({ services: this.slots.map(slot => slot.record()) });
+    for (const record of unused) {
+      record.seed.wipe();
+      record.secret.wipe();
+    }
+  }
+}
+
+function retire(slot: ServiceSlot): void {
+  slot.removed = true;
+  discardKeys(slot.periods.values());
+  slot.periods.clear();
+}
+
+function fitsProfile(record: PeriodRecord, profile: NetworkProfile): boolean {
+  const period = timePeriod(profile, record.periodNum);
+  return period.lengthMinutes === record.lengthMinutes && period.offsetSeconds === record.offsetSeconds;
+}

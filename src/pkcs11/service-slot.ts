@@ -1,0 +1,103 @@
+// One service of the list as the keyholder holds it: what the list says, what was proven, which periods have keys.
+
+import type { KpHsId, NetworkProfile, TimePeriod } from '../descriptor/index.ts';
+import { publicationWindow, toHex } from '../descriptor/index.ts';
+import { EvidenceStore } from './evidence-store.ts';
+import type { PreparedService } from './keyholder-messages.ts';
+import type { ServiceStatus } from './keyholder-status.ts';
+import type { ListService } from './list.ts';
+import { OpeningBudget } from './opening-budget.ts';
+import type { PeriodKey } from './period-keys.ts';
+import type { ServiceRecord } from './state-codec.ts';
+
+const HOUR = 3600;
+
+/** Mutable: a new list changes it in place, so that work under way sees the change. */
+export class ServiceSlot {
+  readonly kpHsId: KpHsId;
+  entry: ListService;
+  evidence: EvidenceStore;
+  readonly budget: OpeningBudget;
+  /** By number. */
+  readonly periods = new Map<number, PeriodKey>();
+  origin = '';
+  /** A result did not verify; only a new process forgets this. */
+  latched = false;
+  /** The list no longer names the service. */
+  removed = false;
+  lastError = '';
+  lastErrorAt = 0;
+
+  constructor(entry: ListService, profile: NetworkProfile) {
+    this.kpHsId = entry.kpHsId;
+    this.entry = entry;
+    this.evidence = new EvidenceStore(profile, entry.backends);
+    this.budget = new OpeningBudget(profile);
+  }
+
+  /** Takes over what a newer list says. Evidence is proven anew: a backend may have gone. */
+  update(entry: ListService, profile: NetworkProfile): void {
+    this.entry = entry;
+    this.evidence = new EvidenceStore(profile, entry.backends);
+  }
+
+  noteError(code: string, nowSeconds: number): void {
+    this.lastError = code;
+    this.lastErrorAt = nowSeconds;
+  }
+
+  noteSuccess(): void {
+    this.lastError = '';
+    this.lastErrorAt = 0;
+  }
+
+  /** What the state keeps, with further periods that are about to be added. */
+  record(added: readonly PeriodKey[] = [], origin = this.origin): ServiceRecord {
+    const periods = [...this.periods.values(), ...added].map(key => key.record);
+    return { kpHsId: this.kpHsId, origin, periods: periods.sort((a, b) => a.periodNum - b.periodNum) };
+  }
+
+  /** How `wanted` periods (ascending) are covered. */
+  prepared(profile: NetworkProfile, wanted: readonly TimePeriod[]): PreparedService {
+    const missing = wanted.filter(period => !this.periods.has(period.periodNum));
+    const [gap] = missing;
+    const last = wanted.at(-1);
+    // A period that is missing leaves its whole window uncertified; the windows of neighbours overlap.
+    const until =
+      gap === undefined ? last && publicationWindow(profile, last).to : publicationWindow(profile, gap).from;
+    return {
+      kpHsId: this.kpHsId,
+      certifiedPeriods: wanted.length - missing.length,
+      missingPeriods: missing.length,
+      certifiedUntil: gap !== undefined && gap === wanted[0] ? 0 : (until ?? 0),
+      origin: this.origin,
+      errorCode: this.lastError,
+    };
+  }
+
+  status(profile: NetworkProfile, wanted: readonly TimePeriod[]): ServiceStatus {
+    const keys = [...this.periods.values()].sort((a, b) => a.period.periodNum - b.period.periodNum);
+    return {
+      alias: this.entry.alias,
+      kpHsId: this.kpHsId,
+      enabled: this.entry.enabled,
+      latched: this.latched,
+      origin: this.origin,
+      certifiedUntil: this.prepared(profile, wanted).certifiedUntil,
+      lastError: this.lastError,
+      lastErrorAt: this.lastErrorAt,
+      evidence: this.evidence.size,
+      periods: keys.map(key => ({
+        periodNum: key.period.periodNum,
+        kpHsDescSign: key.kpHsDescSign,
+        ...publicationWindow(profile, key.period),
+        exposureEnd: key.lastExpiryHours * HOUR,
+      })),
+    };
+  }
+}
+
+/** Name of a service in maps. */
+export function slotName(kpHsId: Uint8Array): string {
+  return toHex(kpHsId);
+}

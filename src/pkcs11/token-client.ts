@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { CustodyError, toCustodyError } from './error.ts';
+import { FrameChannel } from './frames.ts';
+import { parsePinSource } from './pin.ts';
+import {
+  encodeOpenRequest,
+  encodeSealRequest,
+  MAX_TOKEN_FRAME_BYTES,
+  type OpeningResult,
+  type OpenRequest,
+  parseFailure,
+  parseOpenAnswer,
+  parseSealAnswer,
+  type SealedIdentity,
+  type SealRequest,
+  TOKEN_FRAME,
+  type TokenAccess,
+} from './token-messages.ts';
+import { parsePkcs11Uri } from './uri.ts';
+
+export interface TokenClientOptions {
+  /** From spawn to answer, default 10 s; a terminal as PIN source gets 120 s at least. Then SIGKILL. */
+  readonly deadlineMs?: number;
+  /** Added to what PKCS#11 modules need of our environment. Nothing secret. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with the process id of each child, for status and tests. */
+  readonly onSpawn?: (pid: number) => void;
+}
+
+/** Entry points beside this file, in source and in the built package. */
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const CHILD_FLAGS = ['--disable-sigusr1', '--disallow-code-generation-from-strings', '--no-warnings'];
+const DEADLINE_MS = 10_000;
+const TERMINAL_DEADLINE_MS = 120_000;
+/** A module that hangs while it unloads does not delay the answer for longer. */
+const EXIT_GRACE_MS = 2_000;
+const PASSED_ENVIRONMENT = /^(?:PATH|SOFTHSM2_CONF|P11_KIT_\w+|CREDENTIALS_DIRECTORY)$/u;
+
+/** Starts a token process for each request and kills it at the deadline. A PIN found wrong is not sent again. */
+export class TokenClient {
+  readonly #options: TokenClientOptions;
+  // What named the PIN and its state then: a corrected file is tried again, an unchanged one never.
+  readonly #wrongPins = new Set<string>();
+
+  constructor(options: TokenClientOptions = {}) {
+    this.#options = options;
+  }
+
+  /**
+   * Opens the services with one login and returns one result per opening, in order. Throws TOKEN_TIMEOUT, TOKEN_DEAD
+   * and what keeps all of them shut (URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_…, PERIOD_REFUSED).
+   */
+  async open(request: OpenRequest): Promise<OpeningResult[]> {
+    const answer = await this.#ask([request.access], TOKEN_FRAME.open, encodeOpenRequest(request), 'ignore');
+    const results = parseOpenAnswer(answer);
+    if (results.length !== request.openings.length) throw new CustodyError('TOKEN_PROTOCOL');
+    return results;
+  }
+
+  /**
+   * Seals a new, imported or sealed identity; the key file of an import is read by the child, from its path or
+   * from our standard input. Throws as `open`, and ENVELOPE_…, IDENTITY_….
+   */
+  async seal(request: SealRequest): Promise<SealedIdentity> {
+    const needsStdin = request.source.kind === 'import' && request.source.path === '';
+    const stdin = needsStdin ? 'inherit' : 'ignore';
+    return parseSealAnswer(
+      await this.#ask(request.tokens, TOKEN_FRAME.seal, encodeSealRequest(request), stdin),
+    );
+  }
+
+  async #ask(
+    accesses: readonly TokenAccess[],
+    type: number,
+    payload: Uint8Array,
+    stdin: 'ignore' | 'inherit',
+  ): Promise<Uint8Array> {
+    const keys = accesses.map(access => this.#pinKey(access));
+    if (keys.some(key => this.#wrongPins.has(key))) throw new CustodyError('PIN_INCORRECT');
+    try {
+      return await askChild('token-process', type, payload, this.#childOptions(accesses), stdin);
+    } catch (thrown) {
+      if (thrown instanceof CustodyError && thrown.code === 'PIN_INCORRECT') {
+        for (const key of keys) if (key !== '') this.#wrongPins.add(key);
+      }
+      throw thrown;
+    }
+  }
+
+  #childOptions(accesses: readonly TokenAccess[]): TokenClientOptions {
+    const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS;
+    const asks = accesses.some(({ pinSource }) => pinSource === 'tty');
+    return { ...this.#options, deadlineMs: asks ? Math.max(deadlineMs, TERMINAL_DEADLINE_MS) : deadlineMs };
+  }
+
+  /** Names the PIN of an access and the state of its source; '' when a person types it. Throws URI_…, PIN_…. */
+  #pinKey(access: TokenAccess): string {
+    const source = parsePinSource(parsePkcs11Uri(access.uri).pinSource ?? access.pinSource);
+    if (source.kind === 'tty') return '';
+    const folder = this.#options.env?.['CREDENTIALS_DIRECTORY'] ?? process.env['CREDENTIALS_DIRECTORY'] ?? '';
+    const path = source.kind === 'file' ? source.path : `${folder}/${source.name}`;
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return [access.modulePath, access.uri, path, stat?.ino, stat?.mtimeMs].join(' ');
+  }
+}
+
+/**
+ * Spawns an entry point beside this file with a cleared environment, sends one frame on its fd 3 and returns the
+ * payload of the answer once the child has ended. Its standard output and error are discarded: vendor modules write
+ * there. Throws the failure that the child names, TOKEN_TIMEOUT at the deadline, TOKEN_DEAD when it ends mute.
+ */
+export async function askChild(
+  entry: 'token-process' | 'administration',
+  type: number,
+  payload: Uint8Array,
+  options: TokenClientOptions,
+  stdin: 'ignore' | 'inherit' = 'ignore',
+): Promise<Uint8Array> {
+  const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
+  const child = spawn(process.execPath, [...CHILD_FLAGS, path], {
+    env: { ...passedEnvironment(), ...options.env },
+    stdio: [stdin, 'ignore', 'ignore', 'pipe'],
+  });
+  const exited = exitOf(child);
+  if (child.pid !== undefined) options.onSpawn?.(child.pid);
+  let timedOut = false;
+  const deadline = setTimeout(() => {
+    timedOut = true;
+    child.kill('SIGKILL');
+  }, options.deadlineMs ?? DEADLINE_MS);
+  try {
+    return await exchange(child, type, payload);
+  } catch (thrown) {
+    throw timedOut
+      ? new CustodyError('TOKEN_TIMEOUT', undefined, { cause: thrown })
+      : toCustodyError(thrown, 'TOKEN_DEAD');
+  } finally {
+    clearTimeout(deadline);
+    const grace = setTimeout(() => child.kill('SIGKILL'), EXIT_GRACE_MS);
+    await exited;
+    clearTimeout(grace);
+  }
+}
+
+async function exchange(child: ChildProcess, type: number, payload: Uint8Array): Promise<Uint8Array> {
+  const channel = new FrameChannel(child.stdio[3] as Duplex, MAX_TOKEN_FRAME_BYTES);
+  try {
+    await channel.send(type, 0, payload);
+    const answer = await channel.receive();
+    if (answer === undefined) throw new CustodyError('TOKEN_DEAD');
+    if (answer.sequence !== 0) throw new CustodyError('TOKEN_PROTOCOL');
+    if (answer.type === TOKEN_FRAME.failure) throw parseFailure(answer.payload);
+    if (answer.type !== TOKEN_FRAME.answer) throw new CustodyError('TOKEN_PROTOCOL');
+    return answer.payload;
+  } finally {
+    channel.close();
+  }
+}
+
+/** Resolves when the child is gone, or was never there. */
+async function exitOf(child: ChildProcess): Promise<void> {
+  await new Promise<void>(resolve => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+}
+
+function passedEnvironment(): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && PASSED_ENVIRONMENT.test(name)) passed[name] = value;
+  }
+  return passed;
+}

@@ -1,0 +1,285 @@
+import {
+  checkNetworkProfile,
+  type KpHsDescSign,
+  type KpHsId,
+  type NetworkProfile,
+  parseKpHsDescSign,
+  parseKpHsId,
+  parseX25519Public,
+  TOR_NETWORK,
+  type X25519Public,
+} from '../descriptor/index.ts';
+import type { Rung } from './blinded-sign.ts';
+import { CustodyError, type CustodyErrorCode, parseCustodyErrorCode } from './error.ts';
+import type { Origin } from './envelope.ts';
+import { WireReader, WireWriter } from './wire.ts';
+
+/**
+ * Messages of the token process and the administration process: one request and one answer on fd 3, sequence 0.
+ * Fixed binary fields; bounds here and in WireReader.
+ */
+
+export const TOKEN_FRAME = Object.freeze({
+  open: 1,
+  seal: 2,
+  list: 3,
+  prepare: 4,
+  answer: 0x80,
+  failure: 0xff,
+} as const);
+export const MAX_TOKEN_FRAME_BYTES = 8 << 20;
+const MAX_ENVELOPE_BYTES = 0x8000;
+/** 90 periods for some services; every period costs about 10 ms. */
+const MAX_PERIODS = 1024;
+const MAX_RECIPIENTS = 16;
+const SEALED_SECRET_BYTES = 32 + 48;
+
+/** How a token is reached. */
+export interface TokenAccess {
+  /** Used when the URI names no module; may be ''. */
+  readonly modulePath: string;
+  readonly uri: string;
+  /** `file:…`, `credential:…` or `tty`; a pin-source in the URI goes before it. */
+  readonly pinSource: string;
+}
+
+/** One service: its envelope and the descriptor signing keys to be certified. */
+export interface OpeningRequest {
+  readonly kpHsId: KpHsId;
+  readonly envelope: Uint8Array;
+  readonly periods: readonly { readonly periodNum: number; readonly kpHsDescSign: KpHsDescSign }[];
+}
+
+export interface OpenRequest {
+  readonly access: TokenAccess;
+  readonly profile: NetworkProfile;
+  /** How far ahead periods may be certified, from now. */
+  readonly horizonSeconds: number;
+  /** X25519 public key of the keyholder, to which the service's secret is sealed. */
+  readonly boxPublicKey: X25519Public;
+  readonly openings: readonly OpeningRequest[];
+}
+
+export interface Ladder {
+  readonly periodNum: number;
+  /** Ascending by hour. */
+  readonly rungs: readonly Rung[];
+}
+
+/** One service opened, or why not: one bad envelope does not keep the others from being opened. */
+export type OpeningResult =
+  | { readonly sealedServiceSecret: Uint8Array; readonly origin: Origin; readonly ladders: readonly Ladder[] }
+  | { readonly error: CustodyError };
+
+/** Where the identity to be sealed comes from. */
+export type SealSource =
+  | { readonly kind: 'new' }
+  /** Path of hs_ed25519_secret_key; '' is standard input. */
+  | { readonly kind: 'import'; readonly path: string }
+  /** An envelope to be sealed anew to other recipients; opened with the first token. */
+  | { readonly kind: 'envelope'; readonly envelope: Uint8Array; readonly kpHsId: KpHsId };
+
+export interface SealRequest {
+  readonly tokens: readonly TokenAccess[];
+  readonly ageRecipients: readonly string[];
+  readonly source: SealSource;
+}
+
+export interface SealedIdentity {
+  readonly envelope: Uint8Array;
+  readonly kpHsId: KpHsId;
+  readonly origin: Origin;
+}
+
+function writeAccess(writer: WireWriter, access: TokenAccess): void {
+  writer.str16(access.modulePath).str16(access.uri).str16(access.pinSource);
+}
+
+function readAccess(reader: WireReader): TokenAccess {
+  return { modulePath: reader.str16(), uri: reader.str16(), pinSource: reader.str16() };
+}
+
+export function encodeOpenRequest(request: OpenRequest): Uint8Array {
+  const writer = new WireWriter();
+  writeAccess(writer, request.access);
+  writer.u32(request.profile.votingIntervalSeconds).u32(request.profile.periodLengthMinutes);
+  writer.u32(request.horizonSeconds).bytes(request.boxPublicKey, 32).u16(request.openings.length);
+  for (const { kpHsId, envelope, periods } of request.openings) {
+    writer.bytes(kpHsId, 32).blob32(envelope).u16(periods.length);
+    for (const { periodNum, kpHsDescSign } of periods) writer.u64(periodNum).bytes(kpHsDescSign, 32);
+  }
+  return writer.finish();
+}
+
+/** Throws FRAME_BAD, PROFILE_REFUSED. */
+export function parseOpenRequest(payload: Uint8Array): OpenRequest {
+  const reader = new WireReader(payload);
+  const access = readAccess(reader);
+  const profile = readProfile(reader);
+  const horizonSeconds = reader.u32();
+  const boxPublicKey = keyFrom(reader, parseX25519Public);
+  let budget = MAX_PERIODS;
+  const openings = times(reader.u16(), () => {
+    const kpHsId = keyFrom(reader, parseKpHsId);
+    const envelope = reader.blob32(MAX_ENVELOPE_BYTES);
+    const count = reader.u16();
+    budget -= count + 1;
+    if (budget < 0) throw reader.fault('too many periods');
+    const periods = times(count, () => ({
+      periodNum: reader.u64Number(),
+      kpHsDescSign: keyFrom(reader, parseKpHsDescSign),
+    }));
+    return { kpHsId, envelope, periods };
+  });
+  reader.end();
+  return { access, profile, horizonSeconds, boxPublicKey, openings };
+}
+
+function readProfile(reader: WireReader): NetworkProfile {
+  const votingIntervalSeconds = reader.u32();
+  const periodLengthMinutes = reader.u32();
+  try {
+    return checkNetworkProfile({
+      ...TOR_NETWORK,
+      name: 'requested',
+      votingIntervalSeconds,
+      periodLengthMinutes,
+    });
+  } catch (cause) {
+    throw new CustodyError('PROFILE_REFUSED', undefined, { cause });
+  }
+}
+
+function keyFrom<T>(reader: WireReader, parse: (bytes: Uint8Array) => T): T {
+  const bytes = reader.bytes(32);
+  try {
+    return parse(bytes);
+  } catch {
+    throw reader.fault('a key is not valid');
+  }
+}
+
+function times<T>(count: number, read: () => T): T[] {
+  const all: T[] = [];
+  for (let i = 0; i < count; i += 1) all.push(read());
+  return all;
+}
+
+export function encodeOpenAnswer(results: readonly OpeningResult[]): Uint8Array {
+  const writer = new WireWriter().u16(results.length);
+  for (const result of results) {
+    if ('error' in result) {
+      writeFailure(writer, result.error);
+      continue;
+    }
+    writer
+      .str8('')
+      .u32(0)
+      .bytes(result.sealedServiceSecret, SEALED_SECRET_BYTES)
+      .str8(result.origin)
+      .u16(result.ladders.length);
+    for (const { periodNum, rungs } of result.ladders) {
+      writer.u64(periodNum).u16(rungs.length);
+      for (const { expiryHours, signature } of rungs) writer.u32(expiryHours).bytes(signature, 64);
+    }
+  }
+  return writer.finish();
+}
+
+export function parseOpenAnswer(payload: Uint8Array): OpeningResult[] {
+  const reader = new WireReader(payload);
+  const results = times(reader.u16(), (): OpeningResult => {
+    const error = readFailure(reader);
+    if (error !== undefined) return { error };
+    const sealedServiceSecret = reader.bytes(SEALED_SECRET_BYTES);
+    const origin = reader.str8() as Origin;
+    const ladders = times(reader.u16(), () => ({
+      periodNum: reader.u64Number(),
+      rungs: times(reader.u16(), () => ({ expiryHours: reader.u32(), signature: reader.bytes(64) })),
+    }));
+    return { sealedServiceSecret, origin, ladders };
+  });
+  reader.end();
+  return results;
+}
+
+const SOURCE_KINDS = ['new', 'import', 'envelope'] as const;
+
+export function encodeSealRequest({ tokens, ageRecipients, source }: SealRequest): Uint8Array {
+  const writer = new WireWriter().u8(tokens.length);
+  for (const access of tokens) writeAccess(writer, access);
+  writer.u8(ageRecipients.length);
+  for (const recipient of ageRecipients) writer.str8(recipient);
+  writer.u8(SOURCE_KINDS.indexOf(source.kind));
+  if (source.kind === 'import') writer.str16(source.path);
+  if (source.kind === 'envelope') writer.blob32(source.envelope).bytes(source.kpHsId, 32);
+  return writer.finish();
+}
+
+/** Throws FRAME_BAD. */
+export function parseSealRequest(payload: Uint8Array): SealRequest {
+  const reader = new WireReader(payload);
+  const tokens = times(upTo(reader, MAX_RECIPIENTS), () => readAccess(reader));
+  const ageRecipients = times(upTo(reader, MAX_RECIPIENTS), () => reader.str8());
+  const source = readSource(reader);
+  reader.end();
+  return { tokens, ageRecipients, source };
+}
+
+function upTo(reader: WireReader, maximum: number): number {
+  const count = reader.u8();
+  if (count > maximum) throw reader.fault('too many recipients');
+  return count;
+}
+
+function readSource(reader: WireReader): SealSource {
+  const kind = SOURCE_KINDS[reader.u8()];
+  if (kind === undefined) throw reader.fault('an unknown source');
+  switch (kind) {
+    case 'new':
+      return { kind };
+    case 'import':
+      return { kind, path: reader.str16() };
+    case 'envelope':
+      return { kind, envelope: reader.blob32(MAX_ENVELOPE_BYTES), kpHsId: keyFrom(reader, parseKpHsId) };
+  }
+}
+
+export function encodeSealAnswer({ envelope, kpHsId, origin }: SealedIdentity): Uint8Array {
+  return new WireWriter().blob32(envelope).bytes(kpHsId, 32).str8(origin).finish();
+}
+
+export function parseSealAnswer(payload: Uint8Array): SealedIdentity {
+  const reader = new WireReader(payload);
+  const envelope = reader.blob32(MAX_ENVELOPE_BYTES);
+  const kpHsId = keyFrom(reader, parseKpHsId);
+  const origin = reader.str8() as Origin;
+  reader.end();
+  return { envelope, kpHsId, origin };
+}
+
+/** A failure crosses as its code and the CKR number only: no message of a vendor's module, no path. */
+export function encodeFailure(error: CustodyError): Uint8Array {
+  const writer = new WireWriter();
+  writeFailure(writer, error);
+  return writer.finish();
+}
+
+export function parseFailure(payload: Uint8Array): CustodyError {
+  const reader = new WireReader(payload);
+  const error = readFailure(reader);
+  reader.end();
+  return error ?? new CustodyError('TOKEN_PROTOCOL');
+}
+
+function writeFailure(writer: WireWriter, error: CustodyError): void {
+  writer.str8(error.code).u32(error.ckr !== undefined && error.ckr >= 0 ? error.ckr % 2 ** 32 : 0);
+}
+
+function readFailure(reader: WireReader): CustodyError | undefined {
+  const text = reader.str8();
+  const ckr = reader.u32();
+  if (text === '') return undefined;
+  const code: CustodyErrorCode = parseCustodyErrorCode(text) ?? 'TOKEN_PROTOCOL';
+  return ckr === 0 ? new CustodyError(code) : new CustodyError(code, `CKR 0x${ckr.toString(16)}`, { ckr });
+}

@@ -1,0 +1,124 @@
+/**
+ * Main of the token process: the only process that loads a vendor module for service and sees identity and PIN.
+ * One request on fd 3, one answer, then it ends; the identity is wiped before the answer is written.
+ */
+
+import {
+  type KpHsDescSign,
+  type KpHsId,
+  type NetworkProfile,
+  publicationWindow,
+  type TimePeriod,
+  timePeriod,
+} from '../descriptor/index.ts';
+import { blindIdentity, signLadder } from './blinded-sign.ts';
+import { serveOneRequest } from './child-entry.ts';
+import { openEnvelope, type OpenedIdentity } from './envelope.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import { boxSeal, checkLockedMemory } from './locked-memory.ts';
+import { type OpenedToken, openToken } from './open-token.ts';
+import { unloadModules } from './pkcs11js.ts';
+import { openingOptions, sealIdentity } from './seal-identity.ts';
+import {
+  encodeOpenAnswer,
+  encodeSealAnswer,
+  type Ladder,
+  type OpeningRequest,
+  type OpeningResult,
+  type OpenRequest,
+  parseOpenRequest,
+  parseSealRequest,
+  type SealedIdentity,
+  type SealRequest,
+  TOKEN_FRAME,
+} from './token-messages.ts';
+
+async function handle(type: number, payload: Uint8Array): Promise<Uint8Array> {
+  checkLockedMemory();
+  switch (type) {
+    case TOKEN_FRAME.open:
+      return encodeOpenAnswer(await open(parseOpenRequest(payload)));
+    case TOKEN_FRAME.seal:
+      return encodeSealAnswer(await seal(parseSealRequest(payload)));
+    default:
+      throw new CustodyError('TOKEN_PROTOCOL');
+  }
+}
+
+async function open(request: OpenRequest): Promise<OpeningResult[]> {
+  // Everything that can be refused without a PIN is refused before one is spent.
+  const now = Math.floor(Date.now() / 1000);
+  const plans = request.openings.map(opening => ({
+    opening,
+    tasks: opening.periods.map(({ periodNum, kpHsDescSign }) => ({
+      period: allowedPeriod(request, periodNum, now),
+      kpHsDescSign,
+    })),
+  }));
+  const opened = await openToken(request.access);
+  return plans.map(({ opening, tasks }) => {
+    try {
+      return openOne(request, opening, tasks, opened);
+    } catch (thrown) {
+      return { error: toCustodyError(thrown, 'TOKEN_DEAD') };
+    }
+  });
+}
+
+/** The period, when its publication window meets [now, now + horizon]. Throws PERIOD_REFUSED. */
+function allowedPeriod(request: OpenRequest, periodNum: number, now: number): TimePeriod {
+  const period = periodOf(request.profile, periodNum);
+  const { from, to } = publicationWindow(request.profile, period);
+  if (to <= now || from > now + request.horizonSeconds) throw new CustodyError('PERIOD_REFUSED');
+  return period;
+}
+
+function periodOf(profile: NetworkProfile, periodNum: number): TimePeriod {
+  try {
+    return timePeriod(profile, periodNum);
+  } catch (cause) {
+    throw new CustodyError('PERIOD_REFUSED', undefined, { cause });
+  }
+}
+
+/** One period and the key to be certified for it. */
+interface LadderTask {
+  readonly period: TimePeriod;
+  readonly kpHsDescSign: KpHsDescSign;
+}
+
+function openOne(
+  { boxPublicKey, profile }: OpenRequest,
+  { envelope, kpHsId }: OpeningRequest,
+  tasks: readonly LadderTask[],
+  opened: OpenedToken,
+): OpeningResult {
+  return openEnvelope(envelope, openingOptions(kpHsId, opened), identity => ({
+    sealedServiceSecret: boxSeal(identity.serviceSecret, boxPublicKey),
+    origin: identity.origin,
+    ladders: tasks.map(task => makeLadder(identity, kpHsId, profile, task)),
+  }));
+}
+
+function makeLadder(
+  identity: OpenedIdentity,
+  kpHsId: KpHsId,
+  profile: NetworkProfile,
+  { period, kpHsDescSign }: LadderTask,
+): Ladder {
+  const key = blindIdentity(identity, kpHsId, period);
+  try {
+    return { periodNum: period.periodNum, rungs: signLadder(key, kpHsDescSign, profile, period) };
+  } finally {
+    key.secret.wipe();
+  }
+}
+
+async function seal(request: SealRequest): Promise<SealedIdentity> {
+  const tokens: OpenedToken[] = [];
+  // One after the other: at a terminal each asks for its own PIN.
+  for (const access of request.tokens) tokens.push(await openToken(access));
+  return sealIdentity(request, tokens);
+}
+
+await serveOneRequest(handle, unloadModules);

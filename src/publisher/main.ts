@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { SignerError } from '../signer/contract/problems.ts';
+import { DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
+import { codeOf, PublisherError } from './error.ts';
+import { inspectDescriptor } from './inspect.ts';
+import { formatInspection, printable } from './inspect-text.ts';
+import { createLog } from './log.ts';
+import { runPublisher } from './run.ts';
+import { readState } from './state.ts';
+import { formatStatus, judgeFile } from './status.ts';
+import { CONFIG_TEMPLATE } from './template.ts';
+
+/** Larger than any descriptor: an input beyond is not read to its end. */
+const MAX_INPUT_BYTES = 1024 * 1024;
+
+type RunFlags = { once?: true; dryRun?: true; only?: string[]; logLevel: string };
+type InspectFlags = { address?: string; votingInterval?: number; json?: true };
+
+/** Builds the program. Exit codes everywhere: 0 well, 1 degraded, 2 down or unusable input. */
+function createProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command('onion-publisher')
+    .description('publishes and balances Tor v3 onion services whose keys stay with onion-signer')
+    .version(readVersion())
+    .option('-c, --config FILE', 'configuration', DEFAULT_CONFIG_PATH)
+    .exitOverride();
+  const configPath = (): string => program.opts<{ config: string }>().config;
+  program
+    .command('init')
+    .description('write a commented publisher.yaml; an existing file stays as it is')
+    .action(() => {
+      writeFileSync(configPath(), CONFIG_TEMPLATE, { flag: 'wx', mode: 0o644 });
+      process.stdout.write(`${configPath()} written: name the signer in it, then onion-publisher run\n`);
+    });
+  program
+    .command('run')
+    .description('read backends, ask the signer, publish')
+    .option('--once', 'one round for every service, then end with the exit code of status')
+    .option('--only <service...>', 'only these services')
+    .option('--dry-run', 'sign and upload nothing')
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'info')
+    .action(async (flags: RunFlags) => setExitCode(await run(configPath(), flags)));
+  program
+    .command('status')
+    .description('what the state file says; 0 well, 1 degraded, 2 down')
+    .option('--json', 'for programs')
+    .action((flags: { json?: true }) => setExitCode(status(configPath(), flags.json === true)));
+  program
+    .command('inspect')
+    .argument('<file>', 'a v3 descriptor, or - for standard input')
+    .description('decode a descriptor: what an HSDir sees and, with the address, what a client sees')
+    .option('--address <address>', 'the onion address')
+    .option('--voting-interval <seconds>', 'of a test network', parseSeconds)
+    .option('--json', 'for programs')
+    .action((file: string, flags: InspectFlags) => setExitCode(inspect(file, flags)));
+  return program;
+}
+
+async function run(path: string, flags: RunFlags): Promise<number> {
+  const config = loadConfig(path);
+  const ended = new AbortController();
+  const end = (): void => ended.abort(new PublisherError('STOPPED'));
+  process.once('SIGTERM', end).once('SIGINT', end);
+  return runPublisher({
+    config,
+    logger: createLog(flags.logLevel),
+    signal: ended.signal,
+    once: flags.once === true,
+    dryRun: flags.dryRun === true,
+    only: flags.only,
+  });
+}
+
+function status(path: string, json: boolean): number {
+  const state = readState(loadConfig(path).state);
+  if (state === undefined) throw new PublisherError('STATE_MISSING');
+  const report = judgeFile(state, Date.now() / 1000);
+  process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : formatStatus(report));
+  return report.exitCode;
+}
+
+function inspect(file: string, { address, votingInterval, json }: InspectFlags): number {
+  const report = inspectDescriptor(readInput(file), { address, votingInterval, now: Date.now() / 1000 });
+  process.stdout.write(
+    json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatInspection(report),
+  );
+  return report.exitCode;
+}
+
+function readInput(file: string): Uint8Array {
+  const input = file === '-' ? 0 : openInput(file);
+  try {
+    const bytes = new Uint8Array(MAX_INPUT_BYTES + 1);
+    let filled = 0;
+    for (let count = -1; count !== 0 && filled < bytes.length; filled += count) {
+      count = readSync(input, bytes, filled, bytes.length - filled, null);
+    }
+    if (filled > MAX_INPUT_BYTES) throw new PublisherError('INPUT_TOO_LARGE');
+    return bytes.subarray(0, filled);
+  } finally {
+    if (input !== 0) closeSync(input);
+  }
+}
+
+function openInput(file: string): number {
+  try {
+    const input = openSync(file, 'r');
+    if (fstatSync(input).isFile()) return input;
+    closeSync(input);
+  } catch (cause) {
+    throw new PublisherError('INPUT_FILE', undefined, { cause });
+  }
+  throw new PublisherError('INPUT_FILE');
+}
+
+function parseSeconds(text: string): number {
+  if (/^[1-9][0-9]{0,4}$/u.test(text)) return Number(text);
+  throw new InvalidArgumentError('a whole number of seconds');
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** What anything thrown says to the operator: our own errors their next step, others their code. */
+function explain(thrown: unknown): string {
+  const ours = thrown instanceof PublisherError || thrown instanceof SignerError;
+  return ours ? `${thrown.code}: ${printable(thrown.message)}` : `failed: ${codeOf(thrown)}`;
+}
+
+try {
+  process.exitCode = 0;
+  const program = createProgram(code => {
+    process.exitCode = code;
+  });
+  await program.parseAsync();
+} catch (thrown) {
+  const isCommander = thrown instanceof Error && 'exitCode' in thrown;
+  if (isCommander) process.exitCode = thrown.exitCode === 0 ? 0 : 2;
+  else {
+    process.stderr.write(`onion-publisher: ${explain(thrown)}\n`);
+    process.exitCode = 2;
+  }
+}

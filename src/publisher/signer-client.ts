@@ -1,0 +1,155 @@
+import {
+  CheckAnswerSchema,
+  compileValidator,
+  type Problem,
+  ProblemSchema,
+  type ServiceDescription,
+  ServicesAnswerSchema,
+  type SignAnswer,
+  SignAnswerSchema,
+  type SignRequest,
+} from '../signer/contract/requests.ts';
+import { parseStrictJson } from '../signer/contract/strict-json.ts';
+import type { SignerTarget } from './config.ts';
+import { codeOf, PublisherError } from './error.ts';
+import { type HttpAnswer, SignerTransport } from './signer-transport.ts';
+
+/**
+ * What a signer said to a request. `approved`: it would sign (dry run only).
+ * `denied`: policy says no to this content. `busy`: the same request may be repeated after `retryAfter` seconds.
+ * `refused`: the request itself is wrong and is not repeated. `unreachable`: nobody knows whether it arrived.
+ */
+export type SignOutcome =
+  | { readonly kind: 'answered'; readonly answer: SignAnswer }
+  | { readonly kind: 'approved' }
+  | {
+      readonly kind: 'denied';
+      readonly code: string;
+      readonly observed: string | undefined;
+      readonly limit: string | undefined;
+      readonly retryAfter: number | undefined;
+    }
+  | { readonly kind: 'busy'; readonly code: string; readonly retryAfter: number | undefined }
+  | { readonly kind: 'refused'; readonly code: string }
+  | { readonly kind: 'unreachable'; readonly code: string };
+
+export type SignerClientOptions = {
+  /** Limit for one request; default 60,000 ms: an opening may wait for the token. */
+  readonly timeoutMs?: number;
+  /** Largest answer; default 16 MiB: 256 descriptors. */
+  readonly maxAnswerBytes?: number;
+};
+
+const checkServices = compileValidator(ServicesAnswerSchema);
+const checkAnswer = compileValidator(SignAnswerSchema);
+const checkVerdict = compileValidator(CheckAnswerSchema);
+const checkProblem = compileValidator(ProblemSchema);
+
+/** One signer, spoken to over one byte stream at a time. Nothing that it says is used here: `verifyAnswer` judges. */
+export class SignerClient {
+  readonly name: string;
+  readonly #transport: SignerTransport;
+  readonly #timeoutMs: number;
+  readonly #maxAnswerBytes: number;
+
+  constructor(target: SignerTarget, options: SignerClientOptions = {}) {
+    this.name = target.name;
+    this.#transport = new SignerTransport(target);
+    this.#timeoutMs = options.timeoutMs ?? 60_000;
+    this.#maxAnswerBytes = options.maxAnswerBytes ?? 16 * 1024 * 1024;
+  }
+
+  /**
+   * GET /v1/services: the services that this signer has for us. Throws PublisherError SIGNER_CONNECT, SIGNER_TIMEOUT,
+   * SIGNER_TOO_LARGE, or SIGNER_ANSWER with the signer's code in the message.
+   */
+  async services(): Promise<readonly ServiceDescription[]> {
+    const answer = await this.#send('GET', '/v1/services');
+    if (answer.status !== 200)
+      throw new PublisherError('SIGNER_ANSWER', readProblem(answer)?.code ?? `${answer.status}`);
+    const { services } = readBody(answer, checkServices);
+    if (new Set(services.map(({ service }) => service)).size < services.length) {
+      throw new PublisherError('SIGNER_ANSWER', 'a service stands twice');
+    }
+    return services;
+  }
+
+  /**
+   * POST /v1/descriptors. Never throws: what went wrong is an outcome. A request is repeated with the same `id`, so
+   * that a lost answer costs nothing.
+   */
+  async sign(request: SignRequest): Promise<SignOutcome> {
+    return this.#ask('/v1/descriptors', request, answer => ({
+      kind: 'answered',
+      answer: readBody(answer, checkAnswer),
+    }));
+  }
+
+  /** POST /v1/descriptors/check: what `sign` would say, without a signature. Never throws. */
+  async check(request: SignRequest): Promise<SignOutcome> {
+    return this.#ask('/v1/descriptors/check', request, answer => {
+      readBody(answer, checkVerdict);
+      return { kind: 'approved' };
+    });
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  async #ask(
+    path: string,
+    request: SignRequest,
+    read: (answer: HttpAnswer) => SignOutcome,
+  ): Promise<SignOutcome> {
+    try {
+      const answer = await this.#send('POST', path, JSON.stringify(request));
+      return answer.status === 200 ? read(answer) : outcomeOf(answer);
+    } catch (thrown) {
+      const code = codeOf(thrown);
+      return code === 'SIGNER_ANSWER' ? { kind: 'refused', code } : { kind: 'unreachable', code };
+    }
+  }
+
+  async #send(method: 'GET' | 'POST', path: string, body?: string): Promise<HttpAnswer> {
+    return this.#transport.send({
+      method,
+      path,
+      timeoutMs: this.#timeoutMs,
+      maxAnswerBytes: this.#maxAnswerBytes,
+      ...(body === undefined ? {} : { body }),
+    });
+  }
+}
+
+function outcomeOf(answer: HttpAnswer): SignOutcome {
+  const problem = readProblem(answer);
+  const code = problem?.rule ?? problem?.code ?? `HTTP_${answer.status}`;
+  const retryAfter = answer.retryAfter ?? problem?.retryAfter;
+  if (problem?.code === 'DENIED') {
+    return { kind: 'denied', code, observed: problem.observed, limit: problem.limit, retryAfter };
+  }
+  if (problem?.code === 'SERVICE_UNKNOWN') {
+    return { kind: 'denied', code, observed: undefined, limit: undefined, retryAfter };
+  }
+  const mayRepeat = answer.status === 429 || answer.status === 408 || answer.status >= 500;
+  return mayRepeat ? { kind: 'busy', code, retryAfter } : { kind: 'refused', code };
+}
+
+/** RFC 9457 problem details, or undefined when the body is none of ours. */
+function readProblem(answer: HttpAnswer): Problem | undefined {
+  try {
+    return checkProblem(parseStrictJson(answer.body));
+  } catch {
+    return undefined;
+  }
+}
+
+function readBody<T>(answer: HttpAnswer, check: (value: unknown) => T): T {
+  try {
+    return check(parseStrictJson(answer.body));
+  } catch (cause) {
+    throw new PublisherError('SIGNER_ANSWER', undefined, { cause });
+  }
+}

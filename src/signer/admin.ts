@@ -1,0 +1,101 @@
+import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { SignerConfig } from './config.ts';
+import { errorBody, SignerError } from './contract/problems.ts';
+import type { RouteContext } from './routes.ts';
+import { describeStatus } from './status.ts';
+
+/** The administration socket: root's, or the signer's own user's. Local commands reach the running daemon by it. */
+export const adminSocketPath = (config: SignerConfig): string => join(config.run, 'admin.sock');
+
+/** What the daemon does for `policy apply`. */
+export interface PolicyDoor {
+  /** The policy in force: its serial and canonical text. */
+  current(): { readonly serial: number; readonly text: Uint8Array };
+  /** Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already. */
+  apply(serial: number, text: Uint8Array): Promise<void>;
+}
+
+const MAX_POLICY_BYTES = 16 * 2 ** 20;
+
+/** The server behind the administration socket, not listening yet. */
+export function createAdminServer(context: RouteContext, policy: PolicyDoor): FastifyInstance {
+  const server = Fastify({ bodyLimit: MAX_POLICY_BYTES, logger: false, exposeHeadRoutes: false });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => {
+    done(null, body);
+  });
+  server.setErrorHandler((error, _request, reply) => {
+    const body = errorBody(error);
+    context.log.problem('an administration request failed', error);
+    return reply.code(body.status).type('application/problem+json').send(body);
+  });
+  server.get('/status', () => describeStatus(context, undefined));
+  server.get('/policy', (_request, reply) => {
+    const { serial, text } = policy.current();
+    return reply
+      .header('policy-serial', String(serial))
+      .type('application/octet-stream')
+      .send(Buffer.from(text));
+  });
+  server.put<{ Params: { serial: string } }>('/policy/:serial', async ({ params, body }) => {
+    const serial = Number(params.serial);
+    if (!Buffer.isBuffer(body) || !/^[1-9][0-9]{0,14}$/.test(params.serial)) {
+      throw new SignerError('REQUEST_SCHEMA', 'send a canonical policy');
+    }
+    await policy.apply(serial, body);
+    return { serial };
+  });
+  return server;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly headers: NodeJS.Dict<string | string[]>;
+  readonly body: Buffer;
+}
+
+/** One request to the running daemon; undefined when none runs. SignerError NOT_READY when it breaks off. */
+export async function askDaemon(
+  config: SignerConfig,
+  method: 'GET' | 'PUT',
+  path: string,
+  body?: Uint8Array,
+): Promise<AdminAnswer | undefined> {
+  return await new Promise((resolve, reject) => {
+    const request = httpRequest(
+      {
+        socketPath: adminSocketPath(config),
+        method,
+        path,
+        timeout: 30_000,
+        headers:
+          body === undefined
+            ? {}
+            : { 'content-type': 'application/octet-stream', 'content-length': body.length },
+      },
+      response => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks),
+          });
+        });
+        response.on('error', reject);
+      },
+    );
+    request.on('timeout', () => request.destroy(new Error('timeout')));
+    request.on('error', (cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') resolve(undefined);
+      else
+        reject(
+          new SignerError('NOT_READY', 'the daemon did not answer on its administration socket', { cause }),
+        );
+    });
+    request.end(body);
+  });
+}

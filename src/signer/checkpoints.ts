@@ -1,0 +1,51 @@
+import { openCheckpoint, parseNoteVerifier } from './contract/signed-note.ts';
+import { SignerError } from './contract/problems.ts';
+import type { Journal } from './journal/journal.ts';
+import type { Keyholder } from './ports.ts';
+
+/**
+ * The newest signed head of the journal, and the judgement of heads that come back from outside. A head that is
+ * newer than the journal, or of another history, halts the signer: the disk was rolled back.
+ */
+export class Checkpoints {
+  readonly #journal: Journal;
+  readonly #keyholder: Keyholder;
+  #newest: { readonly size: number; readonly note: string } | undefined;
+  #halted: SignerError | undefined;
+
+  constructor(journal: Journal, keyholder: Keyholder) {
+    this.#journal = journal;
+    this.#keyholder = keyholder;
+  }
+
+  /** Why nothing is signed any more, if so. */
+  get halted(): SignerError | undefined {
+    return this.#halted;
+  }
+
+  /** The signed note over the present head. */
+  async newest(): Promise<string> {
+    const { size, rootHash } = this.#journal.head();
+    if (this.#newest === undefined || this.#newest.size < size) {
+      this.#newest = { size, note: await this.#keyholder.checkpoint(size, rootHash) };
+    }
+    return this.#newest.note;
+  }
+
+  /** The newest note if one was made already; asks nobody. */
+  get known(): string | undefined {
+    return this.#newest?.note;
+  }
+
+  /** Judges an echo. SignerError NOTE_FORMAT, NOTE_UNVERIFIED; CHECKPOINT_AHEAD and CHECKPOINT_FORK halt. */
+  async check(note: string): Promise<void> {
+    const { checkpointKey } = await this.#keyholder.status();
+    const { size, rootHash } = openCheckpoint(note, parseNoteVerifier(checkpointKey));
+    try {
+      this.#journal.checkEcho(size, rootHash);
+    } catch (error) {
+      if (error instanceof SignerError) this.#halted = error;
+      throw error;
+    }
+  }
+}

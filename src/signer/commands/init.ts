@@ -1,0 +1,114 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import { CustodyError } from '../../pkcs11/error.ts';
+import { createHostKeyFile } from '../../pkcs11/host-key.ts';
+import { initKeyholder, spawnKeyholder } from '../../pkcs11/keyholder-client.ts';
+import {
+  journalPath,
+  keyholderListPath,
+  keyholderStatePath,
+  loadConfig,
+  type SignerConfig,
+} from '../config.ts';
+import { SignerError } from '../contract/problems.ts';
+import { createJournal, openJournal } from '../journal/journal.ts';
+import { encodePolicy } from '../policy/types.ts';
+import { writeNew } from '../program/durable-file.ts';
+import type { CommandContext } from './context.ts';
+import { writeKeyholderList } from './policy.ts';
+
+interface InitOptions {
+  readonly token: readonly string[];
+  readonly pin?: string;
+  readonly publisher: readonly string[];
+  readonly state?: string;
+  readonly run?: string;
+}
+
+/** `init`: writes signer.yaml if there is none, then makes state, host key, keyholder and journal. */
+export function addInitCommand(program: Command, context: CommandContext): void {
+  const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+  program
+    .command('init')
+    .description('make the state of a new signer; never replaces anything')
+    .option('--token <uri>', 'a token, as an RFC 7512 URI (repeatable)', collect, [])
+    .option('--pin <source>', 'file:/path, credential:NAME or tty; never the PIN itself')
+    .option('--publisher <name>', 'a publisher with a socket of its own (repeatable)', collect, [])
+    .option('--state <directory>', 'where state is kept')
+    .option('--run <directory>', 'where sockets are made')
+    .action(async (options: InitOptions) => {
+      const path = context.configPath();
+      if (!existsSync(path)) writeConfig(path, options);
+      await createState(loadConfig(path));
+      context.print(`${path}: the signer is initialised; next: onion-signer key new SERVICE\n`);
+    });
+}
+
+function writeConfig(path: string, options: InitOptions): void {
+  if (options.token.length === 0 || options.pin === undefined || options.publisher.length === 0) {
+    throw new SignerError(
+      'MISSING_KEY',
+      `${path} does not exist: give --token, --pin and --publisher, or write it`,
+    );
+  }
+  const lines = [
+    '# What is not here has a default: `onion-signer config` prints every value and where it came from.',
+    `tokens:     [${options.token.map(uri => JSON.stringify(uri)).join(', ')}]`,
+    `pin:        ${options.pin}`,
+    `publishers: { ${options.publisher.map(name => `${name}: unix`).join(', ')} }`,
+    ...(options.state === undefined ? [] : [`state:      ${options.state}`]),
+    ...(options.run === undefined ? [] : [`run:        ${options.run}`]),
+    '',
+  ];
+  mkdirSync(dirname(path), { recursive: true });
+  writeNew(path, Buffer.from(lines.join('\n')), 0o644);
+}
+
+async function createState(config: SignerConfig): Promise<void> {
+  const journal = journalPath(config);
+  if (existsSync(journal))
+    throw new SignerError('JOURNAL_EXISTS', `${journal}: this signer is initialised already`);
+  mkdirSync(config.state, { recursive: true, mode: 0o700 });
+  mkdirSync(config.envelopes, { recursive: true, mode: 0o700 });
+  mkdirSync(config.policies, { recursive: true, mode: 0o755 });
+  createHostKey(config.hostKey);
+  const paths = { state: keyholderStatePath(config), hostKey: config.hostKey };
+  try {
+    await initKeyholder(paths);
+  } catch (error) {
+    // An init that was cut off after this step is taken up again: without a journal nothing was ever signed.
+    if (!(error instanceof CustodyError && error.code === 'STATE_EXISTS')) throw error;
+  }
+  const nothing = { services: [] };
+  writeKeyholderList(config, nothing, 1);
+  const now = Math.floor(Date.now() / 1000);
+  createJournal(journal, { origin: await checkpointOrigin(config), now });
+  const opened = openJournal({ path: journal, now: () => now });
+  try {
+    await opened.applyPolicy(1, encodePolicy(nothing));
+  } finally {
+    opened.close();
+  }
+}
+
+function createHostKey(source: string): void {
+  if (!source.startsWith('file:')) return; // a credential is made by who grants it
+  const path = source.slice('file:'.length);
+  if (!existsSync(path)) createHostKeyFile(path);
+}
+
+/** The journal bears the name under which the keyholder signs its heads. */
+async function checkpointOrigin(config: SignerConfig): Promise<string> {
+  const client = await spawnKeyholder({
+    state: keyholderStatePath(config),
+    list: keyholderListPath(config),
+    hostKey: config.hostKey,
+  });
+  try {
+    const { checkpointVkey } = await client.status();
+    return checkpointVkey.slice(0, checkpointVkey.indexOf('+'));
+  } finally {
+    await client.close();
+  }
+}

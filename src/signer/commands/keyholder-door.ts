@@ -1,0 +1,165 @@
+import {
+  type NetworkProfile,
+  publicationWindow,
+  publishablePeriods,
+  timePeriod,
+} from '../../descriptor/index.ts';
+import { CustodyError } from '../../pkcs11/error.ts';
+import {
+  connectKeyholder,
+  type KeyholderClient,
+  type ServiceStatus,
+  spawnKeyholder,
+} from '../../pkcs11/keyholder-client.ts';
+import { keyholderListPath, keyholderStatePath, type SignerConfig } from '../config.ts';
+import { SignerError } from '../contract/problems.ts';
+import type { CustodyStatus, Keyholder, KeyholderState, Refused, SignedTarget, SignOrder } from '../ports.ts';
+
+const FIRST_BACK_OFF_MS = 200;
+const LAST_BACK_OFF_MS = 10_000;
+
+/** The core's port on the keyholder process: starts or reaches it, and does so again when it was lost. */
+export class KeyholderDoor implements Keyholder {
+  readonly #config: SignerConfig;
+  #client: Promise<KeyholderClient> | undefined;
+  #backOffMs = 0;
+  #notBefore = 0;
+  /** Process id of a keyholder that is our child. */
+  pid: number | undefined;
+
+  constructor(config: SignerConfig) {
+    this.#config = config;
+  }
+
+  async prove(
+    kpHsId: Parameters<Keyholder['prove']>[0],
+    text: Uint8Array,
+  ): Promise<Refused | { readonly digest: string }> {
+    return await this.#with(client => client.prove(kpHsId, text));
+  }
+
+  async sign(order: SignOrder): Promise<Refused | { readonly signed: readonly SignedTarget[] }> {
+    return await this.#with(client => client.sign(order));
+  }
+
+  async checkpoint(size: number, rootHash: Uint8Array): Promise<string> {
+    const answer = await this.#with(client => client.checkpoint({ size: BigInt(size), rootHash }));
+    if ('refused' in answer) {
+      throw new SignerError(
+        'CHECKPOINT_FORK',
+        'the keyholder signed another history; restore the state directory',
+      );
+    }
+    return answer.note;
+  }
+
+  async prepare(): Promise<void> {
+    await this.#with(client => client.prepare());
+  }
+
+  async reload(): Promise<void> {
+    await this.#with(client => client.reload());
+  }
+
+  async status(): Promise<KeyholderState> {
+    const status = await this.#with(client => client.status());
+    return {
+      startedAt: status.startedAt,
+      listSerial: status.listSerial,
+      isolation: status.isolation,
+      stateProtection: status.stateProtection,
+      checkpointKey: status.checkpointVkey,
+      aheadSeconds: status.aheadSeconds,
+      runwaySeconds: status.runwaySeconds,
+      services: status.services.map(service =>
+        custodyStatus(this.#config.profile, service, Date.now() / 1000),
+      ),
+    };
+  }
+
+  async close(): Promise<void> {
+    const client = await this.#client?.catch(() => undefined);
+    this.#client = undefined;
+    await client?.close();
+  }
+
+  async #with<T>(use: (client: KeyholderClient) => Promise<T>): Promise<T> {
+    try {
+      return await use(await this.#reach());
+    } catch (cause) {
+      if (!(cause instanceof CustodyError)) throw cause;
+      throw toSignerError(cause);
+    }
+  }
+
+  /** One attempt at a time; after a failure the next ones wait longer and longer. */
+  async #reach(): Promise<KeyholderClient> {
+    if (this.#client !== undefined) return this.#client;
+    if (Date.now() < this.#notBefore) throw new CustodyError('KEYHOLDER_DEAD');
+    const client = this.#start();
+    this.#client = client;
+    const forget = (): void => {
+      if (this.#client === client) this.#client = undefined;
+      this.#backOffMs = Math.min(LAST_BACK_OFF_MS, Math.max(FIRST_BACK_OFF_MS, 2 * this.#backOffMs));
+      this.#notBefore = Date.now() + this.#backOffMs;
+    };
+    void client.then(reached => reached.closed.then(forget), forget);
+    const reached = await client;
+    this.#backOffMs = 0;
+    return reached;
+  }
+
+  #start(): Promise<KeyholderClient> {
+    const { keyholder, hostKey, deadlineMs } = this.#config;
+    if (keyholder.kind === 'unix') return connectKeyholder(keyholder.path);
+    const paths = { state: keyholderStatePath(this.#config), list: keyholderListPath(this.#config), hostKey };
+    return spawnKeyholder(paths, {
+      prepareDeadlineMs: 130_000 + deadlineMs,
+      onSpawn: pid => {
+        this.pid = pid;
+      },
+    });
+  }
+}
+
+function toSignerError(cause: CustodyError): SignerError {
+  switch (cause.code) {
+    case 'KEYHOLDER_DEAD':
+    case 'KEYHOLDER_TIMEOUT':
+      return new SignerError('KEYHOLDER_UNAVAILABLE', `the keyholder does not answer: ${cause.code}`, {
+        cause,
+      });
+    case 'KEYHOLDER_LATCHED':
+      return new SignerError('SERVICE_LATCHED', 'the keyholder stopped this service', { cause });
+    case 'PERIOD_UNPREPARED':
+      return new SignerError('CUSTODY_UNAVAILABLE', 'no period key is certified; see status', {
+        cause,
+        retryAfter: 10,
+      });
+    default:
+      return new SignerError('KEYHOLDER_REFUSED', `the keyholder answers ${cause.code}`, { cause });
+  }
+}
+
+/** `certifiedUntil`: the first second at which a period is published that has no key. */
+export function custodyStatus(profile: NetworkProfile, service: ServiceStatus, now: number): CustodyStatus {
+  const certified = new Set(service.periods.map(({ periodNum }) => periodNum));
+  const published = publishablePeriods(profile, Math.floor(now));
+  let next = Math.max(...published.map(({ periodNum }) => periodNum)) + 1;
+  while (certified.has(next)) next += 1;
+  const complete = published.every(({ periodNum }) => certified.has(periodNum));
+  return {
+    alias: service.alias,
+    origin: formatOrigin(service.origin),
+    certifiedUntil: complete ? publicationWindow(profile, timePeriod(profile, next)).from : 0,
+    latched: service.latched,
+    errorCode: service.lastError,
+  };
+}
+
+export function formatOrigin(origin: string): string {
+  if (origin === 'born') return 'born here';
+  return origin.startsWith('imported-')
+    ? `imported, was online until ${origin.slice('imported-'.length)}`
+    : origin;
+}

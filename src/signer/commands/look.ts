@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { askDaemon } from '../admin.ts';
+import { SignerError } from '../contract/problems.ts';
+import type { ServiceStatus, StatusAnswer } from '../contract/requests.ts';
+import type { CommandContext } from './context.ts';
+
+/** `status` and `config`: read only. */
+export function addLookCommands(program: Command, context: CommandContext): void {
+  program
+    .command('status')
+    .description('custody, exposure and readiness; exit 0 well, 1 degraded, 2 down')
+    .option('--json', 'for programs')
+    .action(async (options: { json?: boolean }) => {
+      const answer = await askDaemon(context.config(), 'GET', '/status');
+      if (answer === undefined) throw new SignerError('NOT_READY', 'no daemon runs: onion-signer serve');
+      if (answer.status !== 200)
+        throw new SignerError('KEYHOLDER_UNAVAILABLE', 'the daemon cannot tell; see its log');
+      const status = JSON.parse(answer.body.toString('utf8')) as StatusAnswer;
+      context.print(options.json === true ? `${JSON.stringify(status)}\n` : formatStatus(status));
+      process.exitCode = exitCode(status);
+    });
+  program
+    .command('config')
+    .description('every setting of signer.yaml and where it came from')
+    .action(() => {
+      for (const [key, { value, from }] of context.config().settings)
+        context.print(`${key}: ${value}\t# ${from}\n`);
+    });
+}
+
+function exitCode({ ready, services }: StatusAnswer): 0 | 1 | 2 {
+  if (services.some(({ state }) => state === 'down' || state === 'latched')) return 2;
+  return ready ? 0 : 1;
+}
+
+export function formatStatus(status: StatusAnswer): string {
+  const lines = status.services.flatMap(service => serviceLines(service, status));
+  lines.push(
+    `signer      isolation: ${status.isolation} · state sealed to: ${status.stateProtection} · policy ${status.policySerial}`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+function serviceLines(service: ServiceStatus, { runwaySeconds }: StatusAnswer): string[] {
+  const until =
+    service.certifiedUntil === undefined
+      ? 'no period certified'
+      : `without token until ${at(service.certifiedUntil)}`;
+  const code = service.code === undefined ? '' : ` · ${service.code}`;
+  const end =
+    service.exposureEnd === undefined ? '' : ` Whatever was released ends ${at(service.exposureEnd)}.`;
+  return [
+    `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${until}${code}`,
+    `  custody   ${service.custody}: the identity is opened in locked memory when a period is certified · ${service.origin}`,
+    `  exposure  thief of the publisher: at most ${Math.round(runwaySeconds / 360) / 10} h of your own true descriptors.${end}`,
+    '            thief of the signer, switched on: the identity.',
+  ];
+}
+
+const at = (seconds: number): string =>
+  `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { createSignerLog } from '../program/log.ts';
+import { Daemon } from '../serve.ts';
+import type { CommandContext } from './context.ts';
+
+/** `serve`: the daemon in the foreground, until SIGTERM or SIGINT. */
+export function addServeCommand(program: Command, context: CommandContext): void {
+  program
+    .command('serve')
+    .description('run the signer: one socket per publisher, one for administration')
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .action(async ({ logLevel }: { logLevel: string }) => {
+      // Sockets are made for their group at most, whatever the caller's mask.
+      process.umask(0o027);
+      const log = createSignerLog(logLevel);
+      const daemon = new Daemon(context.config(), log);
+      const ended = new Promise<void>(resolve => {
+        process.once('SIGTERM', resolve);
+        process.once('SIGINT', resolve);
+      });
+      try {
+        await daemon.start();
+        await ended;
+      } finally {
+        await daemon.stop();
+      }
+    });
+}

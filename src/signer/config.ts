@@ -1,0 +1,291 @@
+import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
+import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/index.ts';
+import { NAME_PATTERN } from './contract/requests.ts';
+import { readConfigFile } from './program/read-file.ts';
+import {
+  formatDuration,
+  readAnyMap,
+  readDuration,
+  readList,
+  readMap,
+  readScalar,
+  readText,
+  requireKey,
+} from './program/read-yaml.ts';
+import { errorAt, parseStrictYaml, type YamlMap, type YamlNode } from './program/strict-yaml.ts';
+
+/** signer.yaml, complete and frozen. Paths are absolute; nothing in it is secret. */
+export interface SignerConfig {
+  readonly file: string;
+  /** RFC 7512 URIs, without a PIN. */
+  readonly tokens: readonly string[];
+  /** `file:/…`, `credential:NAME` or `tty`. */
+  readonly pin: string;
+  /** Name → path of the Unix socket that is this publisher's identity. */
+  readonly publishers: ReadonlyMap<string, string>;
+  readonly state: string;
+  readonly run: string;
+  readonly policies: string;
+  readonly envelopes: string;
+  readonly profile: NetworkProfile;
+  readonly aheadSeconds: number;
+  readonly runwaySeconds: number;
+  readonly deadlineMs: number;
+  /** `child`, or the absolute path of the keyholder's socket. */
+  readonly keyholder: KeyholderDoor;
+  /** `file:/…` or `credential:NAME`. */
+  readonly hostKey: string;
+  /** Every setting as text, with where it came from: `default` or `FILE:LINE`. */
+  readonly settings: ReadonlyMap<string, Setting>;
+}
+
+export type KeyholderDoor = { readonly kind: 'child' } | { readonly kind: 'unix'; readonly path: string };
+
+export interface Setting {
+  readonly value: string;
+  readonly from: string;
+}
+
+const KEYS = [
+  'tokens',
+  'pin',
+  'publishers',
+  'state',
+  'run',
+  'policies',
+  'envelopes',
+  'network',
+  'ahead',
+  'runway',
+  'deadline',
+  'keyholder',
+  'host_key',
+] as const;
+
+const DAY = 86_400;
+const NAME = new RegExp(NAME_PATTERN);
+const CREDENTIAL = /^credential:[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
+// sun_path on Linux has 108 bytes, the last of them NUL.
+const MAX_SOCKET_PATH = 107;
+
+/** Reads signer.yaml from disk. See parseConfig. */
+export function loadConfig(path: string): SignerConfig {
+  const file = resolve(path);
+  return parseConfig(readConfigFile(file), file);
+}
+
+/**
+ * signer.yaml → configuration. `file` is its absolute path: policies stand beside it by default. SignerError with
+ * file, line and column: YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY, BAD_VALUE, PIN_LITERAL.
+ */
+export function parseConfig(text: string, file: string): SignerConfig {
+  const reader = new ConfigReader(readMap(parseStrictYaml(text, file), KEYS, 'signer.yaml'), file);
+  const tokens = Object.freeze(
+    readList(reader.required('tokens'), '`tokens`', 8).map(node => readTokenUri(node)),
+  );
+  reader.note('tokens', tokens.join(' '));
+  const pin = reader.noted('pin', readPinSource(reader.required('pin')));
+  const state = reader.path('state', '/var/lib/onion-signer');
+  const run = reader.path('run', '/run/onion-signer');
+  const policies = reader.path('policies', join(dirname(file), 'policies'));
+  const envelopes = reader.path('envelopes', join(state, 'identities'));
+  const publishers = readPublishers(reader.required('publishers'), run);
+  reader.note('publishers', [...publishers].map(([name, path]) => `${name}=unix:${path}`).join(' '));
+  const profile = readNetwork(reader);
+  const spans = readSpans(reader, profile);
+  const keyholder = readKeyholder(reader);
+  const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
+  return Object.freeze({
+    file,
+    tokens,
+    pin,
+    publishers,
+    state,
+    run,
+    policies,
+    envelopes,
+    profile,
+    ...spans,
+    keyholder,
+    hostKey,
+    settings: reader.settings,
+  });
+}
+
+/** Where the journal stands: one file below the state directory. */
+export const journalPath = (config: SignerConfig): string => join(config.state, 'journal.sqlite');
+
+/** The keyholder's own directory: its sealed state and its record of spent seconds. */
+export const keyholderStatePath = (config: SignerConfig): string => join(config.state, 'keyholder');
+
+/** Where the keyholder's canonical list stands. */
+export const keyholderListPath = (config: SignerConfig): string => join(config.state, 'keyholder.list');
+
+/** Keeps each value's text and origin while it is read. */
+class ConfigReader {
+  readonly settings = new Map<string, Setting>();
+  readonly #top: YamlMap;
+  readonly #file: string;
+
+  constructor(top: YamlMap, file: string) {
+    this.#top = top;
+    this.#file = file;
+  }
+
+  node(key: (typeof KEYS)[number]): YamlNode | undefined {
+    return this.#top.entries.get(key);
+  }
+
+  required(key: (typeof KEYS)[number]): YamlNode {
+    return requireKey(this.#top, key, 'signer.yaml');
+  }
+
+  note(key: (typeof KEYS)[number], value: string): void {
+    const place = this.#top.keys.get(key);
+    this.settings.set(key, { value, from: place === undefined ? 'default' : `${this.#file}:${place.line}` });
+  }
+
+  noted(key: (typeof KEYS)[number], value: string): string {
+    this.note(key, value);
+    return value;
+  }
+
+  text(key: (typeof KEYS)[number], fallback: string, read: (node: YamlNode) => string): string {
+    const node = this.node(key);
+    return this.noted(key, node === undefined ? fallback : read(node));
+  }
+
+  path(key: (typeof KEYS)[number], fallback: string): string {
+    return this.text(key, fallback, node => readPath(node, `\`${key}\``));
+  }
+
+  duration(key: (typeof KEYS)[number], fallback: number, min: number, max: number): number {
+    const node = this.node(key);
+    const seconds = node === undefined ? fallback : readDuration(node, `\`${key}\``, min, max);
+    this.note(key, formatDuration(seconds));
+    return seconds;
+  }
+}
+
+const isCleanPath = (path: string): boolean =>
+  isAbsolute(path) && normalize(path) === path && !/[^\u0020-\u007e]/.test(path) && path.length <= 1024;
+
+function readPath(node: YamlNode, what: string): string {
+  const { text } = readScalar(node, what);
+  if (!isCleanPath(text))
+    throw errorAt('BAD_VALUE', node, `write ${what} as an absolute path without \`..\``);
+  return text;
+}
+
+/** Anything that is not the name of a source may be the PIN itself, and is repeated nowhere. */
+function readPinSource(node: YamlNode): string {
+  const { text } = readScalar(node, '`pin`');
+  if (text === 'tty') return text;
+  if (!text.startsWith('file:') && !text.startsWith('credential:')) {
+    throw errorAt(
+      'PIN_LITERAL',
+      node,
+      'write `pin` as credential:NAME, file:/path or tty, and change the PIN',
+    );
+  }
+  return readSecretSource(node);
+}
+
+function readSecretSource(node: YamlNode): string {
+  const { text } = readScalar(node, 'a source');
+  const ok = text.startsWith('file:') ? isCleanPath(text.slice('file:'.length)) : CREDENTIAL.test(text);
+  if (!ok) throw errorAt('BAD_VALUE', node, 'write credential:NAME or file:/absolute/path');
+  return text;
+}
+
+function readTokenUri(node: YamlNode): string {
+  const { text } = readScalar(node, 'a token');
+  if (/pin-(?:value|source)/i.test(decodeLoosely(text))) {
+    throw errorAt('PIN_LITERAL', node, 'take the PIN out of the URI and name its source under `pin`');
+  }
+  return readText(node, /^pkcs11:[\u0021-\u007e]{1,1000}$/, 'a token', 'an RFC 7512 URI: "pkcs11:token=…"');
+}
+
+/** Percent-encoded letters must not hide an attribute's name. */
+const decodeLoosely = (uri: string): string =>
+  uri.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+function readPublishers(node: YamlNode, run: string): ReadonlyMap<string, string> {
+  const map = readAnyMap(node, '`publishers`');
+  if (map.entries.size === 0 || map.entries.size > 64)
+    throw errorAt('BAD_VALUE', map, 'name 1 to 64 publishers');
+  const publishers = new Map<string, string>();
+  for (const [name, value] of map.entries) {
+    if (!NAME.test(name)) {
+      throw errorAt(
+        'BAD_VALUE',
+        map.keys.get(name) ?? map,
+        'use lower-case letters, digits and hyphens as name',
+      );
+    }
+    const path = readSocket(value, join(run, `${name}.sock`));
+    if ([...publishers.values()].includes(path)) {
+      throw errorAt('BAD_VALUE', value, 'give each publisher a socket of its own: its path is its identity');
+    }
+    publishers.set(name, path);
+  }
+  return publishers;
+}
+
+function readSocket(node: YamlNode, fallback: string): string {
+  const { text } = readScalar(node, 'a publisher');
+  const path = text === 'unix' ? fallback : text.startsWith('unix:') ? text.slice('unix:'.length) : '';
+  if (!isCleanPath(path) || Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw errorAt('BAD_VALUE', node, `write unix, or unix:/path of at most ${MAX_SOCKET_PATH} bytes`);
+  }
+  return path;
+}
+
+function readNetwork(reader: ConfigReader): NetworkProfile {
+  const node = reader.node('network');
+  if (node === undefined || node.kind === 'text') {
+    if (node !== undefined) readText(node, /^tor$/, '`network`', 'tor, or { name: …, voting_interval: … }');
+    reader.note('network', 'tor');
+    return TOR_NETWORK;
+  }
+  const map = readMap(node, ['name', 'voting_interval'], '`network`');
+  const name = readText(
+    requireKey(map, 'name', '`network`'),
+    NAME,
+    '`name`',
+    'lower-case letters, digits, hyphens',
+  );
+  if (name === TOR_NETWORK.name) {
+    throw errorAt('BAD_VALUE', map, 'write `network: tor` for the public network, or choose another name');
+  }
+  const interval = requireKey(map, 'voting_interval', '`network`');
+  const votingInterval = readDuration(interval, '`voting_interval`', 10, 3_600);
+  if (votingInterval % 5 !== 0) throw errorAt('BAD_VALUE', interval, 'use a multiple of 5 seconds');
+  reader.note('network', `${name} voting_interval=${formatDuration(votingInterval)}`);
+  return Object.freeze(testNetwork(name, votingInterval));
+}
+
+/** The numbers behind sign ahead and certify ahead; on a test network they are counted in its own intervals. */
+function readSpans(
+  reader: ConfigReader,
+  profile: NetworkProfile,
+): { aheadSeconds: number; runwaySeconds: number; deadlineMs: number } {
+  const period = profile.periodLengthMinutes * 60;
+  const isTor = profile === TOR_NETWORK;
+  const runway = isTor ? DAY / 4 : 6 * profile.votingIntervalSeconds;
+  const aheadSeconds = reader.duration('ahead', isTor ? 3 * DAY : 4 * period, period, 7 * period);
+  // A shelf longer than half a period would need texts of periods that nobody asks for yet.
+  const runwaySeconds = reader.duration('runway', runway, 1, Math.floor(period / 2));
+  return { aheadSeconds, runwaySeconds, deadlineMs: reader.duration('deadline', 10, 1, 60) * 1000 };
+}
+
+function readKeyholder(reader: ConfigReader): KeyholderDoor {
+  const text = reader.text('keyholder', 'child', node => {
+    const value = readScalar(node, '`keyholder`').text;
+    const path = value.startsWith('unix:') ? value.slice('unix:'.length) : '';
+    const fits = value === 'child' || (isCleanPath(path) && Buffer.byteLength(path) <= MAX_SOCKET_PATH);
+    if (!fits) throw errorAt('BAD_VALUE', node, 'write `keyholder` as child or unix:/path');
+    return value;
+  });
+  return text === 'child' ? { kind: 'child' } : { kind: 'unix', path: text.slice('unix:'.length) };
+}

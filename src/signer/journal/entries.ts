@@ -1,0 +1,165 @@
+import { Type, type Static } from 'typebox';
+import { SignerError } from '../contract/problems.ts';
+import { compileValidator, NAME_PATTERN } from '../contract/requests.ts';
+import { parseStrictJson } from '../contract/strict-json.ts';
+
+/** Most seconds in one reservation: two periods, a shelf of 12 hours and room. */
+export const MAX_SECONDS = 512;
+
+const closed = { additionalProperties: false } as const;
+const unixSeconds = () => Type.Integer({ minimum: 0, maximum: 2 ** 40 });
+const index = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const digest = () => Type.String({ pattern: '^[0-9a-f]{64}$' });
+const name = () => Type.String({ pattern: NAME_PATTERN, maxLength: 63 });
+const printable = (maxLength: number) => Type.String({ maxLength, pattern: '^[ -~]*$' });
+
+/** One second of one blinded key and variant, spent by the reservation that holds it. */
+const SecondSchema = Type.Object(
+  { kpHsBlindId: digest(), variant: Type.Integer({ minimum: 0, maximum: 65_535 }), second: unixSeconds() },
+  closed,
+);
+
+const GenesisSchema = Type.Object(
+  {
+    kind: Type.Literal('genesis'),
+    at: unixSeconds(),
+    version: Type.Literal(1),
+    journal: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+    origin: Type.String({ pattern: '^[!-*,-~]{1,255}$' }),
+  },
+  closed,
+);
+
+const StartedSchema = Type.Object(
+  { kind: Type.Literal('started'), at: unixSeconds(), version: printable(64) },
+  closed,
+);
+
+const PolicySchema = Type.Object(
+  { kind: Type.Literal('policy'), at: unixSeconds(), serial: index(), digest: digest() },
+  closed,
+);
+
+const ReservedSchema = Type.Object(
+  {
+    kind: Type.Literal('reserved'),
+    at: unixSeconds(),
+    publisher: name(),
+    service: name(),
+    request: Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$' }),
+    digest: digest(),
+    seconds: Type.Array(SecondSchema, { minItems: 1, maxItems: MAX_SECONDS }),
+  },
+  closed,
+);
+
+const ReleasedSchema = Type.Object(
+  {
+    kind: Type.Literal('released'),
+    at: unixSeconds(),
+    reserved: index(),
+    texts: Type.Array(digest(), { minItems: 1, maxItems: MAX_SECONDS }),
+    evidence: Type.Array(digest(), { maxItems: 64 }),
+  },
+  closed,
+);
+
+/** Refusals of one kind between `at` and `until`, counted. `service` is empty when the caller may not know it. */
+const RefusedSchema = Type.Object(
+  {
+    kind: Type.Literal('refused'),
+    at: unixSeconds(),
+    until: unixSeconds(),
+    publisher: name(),
+    service: Type.Union([name(), Type.Literal('')]),
+    rule: Type.String({ pattern: '^[A-Z][A-Z0-9_-]{0,63}$' }),
+    count: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+    observed: printable(256),
+    limit: printable(256),
+  },
+  closed,
+);
+
+const checkers = {
+  genesis: compileValidator(GenesisSchema),
+  started: compileValidator(StartedSchema),
+  policy: compileValidator(PolicySchema),
+  reserved: compileValidator(ReservedSchema),
+  released: compileValidator(ReleasedSchema),
+  refused: compileValidator(RefusedSchema),
+};
+
+export type GenesisEntry = Static<typeof GenesisSchema>;
+export type StartedEntry = Static<typeof StartedSchema>;
+export type PolicyEntry = Static<typeof PolicySchema>;
+export type ReservedEntry = Static<typeof ReservedSchema>;
+export type ReleasedEntry = Static<typeof ReleasedSchema>;
+export type RefusedEntry = Static<typeof RefusedSchema>;
+export type EntrySecond = Static<typeof SecondSchema>;
+
+/** The closed set of what a journal says. */
+export type Entry = GenesisEntry | StartedEntry | PolicyEntry | ReservedEntry | ReleasedEntry | RefusedEntry;
+
+/**
+ * The canonical bytes of an entry, which are what the log's leaf hashes cover: JSON without spaces, keys in the
+ * order below, numbers in decimal. SignerError JOURNAL_ENTRY for values outside their bounds.
+ */
+export function encodeEntry(entry: Entry): Uint8Array {
+  checkEntry(entry);
+  return new TextEncoder().encode(JSON.stringify(inOrder(entry)));
+}
+
+/** Reads canonical bytes; whatever would not be encoded to the same bytes is SignerError JOURNAL_ENTRY. */
+export function parseEntry(bytes: Uint8Array): Entry {
+  let entry: Entry;
+  try {
+    entry = checkEntry(parseStrictJson(bytes));
+  } catch (cause) {
+    throw entryError(cause);
+  }
+  if (!Buffer.from(encodeEntry(entry)).equals(bytes)) throw entryError();
+  return entry;
+}
+
+function checkEntry(value: unknown): Entry {
+  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
+  if (typeof kind !== 'string' || !Object.hasOwn(checkers, kind)) throw entryError();
+  try {
+    return checkers[kind as Entry['kind']](value);
+  } catch (cause) {
+    throw entryError(cause);
+  }
+}
+
+const entryError = (cause?: unknown): SignerError =>
+  new SignerError('JOURNAL_ENTRY', 'this entry has no canonical form; compare the journal with a backup', {
+    cause,
+  });
+
+/** Fixes the order of keys, whatever the order in which the object was made. */
+function inOrder(entry: Entry): Entry {
+  const { kind, at } = entry;
+  switch (kind) {
+    case 'genesis':
+      return { kind, at, version: entry.version, journal: entry.journal, origin: entry.origin };
+    case 'started':
+      return { kind, at, version: entry.version };
+    case 'policy':
+      return { kind, at, serial: entry.serial, digest: entry.digest };
+    case 'reserved': {
+      const { publisher, service, request, digest: requestDigest } = entry;
+      const seconds = entry.seconds.map(({ kpHsBlindId, variant, second }) => ({
+        kpHsBlindId,
+        variant,
+        second,
+      }));
+      return { kind, at, publisher, service, request, digest: requestDigest, seconds };
+    }
+    case 'released':
+      return { kind, at, reserved: entry.reserved, texts: entry.texts, evidence: entry.evidence };
+    case 'refused': {
+      const { until, publisher, service, rule, count, observed, limit } = entry;
+      return { kind, at, until, publisher, service, rule, count, observed, limit };
+    }
+  }
+}

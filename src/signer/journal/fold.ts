@@ -1,0 +1,150 @@
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import { LogFrontier, leafHash } from '../contract/log-proof.ts';
+import { SignerError } from '../contract/problems.ts';
+import { parseEntry, type Entry, type ReleasedEntry, type ReservedEntry } from './entries.ts';
+
+/** The policy that `policy apply` put in force last. */
+export interface PolicyMark {
+  readonly serial: number;
+  readonly digest: string;
+}
+
+/** What the entries say, taken together. */
+export interface Fold {
+  readonly frontier: LogFrontier;
+  /** 32 hex digits that no other journal has. */
+  readonly journalId: string;
+  readonly origin: string;
+  readonly policy: PolicyMark | undefined;
+}
+
+const torn = (message: string, cause?: unknown): SignerError =>
+  new SignerError('JOURNAL_TORN', `${message}; restore the state directory, then run \`init --recover\``, {
+    cause,
+  });
+
+type Row = Record<string, SQLOutputValue>;
+
+/**
+ * Reads every entry and checks that nothing else is stored than what they say: unbroken indices, canonical
+ * bytes, leaf and root hashes; marks, reservations and request ids equal to the fold, none missing, none more.
+ * Texts and answers are left out: retention removes them. Linear in the journal. SignerError JOURNAL_TORN.
+ */
+export function verifyFold(db: DatabaseSync): Fold {
+  const folder = new Folder(db);
+  let expected = 0;
+  for (const row of db.prepare('SELECT idx, at, body, leaf, root FROM entries ORDER BY idx').iterate()) {
+    if (row['idx'] !== expected) throw torn('an entry is missing');
+    folder.take(expected, row);
+    expected += 1;
+  }
+  return folder.finish();
+}
+
+class Folder {
+  readonly #db: DatabaseSync;
+  readonly #frontier = new LogFrontier();
+  #genesis: { journalId: string; origin: string } | undefined;
+  #policy: PolicyMark | undefined;
+  readonly #counts = { marks: 0, reservations: 0, requests: 0, released: 0 };
+  readonly #mark;
+  readonly #reservation;
+  readonly #request;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#mark = db.prepare(
+      'SELECT entry FROM marks WHERE kp_hs_blind_id = ? AND variant = ? AND second = ?',
+    );
+    this.#reservation = db.prepare('SELECT * FROM reservations WHERE entry = ?');
+    this.#request = db.prepare('SELECT * FROM requests WHERE publisher = ? AND service = ? AND id = ?');
+  }
+
+  take(index: number, row: Row): void {
+    const body = row['body'];
+    if (!(body instanceof Uint8Array)) throw torn('an entry has no bytes');
+    const leaf = leafHash(body);
+    this.#frontier.append(leaf);
+    if (!sameBytes(row['leaf'], leaf) || !sameBytes(row['root'], this.#frontier.root())) {
+      throw torn('an entry does not have its hash');
+    }
+    const entry = readEntry(body);
+    if (row['at'] !== entry.at) throw torn('an entry stands at another time');
+    if ((entry.kind === 'genesis') !== (index === 0))
+      throw torn('the journal does not begin with its genesis');
+    this.#fold(index, entry);
+  }
+
+  finish(): Fold {
+    if (this.#genesis === undefined) throw torn('the journal is empty');
+    const { marks, reservations, requests, released } = this.#counts;
+    const stored =
+      this.#count('marks') === marks &&
+      this.#count('reservations') === reservations &&
+      this.#count('reservations WHERE released IS NOT NULL') === released &&
+      this.#count('requests') === requests;
+    if (!stored) throw torn('there are marks that no entry made');
+    return { ...this.#genesis, frontier: this.#frontier, policy: this.#policy };
+  }
+
+  #fold(index: number, entry: Entry): void {
+    switch (entry.kind) {
+      case 'genesis':
+        this.#genesis = { journalId: entry.journal, origin: entry.origin };
+        break;
+      case 'policy':
+        if (entry.serial <= (this.#policy?.serial ?? 0)) throw torn('a policy serial went back');
+        this.#policy = { serial: entry.serial, digest: entry.digest };
+        break;
+      case 'reserved':
+        this.#foldReserved(index, entry);
+        break;
+      case 'released':
+        this.#foldReleased(index, entry);
+        break;
+      case 'started':
+      case 'refused':
+        break;
+    }
+  }
+
+  #foldReserved(index: number, entry: ReservedEntry): void {
+    for (const { kpHsBlindId, variant, second } of entry.seconds) {
+      // A second that stands in two entries fails here too: its one mark names only one of them.
+      const mark = this.#mark.get(Buffer.from(kpHsBlindId, 'hex'), variant, second);
+      if (mark?.['entry'] !== index) throw torn('a spent second has no mark');
+    }
+    const row = this.#reservation.get(index);
+    const same =
+      row?.['publisher'] === entry.publisher && row['service'] === entry.service && row['at'] === entry.at;
+    if (!same) throw torn('a reservation is not stored as its entry says');
+    const request = this.#request.get(entry.publisher, entry.service, entry.request);
+    const latest = Number(request?.['reserved'] ?? -1);
+    if (request?.['digest'] !== entry.digest || latest < index) throw torn('a request id is not stored');
+    this.#counts.marks += entry.seconds.length;
+    this.#counts.reservations += 1;
+    // An id that was retried stands in several entries, and the table names the last of them.
+    this.#counts.requests += latest === index ? 1 : 0;
+  }
+
+  #foldReleased(index: number, entry: ReleasedEntry): void {
+    const row = this.#reservation.get(entry.reserved);
+    if (row?.['released'] !== index || entry.reserved >= index) throw torn('a release is not stored');
+    this.#counts.released += 1;
+  }
+
+  #count(from: string): number {
+    return Number(this.#db.prepare(`SELECT count(*) AS n FROM ${from}`).get()?.['n']);
+  }
+}
+
+function readEntry(body: Uint8Array): Entry {
+  try {
+    return parseEntry(body);
+  } catch (cause) {
+    throw torn('an entry cannot be read', cause);
+  }
+}
+
+const sameBytes = (stored: SQLOutputValue | undefined, expected: Uint8Array): boolean =>
+  stored instanceof Uint8Array && Buffer.from(stored).equals(expected);

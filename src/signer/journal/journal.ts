@@ -1,0 +1,258 @@
+import { randomBytes } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { equalRoots, type LogHash } from '../contract/log-proof.ts';
+import { SignerError } from '../contract/problems.ts';
+import { JournalArchive, storeText } from './archive.ts';
+import { EntryWriter, type LogHead } from './entry-writer.ts';
+import { verifyFold, type PolicyMark } from './fold.ts';
+import { GroupCommit } from './group-commit.ts';
+import { RefusalCounter, type Refusal } from './refusals.ts';
+import { Reservations, type Reserved, type ReserveOutcome, type ReserveRequest } from './reservations.ts';
+import { createStore, openStore, storeError, usedBytes } from './store.ts';
+
+export type { LogHead } from './entry-writer.ts';
+export type { PolicyMark } from './fold.ts';
+export type { Refusal } from './refusals.ts';
+export type * from './reservations.ts';
+
+const DEFAULT_QUOTA_BYTES = 8 * 2 ** 30;
+
+/** What a released answer leaves behind. */
+export interface Release {
+  /** The answer's JSON without its checkpoint; given back word for word when the request is repeated. */
+  readonly answer: string;
+  /** The released texts, archived by digest. */
+  readonly texts: readonly Uint8Array[];
+  /** The evidence they rest on, archived by digest. */
+  readonly evidence: readonly Uint8Array[];
+}
+
+export interface JournalOptions {
+  readonly path: string;
+  /** Unix time in seconds. */
+  readonly now: () => number;
+  /** 32 hex digits; a journal with another id is JOURNAL_FOREIGN. */
+  readonly journalId?: string;
+  /** Reservations are refused above; what ends one is still written. */
+  readonly quotaBytes?: number;
+}
+
+/**
+ * Makes a new journal with its genesis entry and gives its id (32 hex digits). `origin` is the log's name in
+ * checkpoints. Never replaces a file: SignerError JOURNAL_EXISTS, JOURNAL_FAILED.
+ */
+export function createJournal(path: string, { origin, now }: { origin: string; now: number }): string {
+  const journal = randomBytes(16).toString('hex');
+  createStore(path, db => {
+    new EntryWriter(db).append({ kind: 'genesis', at: now, version: 1, journal, origin });
+  });
+  return journal;
+}
+
+/**
+ * Opens the journal for this process alone and verifies that its marks are the fold of its entries. SignerError
+ * JOURNAL_MISSING, JOURNAL_FOREIGN, JOURNAL_TORN, JOURNAL_LOCKED, JOURNAL_FAILED.
+ */
+export function openJournal(options: JournalOptions): Journal {
+  const db = openStore(options.path);
+  try {
+    const fold = verifyFold(db);
+    if (options.journalId !== undefined && options.journalId !== fold.journalId) {
+      throw new SignerError('JOURNAL_FOREIGN', 'point `state` at the state directory of this signer');
+    }
+    return new Journal(db, fold, options);
+  } catch (cause) {
+    db.close();
+    throw storeError(cause, 'JOURNAL_TORN');
+  }
+}
+
+/**
+ * What the signer decided, for ever, and what it spent: entries of an RFC 6962 log and the marks they make, in
+ * one transaction each. Every promise resolves only when its entry is on disk. SignerError JOURNAL_FAILED or
+ * JOURNAL_FULL of the disk stops all further writing.
+ */
+export class Journal {
+  readonly journalId: string;
+  readonly origin: string;
+  /** Texts, entries and proofs, for `audit`. */
+  readonly archive: JournalArchive;
+  readonly #db: DatabaseSync;
+  readonly #now: () => number;
+  readonly #quota: number;
+  readonly #writer: EntryWriter;
+  readonly #commit: GroupCommit;
+  readonly #reservations: Reservations;
+  readonly #refusals = new RefusalCounter();
+  #policy: PolicyMark | undefined;
+  #head: LogHead;
+
+  constructor(db: DatabaseSync, fold: ReturnType<typeof verifyFold>, options: JournalOptions) {
+    this.#db = db;
+    this.#now = options.now;
+    this.#quota = options.quotaBytes ?? DEFAULT_QUOTA_BYTES;
+    this.journalId = fold.journalId;
+    this.origin = fold.origin;
+    this.#policy = fold.policy;
+    this.#writer = new EntryWriter(db, fold.frontier);
+    this.#head = this.#writer.head();
+    this.#reservations = new Reservations(db, this.#writer);
+    this.archive = new JournalArchive(db);
+    this.#commit = new GroupCommit(db, () => this.#writer.save());
+  }
+
+  /** Size and root of what is on disk. */
+  head(): LogHead {
+    return this.#head;
+  }
+
+  /** Whether and why the journal writes nothing more. */
+  get stopped(): SignerError | undefined {
+    return this.#commit.stopped;
+  }
+
+  /** Notes that the daemon started. */
+  started(version: string): Promise<LogHead> {
+    return this.#write(() => this.#writer.append({ kind: 'started', at: this.#now(), version }).head);
+  }
+
+  /**
+   * Spends the seconds for one request, all or none. The first answer for a request id binds it to its digest:
+   * the same request again gives the stored answer, or after a crash new seconds; another one `id-reused`.
+   * SignerError JOURNAL_MISUSE for impossible values, JOURNAL_FULL above the quota.
+   */
+  reserve(request: ReserveRequest): Promise<ReserveOutcome> {
+    return this.#write(() => {
+      const known = this.#reservations.recall(request);
+      if (known !== undefined) return known;
+      this.#checkQuota();
+      return this.#reservations.reserve(request, this.#now());
+    });
+  }
+
+  /**
+   * Records what is about to be released and gives the head that includes it. Once per reservation, else
+   * JOURNAL_MISUSE. Only after this may the answer leave.
+   */
+  release(reserved: Reserved, release: Release): Promise<LogHead> {
+    return this.#write(() => {
+      const index = this.#writer.nextIndex;
+      const texts = release.texts.map(text => storeText(this.#db, text, index));
+      const evidence = release.evidence.map(text => storeText(this.#db, text, index));
+      const entry = { kind: 'released', at: this.#now(), reserved: reserved.entry, texts, evidence } as const;
+      const { head } = this.#writer.append(entry);
+      this.#reservations.release(reserved, release.answer, index);
+      return head;
+    });
+  }
+
+  /** Gives a request up after a failure: its seconds stay spent, its id may be tried again. */
+  abandon(reserved: Reserved): void {
+    this.#reservations.abandon(reserved);
+  }
+
+  /**
+   * Counts a refusal; the first of its kind in an hour is an entry, the rest one entry together. Above the quota,
+   * and when the journal has stopped, refusals are only counted: they must not become an outage.
+   */
+  async refuse(refusal: Refusal): Promise<void> {
+    const entry = this.#refusals.count(refusal, this.#now());
+    if (entry === undefined || this.stopped !== undefined || usedBytes(this.#db) > this.#quota) return;
+    await this.#write(() => this.#writer.append(entry));
+  }
+
+  /** Writes the counted refusals whose hour is over; call it now and then. */
+  async flushRefusals(): Promise<void> {
+    const entries = this.#refusals.flush(this.#now());
+    if (entries.length > 0) await this.#write(() => entries.forEach(entry => this.#writer.append(entry)));
+  }
+
+  /** Puts a policy in force: its canonical bytes under a serial above the last. SignerError POLICY_SERIAL. */
+  async applyPolicy(serial: number, policy: Uint8Array): Promise<LogHead> {
+    const mark = await this.#write(() => {
+      if (!Number.isSafeInteger(serial) || serial <= (this.#policy?.serial ?? 0)) {
+        throw new SignerError('POLICY_SERIAL', 'raise the serial above that of the policy in force');
+      }
+      const digest = storeText(this.#db, policy, this.#writer.nextIndex);
+      const { head } = this.#writer.append({ kind: 'policy', at: this.#now(), serial, digest });
+      // Set inside the transaction: a second serial of the same batch must see it.
+      this.#policy = { serial, digest };
+      return { head };
+    });
+    return mark.head;
+  }
+
+  /** The policy in force, or undefined before the first `policy apply`. SignerError JOURNAL_TORN. */
+  currentPolicy(): (PolicyMark & { readonly text: Uint8Array }) | undefined {
+    if (this.#policy === undefined) return undefined;
+    const text = this.archive.text(this.#policy.digest);
+    if (text === undefined)
+      throw new SignerError('JOURNAL_TORN', 'the policy in force is missing; restore the state');
+    return { ...this.#policy, text };
+  }
+
+  /** Reservations of this publisher for this service at or after `since` (Unix seconds): rule SIGN-RATE. */
+  reservationsSince(publisher: string, service: string, since: number): number {
+    return this.#reservations.countSince(publisher, service, since);
+  }
+
+  /** When seconds were last spent for this service (Unix seconds), or undefined: what was released ends from there. */
+  lastReservation(service: string): number | undefined {
+    return this.#reservations.last(service);
+  }
+
+  /** The first second at or after `from` that is not spent for this blinded key and variant. */
+  nextFreeSecond(kpHsBlindId: Uint8Array, variant: number, from: number): number {
+    return this.#reservations.nextFreeSecond(kpHsBlindId, variant, from);
+  }
+
+  /**
+   * Compares a checkpoint that came back from outside (its signature is verified elsewhere). SignerError
+   * CHECKPOINT_AHEAD: it is newer than this journal, so the disk was rolled back; CHECKPOINT_FORK: it is of
+   * another history. Either stops the signer.
+   */
+  checkEcho(size: number, rootHash: LogHash): void {
+    if (size > this.#head.size) {
+      throw new SignerError(
+        'CHECKPOINT_AHEAD',
+        'the journal is older than a checkpoint; run `init --recover`',
+      );
+    }
+    if (!equalRoots(this.archive.rootAt(size), rootHash)) {
+      throw new SignerError(
+        'CHECKPOINT_FORK',
+        'the journal is not the one of this checkpoint; restore the state',
+      );
+    }
+  }
+
+  /**
+   * Retention: removes archived texts and stored answers last used before `before` (Unix seconds) by entries
+   * below `signedSize`, the size of a signed checkpoint. Entries, marks and request ids stay.
+   */
+  prune(signedSize: number, before: number): Promise<void> {
+    return this.#write(() => this.archive.prune(signedSize, before, this.#policy?.digest));
+  }
+
+  /** Writes what is queued and counted, then closes the file. Further calls are refused with JOURNAL_CLOSED. */
+  close(): void {
+    const entries = this.#refusals.flush(this.#now(), true);
+    if (this.#commit.stopped === undefined && entries.length > 0) {
+      this.#commit.run(() => entries.forEach(entry => this.#writer.append(entry))).catch(() => undefined);
+    }
+    this.#commit.close();
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  async #write<T>(work: () => T): Promise<T> {
+    const result = await this.#commit.run(work);
+    this.#head = this.#writer.head();
+    return result;
+  }
+
+  #checkQuota(): void {
+    if (usedBytes(this.#db) > this.#quota) {
+      throw new SignerError('JOURNAL_FULL', 'raise the quota or let retention prune');
+    }
+  }
+}

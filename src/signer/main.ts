@@ -1,0 +1,51 @@
+import { Command, CommanderError } from 'commander';
+import { addInitCommand } from './commands/init.ts';
+import { addKeyCommands } from './commands/key.ts';
+import { addLookCommands } from './commands/look.ts';
+import { addPolicyCommands } from './commands/policy.ts';
+import { addServeCommand } from './commands/serve.ts';
+import { addTokenCommands } from './commands/token.ts';
+import type { CommandContext } from './commands/context.ts';
+import { loadConfig, type SignerConfig } from './config.ts';
+import { exitCodeOf } from './contract/problems.ts';
+
+const DEFAULT_CONFIG = '/etc/onion-signer/signer.yaml';
+
+/** The command line. A failure is one line on standard error, `CODE: what to do next`, and an exit code. */
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('onion-signer')
+    .description('signs Tor v3 onion service descriptors with an identity that stays behind a token')
+    .version('0.1.0')
+    .option('--config <file>', 'signer.yaml', DEFAULT_CONFIG)
+    .exitOverride();
+  let config: SignerConfig | undefined;
+  const configPath = (): string => program.opts<{ config: string }>().config;
+  const context: CommandContext = {
+    configPath,
+    config: () => (config ??= loadConfig(configPath())),
+    print: text => void process.stdout.write(text),
+  };
+  addInitCommand(program, context);
+  addKeyCommands(program, context);
+  addTokenCommands(program, context);
+  addPolicyCommands(program, context);
+  addServeCommand(program, context);
+  addLookCommands(program, context);
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  // commander has written its own message; help and version end with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'INTERNAL';
+  const message = error instanceof Error ? error.message : 'something that is no error was thrown';
+  process.stderr.write(`${code}: ${message}\n`);
+  return exitCodeOf(error);
+}
+
+await main(process.argv);

@@ -1,0 +1,91 @@
+import { resolvePoints, type Evidence, type IntroductionPoint } from '../../descriptor/index.ts';
+import type { Denied } from '../contract/problems.ts';
+import {
+  NOT_LISTED,
+  RULES,
+  type PolicyContext,
+  type ProofRule,
+  type RequestContext,
+  type RequestRule,
+  type Target,
+} from './rules.ts';
+import { findService, type Policy, type ServicePolicy } from './types.ts';
+
+/** What policy allows to be signed. Only evaluate makes one. */
+class ApprovedRequest {
+  readonly #context: PolicyContext;
+  readonly service: ServicePolicy;
+  /** The whole points, in the order asked for. */
+  readonly introductionPoints: readonly IntroductionPoint[];
+  /** The proven descriptors that the points stand in, each once. */
+  readonly evidence: readonly Evidence[];
+
+  constructor(service: ServicePolicy, context: PolicyContext) {
+    this.#context = context;
+    this.service = service;
+    this.introductionPoints = Object.freeze(resolvePoints(context.points, context.evidence));
+    const digests = new Set(context.points.map(point => point.evidence));
+    this.evidence = Object.freeze([...digests].flatMap(digest => context.evidence.get(digest) ?? []));
+    Object.freeze(this);
+  }
+
+  get publisher(): string {
+    return this.#context.publisher;
+  }
+
+  get points(): PolicyContext['points'] {
+    return this.#context.points;
+  }
+
+  get targets(): readonly Target[] {
+    return this.#context.targets;
+  }
+}
+
+export type Approved = ApprovedRequest;
+
+export type Verdict =
+  | { readonly kind: 'approved'; readonly approved: Approved }
+  | { readonly kind: 'denied'; readonly denied: Denied };
+
+const REQUEST_RULES = RULES.filter((rule): rule is RequestRule => rule.stage === 'request');
+const PROOF_RULES = RULES.filter((rule): rule is ProofRule => rule.stage === 'proof');
+
+/**
+ * The cheap half: judges publisher, service, rate and number of points before any evidence is looked at. Gives
+ * the service's policy, or the denial.
+ */
+export function evaluateRequest(
+  policy: Policy,
+  context: RequestContext,
+): { readonly kind: 'allowed'; readonly service: ServicePolicy } | Extract<Verdict, { kind: 'denied' }> {
+  const service = findService(policy, context.service);
+  if (service === undefined) return denied('PUBLISHER-SERVICE', NOT_LISTED);
+  for (const rule of REQUEST_RULES) {
+    const denial = rule.check(service, context);
+    if (denial !== undefined) return denied(rule.id, denial);
+  }
+  return { kind: 'allowed', service };
+}
+
+/**
+ * The verdict on a request: every rule of the table in its order, the first denial wins, no policy means denied.
+ * Judge at the moment of signing, with the `now` of that moment.
+ */
+export function evaluate(policy: Policy, context: PolicyContext): Verdict {
+  const request = evaluateRequest(policy, context);
+  if (request.kind === 'denied') return request;
+  for (const rule of PROOF_RULES) {
+    const denial = rule.check(request.service, context);
+    if (denial !== undefined) return denied(rule.id, denial);
+  }
+  return { kind: 'approved', approved: new ApprovedRequest(request.service, context) };
+}
+
+/** The rule's id comes from the table, so that a denial never names a rule that is not in it. */
+function denied(
+  rule: Denied['rule'],
+  { observed, limit }: { observed: string; limit: string },
+): Extract<Verdict, { kind: 'denied' }> {
+  return { kind: 'denied', denied: { rule, observed, limit } };
+}

@@ -1,0 +1,77 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { SignerError } from '../contract/problems.ts';
+import { readConfigFile } from '../program/read-file.ts';
+import { errorAt, parseStrictYaml, type YamlMap } from '../program/strict-yaml.ts';
+import { checkPolicy } from './check.ts';
+import { readDefaults, readService, type LoadedService, type ServiceDefaults } from './read-service.ts';
+import type { Policy } from './types.ts';
+
+export const DEFAULTS_FILE = '_defaults.yaml';
+const MAX_FILES = 1_000;
+
+/** What loading needs from elsewhere. */
+export interface LoadOptions {
+  /** The names of the publishers in signer.yaml. */
+  readonly publishers: ReadonlySet<string>;
+  /** Addresses (62 characters) of every identity this signer holds, with a policy or without. */
+  readonly held?: ReadonlySet<string>;
+}
+
+export interface PolicyFile {
+  /** As it shall stand in messages. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * Reads every `*.yaml` of `directory`: one service each, over `_defaults.yaml` if there is one. Other endings
+ * are left alone; symbolic links are refused. Gives the policy with its services sorted by alias; SignerError
+ * with file, line and column: FILE_UNREADABLE, POLICY_EMPTY, YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY,
+ * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, BACKEND-NOT-OURS, BACKEND-EXCLUSIVE. Nothing is half loaded.
+ */
+export function loadPolicy(directory: string, options: LoadOptions): Policy {
+  return parsePolicy(readFiles(directory), options);
+}
+
+function readFiles(directory: string): PolicyFile[] {
+  let names: string[];
+  try {
+    if (!lstatSync(directory).isDirectory()) throw new Error('not a directory');
+    names = readdirSync(directory).filter(name => name.endsWith('.yaml') && !name.startsWith('.'));
+  } catch (cause) {
+    const message = `${directory}: make this a readable directory with one file per service`;
+    throw new SignerError('FILE_UNREADABLE', message, { cause, file: directory });
+  }
+  if (names.length > MAX_FILES) {
+    throw new SignerError('FILE_UNREADABLE', `${directory}: keep at most ${MAX_FILES} policies`, {
+      file: directory,
+    });
+  }
+  return names
+    .sort()
+    .map(name => ({ name: join(directory, name), text: readConfigFile(join(directory, name)) }));
+}
+
+/** loadPolicy without the file system: the pure part. */
+export function parsePolicy(files: readonly PolicyFile[], options: LoadOptions): Policy {
+  const defaultsFile = files.find(({ name }) => basename(name) === DEFAULTS_FILE);
+  const defaults: ServiceDefaults =
+    defaultsFile === undefined ? {} : readDefaults(parseStrictYaml(defaultsFile.text, defaultsFile.name));
+  const loaded: LoadedService[] = files
+    .filter(file => file !== defaultsFile)
+    .map(file => readService(parseStrictYaml(file.text, file.name), defaults));
+  if (loaded.length === 0) {
+    throw new SignerError('POLICY_EMPTY', 'write one policy file per service, such as frontpage.yaml');
+  }
+  for (const { policy, top } of loaded) checkPublishers(policy.publishers, options.publishers, top);
+  checkPolicy(loaded, options.held ?? new Set());
+  const services = loaded.map(({ policy }) => policy).sort((a, b) => (a.service < b.service ? -1 : 1));
+  return Object.freeze({ services: Object.freeze(services) });
+}
+
+function checkPublishers(named: readonly string[], known: ReadonlySet<string>, top: YamlMap): void {
+  if (named.every(publisher => known.has(publisher))) return;
+  const place = top.entries.get('publishers') ?? top;
+  throw errorAt('POLICY_PUBLISHER', place, 'name only publishers that stand in signer.yaml');
+}

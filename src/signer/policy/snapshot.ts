@@ -1,0 +1,81 @@
+import { Type } from 'typebox';
+import { formatOnionAddress, parseOnionAddress } from '../../descriptor/index.ts';
+import { SignerError } from '../contract/problems.ts';
+import { compileValidator, MAX_POINTS, NAME_PATTERN } from '../contract/requests.ts';
+import { parseStrictJson } from '../contract/strict-json.ts';
+import { encodePolicy, type Policy, type ServicePolicy } from './types.ts';
+
+const closed = { additionalProperties: false } as const;
+const name = () => Type.String({ pattern: NAME_PATTERN, maxLength: 63 });
+const address = () => Type.String({ maxLength: 62 });
+const count = (maximum: number) => Type.Integer({ minimum: 1, maximum });
+
+const SnapshotSchema = Type.Object(
+  {
+    version: Type.Literal(1),
+    services: Type.Array(
+      Type.Object(
+        {
+          service: name(),
+          address: address(),
+          enabled: Type.Boolean(),
+          singleOnion: Type.Boolean(),
+          publishers: Type.Array(name()),
+          backends: Type.Array(
+            Type.Object({ name: name(), address: address(), enabled: Type.Boolean() }, closed),
+          ),
+          limits: Type.Object(
+            {
+              minPoints: count(MAX_POINTS),
+              maxPoints: count(MAX_POINTS),
+              minBackends: count(MAX_POINTS),
+              maxPointsPerBackend: count(MAX_POINTS),
+              requestsPerHour: count(1_000_000),
+            },
+            closed,
+          ),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+
+const checkSnapshot = compileValidator(SnapshotSchema);
+
+/**
+ * Reads what encodePolicy wrote, as the journal keeps it: the policy in force, which the files change only
+ * through `policy apply`. Anything that would not be written back byte for byte is SignerError POLICY_SNAPSHOT.
+ */
+export function parsePolicySnapshot(bytes: Uint8Array): Policy {
+  let policy: Policy;
+  try {
+    const { services } = checkSnapshot(parseStrictJson(bytes));
+    policy = Object.freeze({ services: Object.freeze(services.map(toService)) });
+  } catch (cause) {
+    throw new SignerError('POLICY_SNAPSHOT', 'run `policy apply` again', { cause });
+  }
+  if (!Buffer.from(encodePolicy(policy)).equals(bytes)) {
+    throw new SignerError('POLICY_SNAPSHOT', 'run `policy apply` again; the stored policy is not canonical');
+  }
+  return policy;
+}
+
+function toService(
+  service: Omit<ServicePolicy, 'kpHsId' | 'backends'> & {
+    readonly backends: readonly { name: string; address: string; enabled: boolean }[];
+  },
+): ServicePolicy {
+  const kpHsId = parseOnionAddress(service.address);
+  const backends = service.backends.map(backend => {
+    const key = parseOnionAddress(backend.address);
+    return Object.freeze({ ...backend, address: formatOnionAddress(key), kpHsId: key });
+  });
+  return Object.freeze({
+    ...service,
+    address: formatOnionAddress(kpHsId),
+    kpHsId,
+    backends: Object.freeze(backends),
+  });
+}

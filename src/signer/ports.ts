@@ -1,0 +1,78 @@
+import type { KpHsId } from '../descriptor/index.ts';
+
+/** What an invariant of the keyholder said no to. */
+export interface Refusal {
+  readonly rule: string;
+  readonly observed: string;
+  readonly limit: string;
+}
+
+export interface Refused {
+  readonly refused: Refusal;
+}
+
+/** One descriptor to be made: of this period and variant, to be posted at this Unix second. */
+export interface SignTarget {
+  readonly periodNum: number;
+  readonly variant: number;
+  readonly second: number;
+}
+
+/** The finished text of one target. */
+export interface SignedTarget extends SignTarget {
+  readonly revisionCounter: bigint;
+  /** Below 50,000 bytes. */
+  readonly text: Uint8Array;
+}
+
+export interface SignOrder {
+  readonly kpHsId: KpHsId;
+  /** The `index`-th point of the proven descriptor with this SHA-256 (64 hex digits), in the order to be written. */
+  readonly points: readonly { readonly evidence: string; readonly index: number }[];
+  readonly targets: readonly SignTarget[];
+}
+
+/** What the keyholder says of one service. */
+export interface CustodyStatus {
+  readonly alias: string;
+  /** `born here`, `imported, was online until DATE`, or empty before the first opening. */
+  readonly origin: string;
+  /** Unix seconds up to which every publishable period has a certified key; 0 when none has. */
+  readonly certifiedUntil: number;
+  readonly latched: boolean;
+  /** Why the last opening failed; empty when it did not. */
+  readonly errorCode: string;
+}
+
+export interface KeyholderState {
+  readonly startedAt: number;
+  readonly listSerial: number;
+  /** `same user`, or how the keyholder is kept apart from the core. */
+  readonly isolation: string;
+  /** What its state on disk is sealed to. */
+  readonly stateProtection: string;
+  /** Public key of its checkpoints, in the verifier form of c2sp.org/signed-note. */
+  readonly checkpointKey: string;
+  /** In force there; on a test network less than the list says. */
+  readonly aheadSeconds: number;
+  readonly runwaySeconds: number;
+  readonly services: readonly CustodyStatus[];
+}
+
+/**
+ * The keyholder as the core sees it: fields and evidence in, finished texts out. There is no call that takes bytes
+ * to be signed. A refusal is a value; a keyholder that is gone or late is an error (SignerError
+ * KEYHOLDER_UNAVAILABLE, CUSTODY_UNAVAILABLE).
+ */
+export interface Keyholder {
+  /** Gives a backend's descriptor to be proven; cached there by its SHA-256. */
+  prove(kpHsId: KpHsId, text: Uint8Array): Promise<Refused | { readonly digest: string }>;
+  sign(order: SignOrder): Promise<Refused | { readonly signed: readonly SignedTarget[] }>;
+  /** A C2SP checkpoint over this head, as the text of a signed note. */
+  checkpoint(size: number, rootHash: Uint8Array): Promise<string>;
+  /** Makes the period keys that `ahead` asks for; opens the token when one is missing. */
+  prepare(): Promise<void>;
+  /** Reads the canonical list again. */
+  reload(): Promise<void>;
+  status(): Promise<KeyholderState>;
+}

@@ -1,0 +1,116 @@
+import type { ServiceStatus, ServicesAnswer, StatusAnswer } from './contract/requests.ts';
+import type { ServicePolicy } from './policy/types.ts';
+import { certExpiryHours } from '../descriptor/index.ts';
+import type { CustodyStatus, KeyholderState } from './ports.ts';
+import type { RouteContext } from './routes.ts';
+import type { SignerCore } from './sign-descriptor.ts';
+
+const mayAsk =
+  (publisher: string) =>
+  (service: ServicePolicy): boolean =>
+    service.enabled && service.publishers.includes(publisher);
+
+/** GET /v1/services: what this publisher may ask for, with everything it needs to do so. */
+export function describeServices(
+  { policy, profile, runwaySeconds }: SignerCore,
+  publisher: string,
+): ServicesAnswer {
+  const { name, votingIntervalSeconds, periodLengthMinutes } = profile;
+  return {
+    services: policy()
+      .services.filter(mayAsk(publisher))
+      .map(({ service, address, backends, limits: { minPoints, maxPoints, minBackends } }) => ({
+        service,
+        address,
+        network: { name, votingIntervalSeconds, periodLengthMinutes },
+        backends: backends
+          .filter(({ enabled }) => enabled)
+          .map(backend => ({ name: backend.name, address: backend.address })),
+        limits: { minPoints, maxPoints, minBackends },
+        runwaySeconds,
+      })),
+  };
+}
+
+/** GET /v1/status for one publisher, or for the operator (every service) when `publisher` is undefined. */
+export async function describeStatus(
+  { core, checkpoints, startedAt }: RouteContext,
+  publisher: string | undefined,
+): Promise<StatusAnswer> {
+  const now = core.now();
+  const state = await core.keyholder.status();
+  const services = core
+    .policy()
+    .services.filter(publisher === undefined ? () => true : mayAsk(publisher))
+    .map(service => serviceStatus(core, service, state, now));
+  const checkpoint = checkpoints.known;
+  return {
+    ready: checkpoints.halted === undefined && services.every(each => each.state === 'ready'),
+    startedAt,
+    now,
+    isolation: state.isolation,
+    stateProtection: state.stateProtection,
+    policySerial: state.listSerial,
+    runwaySeconds: core.runwaySeconds,
+    aheadSeconds: state.aheadSeconds,
+    services,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+  };
+}
+
+function serviceStatus(
+  core: SignerCore,
+  service: ServicePolicy,
+  state: KeyholderState,
+  now: number,
+): ServiceStatus {
+  const custody = state.services.find(({ alias }) => alias === service.service);
+  const code =
+    core.latched.has(service.service) || custody?.latched === true ? 'SERVICE_LATCHED' : custody?.errorCode;
+  const last = core.journal.lastReservation(service.service);
+  return {
+    service: service.service,
+    state: stateOf(core, service, custody, state.aheadSeconds, now),
+    custody: 'sealed',
+    origin: custody === undefined || custody.origin === '' ? 'not opened yet' : custody.origin,
+    ...(custody === undefined || custody.certifiedUntil === 0
+      ? {}
+      : { certifiedUntil: custody.certifiedUntil }),
+    // The newest text that may have left is of the end of its runway, and its certificate outlives it.
+    ...(last === undefined ? {} : { exposureEnd: certExpiryHours(last + core.runwaySeconds) * 3600 }),
+    ...(code === undefined || code === '' ? {} : { code }),
+  };
+}
+
+/** Degraded at half of `ahead`: time enough to bring the token back before anybody notices. */
+function stateOf(
+  core: SignerCore,
+  { service }: ServicePolicy,
+  custody: CustodyStatus | undefined,
+  aheadSeconds: number,
+  now: number,
+): ServiceStatus['state'] {
+  if (core.latched.has(service) || custody?.latched === true) return 'latched';
+  if (custody === undefined || custody.certifiedUntil <= now) return 'down';
+  return custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '' ? 'degraded' : 'ready';
+}
+
+/** True while every enabled service has a certified key for now and nothing is halted. */
+export async function isReady(context: RouteContext): Promise<boolean> {
+  const { core, checkpoints } = context;
+  if (checkpoints.halted !== undefined || core.journal.stopped !== undefined) return false;
+  try {
+    const { services } = await describeStatus(context, undefined);
+    const enabled = new Set(
+      core
+        .policy()
+        .services.filter(each => each.enabled)
+        .map(each => each.service),
+    );
+    return services.every(
+      each => !enabled.has(each.service) || each.state === 'ready' || each.state === 'degraded',
+    );
+  } catch {
+    return false; // the keyholder does not answer
+  }
+}

@@ -1,0 +1,86 @@
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fromHex } from '../../src/descriptor/index.ts';
+import { parseEnvelope } from '../../src/pkcs11/envelope.ts';
+import type { SealedIdentity } from '../../src/pkcs11/token-messages.ts';
+import keyFiles from '../vectors/arti-tor-service-keys.json' with { type: 'json' };
+import { expectCodeOf } from './expect-code.ts';
+import { createTokenRig, type TokenRig } from './token-rig.ts';
+
+let rig: TokenRig;
+beforeAll(async () => {
+  rig = await createTokenRig();
+});
+afterAll(() => rig.dispose());
+
+describe('importing', () => {
+  const secretKeyFile = fromHex(keyFiles.secretKeyFile);
+  const hsId = fromHex(keyFiles.publicKeyFile).subarray(32);
+
+  async function importFrom(content: Uint8Array, mode = 0o600): Promise<SealedIdentity> {
+    const path = join(rig.hsm.folder, 'hs_ed25519_secret_key');
+    await writeFile(path, content);
+    await chmod(path, mode);
+    return rig.client().seal(rig.sealRequest({ source: { kind: 'import', path } }));
+  }
+
+  test('seals the key file of tor as it is and says until when it was online', async () => {
+    const imported = await importFrom(secretKeyFile);
+    expect(Uint8Array.from(imported.kpHsId)).toEqual(Uint8Array.from(hsId));
+    expect(imported.origin).toBe(`imported-${new Date().toISOString().slice(0, 10)}`);
+    expect(rig.age.decrypt(imported.envelope)?.subarray(0, 96)).toEqual(Buffer.from(secretKeyFile));
+  });
+
+  test('refuses what is not exactly such a file', async () => {
+    const unclamped = Uint8Array.from(secretKeyFile);
+    unclamped[32] = (unclamped[32] ?? 0) | 1;
+    const otherTag = Uint8Array.from(secretKeyFile).fill(0x20, 0, 3);
+    const longer = Buffer.concat([secretKeyFile, Buffer.of(0)]);
+    for (const content of [secretKeyFile.slice(0, 95), longer, unclamped, otherTag, new Uint8Array(0)]) {
+      await expectCodeOf('IDENTITY_FILE', importFrom(content));
+    }
+  });
+
+  test('refuses a file that others may read, and one that is not there', async () => {
+    await expectCodeOf('IDENTITY_SOURCE', importFrom(secretKeyFile, 0o640));
+    const source = { kind: 'import', path: join(rig.hsm.folder, 'none') } as const;
+    await expectCodeOf('IDENTITY_SOURCE', rig.client().seal(rig.sealRequest({ source })));
+    expect((await importFrom(secretKeyFile, 0o400)).kpHsId).toHaveLength(32);
+  });
+});
+
+describe('sealing again', () => {
+  test('adds a second token and keeps identity, secret and origin', async () => {
+    const second = await rig.hsm.addToken('spare');
+    await rig.hsm.makeKey({ uri: second });
+    const source = { kind: 'envelope', envelope: rig.sealed.envelope, kpHsId: rig.sealed.kpHsId } as const;
+    const both = await rig
+      .client()
+      .seal(rig.sealRequest({ tokens: [rig.hsm.access(), rig.hsm.access(second)], source }));
+    expect(both.kpHsId).toEqual(rig.sealed.kpHsId);
+    expect(both.origin).toBe('born');
+    expect(parseEnvelope(both.envelope).tokens).toHaveLength(2);
+    expect(rig.age.decrypt(both.envelope)).toEqual(rig.age.decrypt(rig.sealed.envelope));
+    const openings = [{ kpHsId: both.kpHsId, envelope: both.envelope, periods: [] }];
+    for (const access of [rig.hsm.access(), rig.hsm.access(second)]) {
+      const [result] = await rig.client().open(rig.openRequest({ access, openings }));
+      expect(rig.serviceSecretOf(result)).toEqual(rig.age.decrypt(rig.sealed.envelope)?.subarray(96));
+    }
+    await expectCodeOf('ENVELOPE_RECIPIENT', rig.client().seal(rig.sealRequest({ tokens: [] })));
+    await expectCodeOf(
+      'ENVELOPE_RECIPIENT',
+      rig.client().seal(rig.sealRequest({ ageRecipients: ['age1no'] })),
+    );
+  });
+
+  test('needs the token that can open the envelope first', async () => {
+    const third = await rig.hsm.addToken('third');
+    await rig.hsm.makeKey({ uri: third });
+    const source = { kind: 'envelope', envelope: rig.sealed.envelope, kpHsId: rig.sealed.kpHsId } as const;
+    await expectCodeOf(
+      'ENVELOPE_NO_RECIPIENT',
+      rig.client().seal(rig.sealRequest({ tokens: [rig.hsm.access(third)], source })),
+    );
+  });
+});

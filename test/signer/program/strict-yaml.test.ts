@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { failure } from '../failure.ts';
+import { load, loadOne, serviceYaml } from '../policy/services.ts';
+
+describe('the YAML of a policy', () => {
+  it.each([
+    ['an anchor', serviceYaml('limits: &a { points: 3..20 }\n'), 'YAML_SUBSET'],
+    ['an alias', serviceYaml('enabled: &a true\nsingle_onion: *a\n'), 'YAML_SUBSET'],
+    ['a key with an anchor', serviceYaml('&a enabled: true\n'), 'YAML_SUBSET'],
+    ['a merge key', serviceYaml('<<: { enabled: true }\n'), 'YAML_SUBSET'],
+    ['a tag', serviceYaml('enabled: !!bool true\n'), 'YAML_SUBSET'],
+    ['a tag that says what is implied', serviceYaml('enabled: !!str true\n'), 'YAML_SUBSET'],
+    ['a foreign tag', serviceYaml('enabled: !x true\n'), 'YAML_SUBSET'],
+    ['two documents', `${serviceYaml()}---\na: b\n`, 'YAML_SUBSET'],
+    ['a document mark', `---\n${serviceYaml()}`, 'YAML_SUBSET'],
+    ['a directive', `%YAML 1.1\n---\n${serviceYaml()}`, 'YAML_SUBSET'],
+    ['a list as key', serviceYaml('? [a]\n: b\n'), 'YAML_SUBSET'],
+    ['a duplicate key', serviceYaml('enabled: true\nenabled: true\n'), 'DUPLICATE_KEY'],
+    ['a duplicate key below', serviceYaml('limits: { points: 3..20, "points": 3..20 }\n'), 'DUPLICATE_KEY'],
+    ['an open bracket', serviceYaml('limits: { points: 3..20\n'), 'YAML_SYNTAX'],
+    ['a tab as indentation', serviceYaml('limits:\n\tpoints: 3..20\n'), 'YAML_SYNTAX'],
+    ['a list at the top', '- a\n', 'YAML_SYNTAX'],
+    ['nothing', '', 'YAML_SYNTAX'],
+    ['a comment alone', '# nothing\n', 'YAML_SYNTAX'],
+    ['too much', `# ${'x'.repeat(1_048_576)}\n${serviceYaml()}`, 'YAML_SYNTAX'],
+    ['too many levels', serviceYaml(`limits: ${'['.repeat(12)}${']'.repeat(12)}\n`), 'YAML_SUBSET'],
+  ])('must not have %s', (_, text, code) => {
+    const error = failure(() => load(text));
+    expect(error.code).toBe(code);
+    expect(error.line).toBeGreaterThan(0);
+    expect(error.message.startsWith('policy-0.yaml:')).toBe(true);
+  });
+
+  it('may have comments, quotes and block style', () => {
+    const text = `# the front page\n${serviceYaml('limits:\n  points: "3..20" # quoted\n  requests: 60/h\n')}`;
+    expect(loadOne(text).limits.maxPoints).toBe(20);
+  });
+});
