@@ -23,7 +23,7 @@ function createProgram(setExitCode: (code: number) => void): Command {
   const program = new Command('onion-publisher')
     .description('publishes and balances Tor v3 onion services whose keys stay with onion-signer')
     .version(readVersion())
-    .option('-c, --config FILE', 'configuration', DEFAULT_CONFIG_PATH)
+    .option('-c, --config <file>', 'configuration', DEFAULT_CONFIG_PATH)
     .exitOverride();
   const configPath = (): string => program.opts<{ config: string }>().config;
   program

@@ -116,6 +116,13 @@ describe('primitives in locked memory', () => {
     expect(out32).toEqual(Buffer.from(hkdfSync('sha256', Buffer.concat([data, data]), salt, 'info', 32)));
   });
 
+  test('HKDF gives one block at most', () => {
+    const expand = (length: number) =>
+      hkdfSha256Into(Buffer.alloc(length), Buffer.alloc(16), Buffer.alloc(0), Buffer.alloc(0));
+    expand(32);
+    expectCode('CRYPTO', () => expand(33));
+  });
+
   // RFC 8439 §2.8.2
   test('ChaCha20-Poly1305 makes the vector of RFC 8439', () => {
     const plaintext = Buffer.from(

@@ -36,7 +36,7 @@ describe('choosing token and key', () => {
 
   test('a module that is not there or is none is an error', async () => {
     const ask = (modulePath: string) =>
-      rig.client().open(rig.openRequest({ access: { ...hsm.access(`pkcs11:`), modulePath } }));
+      rig.client().open(rig.openRequest({ access: { ...rig.hsm.access(`pkcs11:`), modulePath } }));
     await expectCodeOf('MODULE_PATH', ask('/usr/lib/none.so'));
     await expectCodeOf('MODULE_PATH', ask(''));
     await expectCodeOf(
@@ -62,7 +62,7 @@ describe('the PIN', () => {
     await withWrongPin(async path => {
       const started: number[] = [];
       const once = rig.client({ onSpawn: pid => started.push(pid) });
-      const request = rig.openRequest({ access: { ...hsm.access(), pinSource: `file:${path}` } });
+      const request = rig.openRequest({ access: { ...rig.hsm.access(), pinSource: `file:${path}` } });
       expect(await countIsLow()).toBe(false);
       await expectCodeOf('PIN_INCORRECT', once.open(request));
       expect(await countIsLow()).toBe(true);
@@ -103,9 +103,9 @@ describe('the PIN', () => {
     },
   );
 
-  test('is not read when the envelope periods are refused: no attempt is spent', async () => {
+  test('is not tried when the periods are refused: no attempt is spent', async () => {
     await withWrongPin(async path => {
-      const access = { ...hsm.access(), pinSource: `file:${path}` };
+      const access = { ...rig.hsm.access(), pinSource: `file:${path}` };
       await expectCodeOf('PERIOD_REFUSED', rig.client().open(rig.openRequest({ access }, [0])));
       expect(await countIsLow()).toBe(false);
     });
@@ -115,7 +115,7 @@ describe('the PIN', () => {
     await withWrongPin(async path => {
       await chmod(path, 0o644);
       const ask = (pinSource: string, options: TokenClientOptions = {}) =>
-        rig.client(options).open(rig.openRequest({ access: { ...hsm.access(), pinSource } }));
+        rig.client(options).open(rig.openRequest({ access: { ...rig.hsm.access(), pinSource } }));
       await expectCodeOf('PIN_SOURCE', ask(`file:${path}`));
       const started: number[] = [];
       await expectCodeOf('PIN_LITERAL', ask('123456', { onSpawn: pid => started.push(pid) }));

@@ -13,7 +13,7 @@ import {
 } from '../../src/descriptor/index.ts';
 import { descSigningCertBody } from '../../src/pkcs11/blinded-sign.ts';
 import { parseEnvelope } from '../../src/pkcs11/envelope.ts';
-import { TokenClient } from '../../src/pkcs11/token-client.ts';
+import { askChild, TokenClient } from '../../src/pkcs11/token-client.ts';
 import { createSoftHsm } from '../softhsm/create-softhsm.ts';
 import { expectCodeOf } from './expect-code.ts';
 import { createTokenRig, currentPeriod, kpHsDescSign, now, opened, type TokenRig } from './token-rig.ts';
@@ -188,6 +188,17 @@ describe('a token process', () => {
     expect(pids).toHaveLength(2);
     for (const pid of pids) expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
+
+  test.each(['token-process', 'administration'] as const)(
+    'refuses a request that it does not know: %s',
+    async entry => {
+      await expectCodeOf('TOKEN_PROTOCOL', askChild(entry, 99, new Uint8Array(0), { env: rig.hsm.env }));
+      await expectCodeOf(
+        'FRAME_BAD',
+        askChild(entry, entry === 'administration' ? 4 : 1, new Uint8Array(0), { env: rig.hsm.env }),
+      );
+    },
+  );
 
   test('gets nothing of our environment but what modules need', async () => {
     process.env['NODE_OPTIONS_FOR_TEST'] = 'leaked';

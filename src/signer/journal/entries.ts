@@ -105,9 +105,10 @@ export type Entry = GenesisEntry | StartedEntry | PolicyEntry | ReservedEntry | 
  * order below, numbers in decimal. SignerError JOURNAL_ENTRY for values outside their bounds.
  */
 export function encodeEntry(entry: Entry): Uint8Array {
-  checkEntry(entry);
-  return new TextEncoder().encode(JSON.stringify(inOrder(entry)));
+  return canonicalBytes(checkEntry(entry));
 }
+
+const canonicalBytes = (entry: Entry): Uint8Array => new TextEncoder().encode(JSON.stringify(inOrder(entry)));
 
 /** Reads canonical bytes; whatever would not be encoded to the same bytes is SignerError JOURNAL_ENTRY. */
 export function parseEntry(bytes: Uint8Array): Entry {
@@ -117,7 +118,7 @@ export function parseEntry(bytes: Uint8Array): Entry {
   } catch (cause) {
     throw entryError(cause);
   }
-  if (!Buffer.from(encodeEntry(entry)).equals(bytes)) throw entryError();
+  if (!Buffer.from(canonicalBytes(entry)).equals(bytes)) throw entryError();
   return entry;
 }
 

@@ -1,0 +1,263 @@
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseHostKeySource } from '../../src/pkcs11/host-key.ts';
+import { HostState } from '../../src/pkcs11/host-state.ts';
+import { Secret } from '../../src/pkcs11/locked-memory.ts';
+import { MarkLog } from '../../src/pkcs11/mark-log.ts';
+import { lockState } from '../../src/pkcs11/state-lock.ts';
+import { identity } from '../descriptor/forge.ts';
+import { expectCode, expectCodeOf } from './expect-code.ts';
+
+let folder: string;
+let state: string;
+let hostKey: string;
+const source = () => parseHostKeySource(`file:${hostKey}`);
+const open = () => HostState.open(state, source());
+const opened: HostState[] = [];
+const opens = () => {
+  const host = open();
+  opened.push(host);
+  return host;
+};
+const spent = (second: number, variant = 0) => ({ kpHsBlindId: identity('a').kpHsId, variant, second });
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keyholder-state-'));
+  state = join(folder, 'state');
+  hostKey = join(folder, 'host-key');
+  HostState.create(state, source());
+});
+afterEach(() => {
+  for (const host of opened.splice(0)) host.close();
+  rmSync(folder, { recursive: true });
+});
+
+const service = (label: string, seed: number) => ({
+  kpHsId: identity(label).kpHsId,
+  origin: 'born',
+  periods: [
+    {
+      periodNum: 20_000,
+      lengthMinutes: 1440,
+      offsetSeconds: 43_200,
+      seed: Secret.copyOf(new Uint8Array(32).fill(seed)),
+      secret: Secret.copyOf(new Uint8Array(32).fill(seed + 1)),
+      ladder: [{ expiryHours: 480_060, signature: new Uint8Array(64).fill(seed) }],
+    },
+  ],
+});
+
+describe('the state of a keyholder', () => {
+  test('comes back as it was saved, and is sealed on disk', () => {
+    const host = opens();
+    const services = [service('a', 0xa1), service('b', 0xb1)];
+    host.save({ services, listSerial: 9, listDigest: new Uint8Array(32).fill(5) });
+    host.marks.close();
+    const again = opens();
+    expect(again.state).toMatchObject({ listSerial: 9, generation: 2n });
+    const [, second] = again.state.services;
+    expect(second?.periods[0]?.seed.use(bytes => bytes.toString('hex'))).toBe('b1'.repeat(32));
+    expect(second?.periods[0]?.secret.use(bytes => bytes.toString('hex'))).toBe('b2'.repeat(32));
+    expect(second?.periods[0]?.ladder).toEqual(services[1]?.periods[0]?.ladder);
+    const onDisk = readFileSync(join(state, 'state'));
+    for (const needle of [Buffer.alloc(8, 0xb1), Buffer.alloc(8, 0xb2), Buffer.from(identity('a').kpHsId)]) {
+      expect(onDisk.includes(needle)).toBe(false);
+    }
+    expect(statSync(join(state, 'state')).mode & 0o777).toBe(0o600);
+  });
+
+  test('is made once, by init only; recovery puts the old one aside', () => {
+    const vkey = opens().state.id;
+    expectCode('STATE_EXISTS', () => HostState.create(state, source()));
+    HostState.create(state, source(), { recover: true });
+    expect(opens().state.id).not.toEqual(vkey);
+  });
+
+  test.each(['state', 'marks'])('is refused when its %s is missing', name => {
+    opens();
+    rmSync(join(state, name));
+    expectCode('STATE_MISSING', open);
+  });
+
+  test('is refused when the folder is missing, or open to others', () => {
+    chmodSync(state, 0o750);
+    expectCode('STATE_OWNER', open);
+    chmodSync(state, 0o700);
+    opens();
+    rmSync(state, { recursive: true });
+    expectCode('STATE_MISSING', open);
+  });
+
+  test('is refused under the key of another host', () => {
+    opens();
+    const other = join(folder, 'other');
+    writeFileSync(other, Buffer.alloc(32, 1), { mode: 0o400 });
+    expectCode('STATE_SEALED', () => HostState.open(state, parseHostKeySource(`file:${other}`)));
+  });
+
+  test('is refused when any part of it was changed or cut', () => {
+    const whole = readFileSync(join(state, 'state'));
+    for (const at of [0, 35, 60, 100, Math.floor(whole.length / 2), whole.length - 1]) {
+      const changed = Buffer.from(whole);
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      writeFileSync(join(state, 'state'), changed);
+      expect(() => open()).toThrow(
+        expect.objectContaining({ code: at === 35 ? 'STATE_SEALED' : 'STATE_CORRUPT' }),
+      );
+    }
+    writeFileSync(join(state, 'state'), whole.subarray(0, -1));
+    expectCode('STATE_CORRUPT', open);
+    writeFileSync(join(state, 'state'), whole);
+    opens();
+  });
+
+  test('cannot be put together from two of its versions', () => {
+    const host = opens();
+    host.save({ services: [service('a', 1)] });
+    const first = readFileSync(join(state, 'state'));
+    host.save({ services: [service('a', 3)] });
+    const second = readFileSync(join(state, 'state'));
+    const cut = first.length - (64 + 32 + 24 + 16 + 4);
+    writeFileSync(join(state, 'state'), Buffer.concat([second.subarray(0, cut), first.subarray(cut)]));
+    expectCode('STATE_CORRUPT', open);
+  });
+
+  test('is refused when it is older than its marks', () => {
+    copyFileSync(join(state, 'state'), join(folder, 'snapshot'));
+    const host = opens();
+    host.save({ listSerial: 2 });
+    copyFileSync(join(folder, 'snapshot'), join(state, 'state'));
+    expectCode('STATE_ROLLBACK', open);
+  });
+
+  test('is refused with the marks of another state', () => {
+    const other = join(folder, 'other');
+    HostState.create(other, source());
+    copyFileSync(join(other, 'marks'), join(state, 'marks'));
+    expectCode('STATE_CORRUPT', open);
+  });
+
+  test('is never followed through a link', () => {
+    copyFileSync(join(state, 'state'), join(folder, 'elsewhere'));
+    rmSync(join(state, 'state'));
+    symlinkSync(join(folder, 'elsewhere'), join(state, 'state'));
+    expectCode('STATE_OWNER', open);
+  });
+});
+
+describe('the host key', () => {
+  test('is a file of mode 0400 with at least 32 bytes', () => {
+    expect(statSync(hostKey).mode & 0o777).toBe(0o400);
+    opens();
+    chmodSync(hostKey, 0o440);
+    expectCode('HOST_KEY', open);
+    chmodSync(hostKey, 0o600);
+    expectCode('HOST_KEY', open);
+    writeFileSync(hostKey, Buffer.alloc(31));
+    chmodSync(hostKey, 0o400);
+    expectCode('HOST_KEY', open);
+    rmSync(hostKey);
+    expectCode('HOST_KEY', open);
+  });
+
+  test('is named by file or credential, not given', () => {
+    expect(parseHostKeySource('credential:state')).toEqual({ kind: 'credential', name: 'state' });
+    for (const text of ['file:relative', 'credential:../x', 'secret', 'env:X', '']) {
+      expectCode('HOST_KEY', () => parseHostKeySource(text));
+    }
+  });
+});
+
+describe('the marks', () => {
+  const path = () => join(state, 'marks');
+  const id = new Uint8Array(16).fill(3);
+
+  test('remember spent seconds by key, variant and second', () => {
+    const log = MarkLog.create(path(), id);
+    log.spend([spent(100), spent(101, 1)]);
+    log.close();
+    const again = MarkLog.open(path(), id);
+    expect([spent(100), spent(101, 1)].map(each => again.isSpent(each))).toEqual([true, true]);
+    expect([spent(101), spent(100, 1), spent(102)].map(each => again.isSpent(each))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(again.isSpent({ ...spent(100), kpHsBlindId: identity('b').kpHsId })).toBe(false);
+    again.close();
+  });
+
+  test('lose a last record that was cut off, and no other', () => {
+    const log = MarkLog.create(path(), id);
+    log.spend([spent(100)]);
+    log.spend([spent(101)]);
+    log.close();
+    truncateSync(path(), statSync(path()).size - 20);
+    const again = MarkLog.open(path(), id);
+    expect([again.isSpent(spent(100)), again.isSpent(spent(101))]).toEqual([true, false]);
+    again.spend([spent(102)]);
+    again.close();
+    const third = MarkLog.open(path(), id);
+    expect([100, 101, 102].map(second => third.isSpent(spent(second)))).toEqual([true, false, true]);
+    third.close();
+  });
+
+  test('are refused when a record before the last is damaged', () => {
+    const log = MarkLog.create(path(), id);
+    log.spend([spent(100), spent(101)]);
+    log.close();
+    const bytes = readFileSync(path());
+    bytes[64 + 10] = 0xff;
+    writeFileSync(path(), bytes);
+    expectCode('STATE_CORRUPT', () => MarkLog.open(path(), id));
+  });
+
+  test('stop when they cannot be written', () => {
+    const log = MarkLog.create(path(), id);
+    log.close();
+    expectCode('STATE_WRITE', () => log.spend([spent(1)]));
+    expect(log.isSpent(spent(1))).toBe(false);
+  });
+
+  test('drop what can never be asked for again when they grow long', () => {
+    const log = MarkLog.create(path(), id);
+    const now = Math.floor(Date.now() / 1000);
+    log.recordCheckpoint({ size: 5n, root: id.length === 16 ? new Uint8Array(32).fill(1) : id });
+    log.spend([spent(now)]);
+    log.spend(Array.from({ length: 70_000 }, (_, i) => spent(i)));
+    expect(statSync(path()).size).toBeLessThan(1000);
+    log.close();
+    const again = MarkLog.open(path(), id);
+    expect([again.isSpent(spent(now)), again.isSpent(spent(5)), again.checkpoint?.size]).toEqual([
+      true,
+      false,
+      5n,
+    ]);
+    again.close();
+  });
+});
+
+describe('the lock of a state', () => {
+  test('is held by one process at a time', async () => {
+    const lock = await lockState(state);
+    await expectCodeOf('STATE_LOCKED', lockState(state));
+    await lock.release();
+    await (await lockState(state)).release();
+  });
+
+  test('needs the folder', async () => {
+    await expectCodeOf('STATE_MISSING', lockState(join(folder, 'nowhere')));
+  });
+});

@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest';
+import { TOR_NETWORK, testNetwork } from '../../src/descriptor/index.ts';
+import {
+  type KeyholderList,
+  LIST_LIMITS,
+  type ListService,
+  encodeList,
+  parseList,
+} from '../../src/pkcs11/list.ts';
+import { identity } from '../descriptor/forge.ts';
+import { expectCode } from './expect-code.ts';
+
+const backend = (name: string) => ({ name, kpHsId: identity(name).kpHsId });
+
+const service = (alias: string, changes: Partial<ListService> = {}): ListService => ({
+  alias,
+  kpHsId: identity(`service ${alias}`).kpHsId,
+  envelopePath: `/var/lib/onion-signer/${alias}.age`,
+  singleOnion: false,
+  enabled: true,
+  minPoints: 1,
+  maxPoints: 20,
+  backends: [backend(`${alias}-1`), backend(`${alias}-2`)],
+  ...changes,
+});
+
+const list = (changes: Partial<KeyholderList> = {}): KeyholderList => ({
+  serial: 7,
+  profile: TOR_NETWORK,
+  aheadSeconds: 3 * 86_400,
+  runwaySeconds: 6 * 3600,
+  deadlineMs: 10_000,
+  tokens: [{ uri: 'pkcs11:token=press-a', modulePath: '/usr/lib/softhsm/libsofthsm2.so' }],
+  pinSource: 'credential:pin',
+  services: [service('frontpage'), service('intake', { singleOnion: true, enabled: false })],
+  ...changes,
+});
+
+const withService = (changes: Partial<ListService>) => list({ services: [service('frontpage', changes)] });
+
+describe('the canonical list', () => {
+  test('is read as it was written, and has one encoding', () => {
+    for (const each of [list(), list({ profile: testNetwork('chutney', 20), services: [] })]) {
+      const bytes = encodeList(each);
+      expect(parseList(bytes)).toEqual(each);
+      expect(encodeList(parseList(bytes))).toEqual(bytes);
+    }
+  });
+
+  test('is refused when it is cut anywhere, continued, or of another version', () => {
+    const bytes = encodeList(list());
+    for (const length of [0, 19, 30, 100, bytes.length - 1]) {
+      expectCode('LIST_SYNTAX', () => parseList(bytes.subarray(0, length)));
+    }
+    expectCode('LIST_SYNTAX', () => parseList(Buffer.concat([bytes, Buffer.alloc(1)])));
+    const other = Buffer.from(bytes);
+    other[18] = 0x32;
+    expectCode('LIST_SYNTAX', () => parseList(other));
+  });
+
+  test('has services and backends in order and once', () => {
+    expectCode('LIST_ORDER', () => encodeList(list({ services: [service('b'), service('a')] })));
+    expectCode('LIST_DUPLICATE', () => encodeList(list({ services: [service('a'), service('a')] })));
+    const [one, two] = [backend('one'), backend('two')];
+    expectCode('LIST_ORDER', () => encodeList(withService({ backends: [two, one] })));
+    expectCode('LIST_DUPLICATE', () => encodeList(withService({ backends: [one, one] })));
+    expectCode('LIST_DUPLICATE', () =>
+      encodeList(withService({ backends: [one, { ...two, kpHsId: one.kpHsId }] })),
+    );
+    expect(encodeList(withService({ backends: [one, two] }))).toBeInstanceOf(Uint8Array);
+    const twin = service('b', { kpHsId: identity('service a').kpHsId });
+    expectCode('LIST_DUPLICATE', () => encodeList(list({ services: [service('a'), twin] })));
+  });
+
+  test('never names one of our own services as a backend', () => {
+    const ours = { name: 'ours', kpHsId: identity('service intake').kpHsId };
+    const services = [service('frontpage', { backends: [ours] }), service('intake')];
+    const error = expectCode('LIST_BACKEND', () => encodeList(list({ services })));
+    expect(error.denial?.rule).toBe('BACKEND-NOT-OURS');
+    expect(encodeList(list({ services: services.slice(0, 1) }))).toBeInstanceOf(Uint8Array);
+  });
+
+  test('gives a backend to one service only', () => {
+    const shared = [backend('shared')];
+    const services = [service('a', { backends: shared }), service('b', { backends: shared })];
+    const error = expectCode('LIST_BACKEND', () => encodeList(list({ services })));
+    expect(error.denial?.rule).toBe('BACKEND-EXCLUSIVE');
+    expect(encodeList(list({ services: [service('a', { backends: shared }), service('b')] }))).toBeInstanceOf(
+      Uint8Array,
+    );
+  });
+
+  test('takes keys that are onion services and no others', () => {
+    const bytes = encodeList(list());
+    const at = Buffer.from(bytes).indexOf(identity('frontpage-1').kpHsId);
+    const mixed = Buffer.from(bytes);
+    mixed.fill(0, at, at + 32);
+    expectCode('LIST_BOUNDS', () => parseList(mixed));
+  });
+
+  test.each([
+    ['serial', { serial: 0 }, { serial: 1 }],
+    ['ahead', { aheadSeconds: 7 * 86_400 + 1 }, { aheadSeconds: 7 * 86_400 }],
+    [
+      'runway',
+      { runwaySeconds: LIST_LIMITS.runwaySeconds + 1 },
+      { runwaySeconds: LIST_LIMITS.runwaySeconds },
+    ],
+    ['deadline', { deadlineMs: 999 }, { deadlineMs: 1000 }],
+    ['tokens', { tokens: [] }, { tokens: [{ uri: 'pkcs11:token=a', modulePath: '' }] }],
+    [
+      'age of evidence',
+      { profile: { ...TOR_NETWORK, evidenceMaxAgeSeconds: 10_801 } },
+      { profile: { ...TOR_NETWORK, evidenceMaxAgeSeconds: 3600 } },
+    ],
+    [
+      'skew of evidence',
+      { profile: { ...TOR_NETWORK, evidenceMaxSkewSeconds: 301 } },
+      { profile: { ...TOR_NETWORK, evidenceMaxSkewSeconds: 0 } },
+    ],
+    ['name of the network', { profile: testNetwork('tor', 20) }, { profile: testNetwork('test', 20) }],
+  ])('bounds the %s whatever policy says', (_what, bad, good) => {
+    expectCode('LIST_BOUNDS', () => encodeList(list(bad)));
+    expect(parseList(encodeList(list(good)))).toMatchObject(good);
+  });
+
+  test.each([
+    ['points', { minPoints: 0 }, { minPoints: 1 }],
+    ['points', { maxPoints: 21 }, { maxPoints: 20 }],
+    ['points', { minPoints: 4, maxPoints: 3 }, { minPoints: 3, maxPoints: 3 }],
+    ['alias', { alias: 'Frontpage' }, { alias: 'front-page' }],
+    ['envelope', { envelopePath: 'frontpage.age' }, { envelopePath: '/frontpage.age' }],
+    ['backends', { backends: [] }, { backends: [], enabled: false }],
+  ])('bounds the %s of a service', (_what, bad, good) => {
+    expectCode('LIST_BOUNDS', () => encodeList(withService(bad)));
+    expect(encodeList(withService(good))).toBeInstanceOf(Uint8Array);
+  });
+
+  test('names a source of the PIN and never holds one', () => {
+    for (const pinSource of ['1234', 'pin:1234', '', 'file:1234']) {
+      expectCode('PIN_LITERAL', () => encodeList(list({ pinSource })));
+    }
+    for (const pinSource of ['tty', 'credential:pin', 'file:/etc/pin']) {
+      expect(parseList(encodeList(list({ pinSource }))).pinSource).toBe(pinSource);
+    }
+    const uri = 'pkcs11:token=a?pin-value=1234';
+    expectCode('PIN_LITERAL', () => encodeList(list({ tokens: [{ uri, modulePath: '' }] })));
+  });
+});
