@@ -24,25 +24,31 @@ const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 };
  */
 export async function runGroup(command, args, options) {
   const { cwd, env, capture = false, sweep = true, graceMs = 15_000 } = options;
-  const stdio = capture ? 'pipe' : 'inherit';
-  const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', stdio, stdio] });
-  let output = '';
-  child.stdout?.setEncoding('utf8').on('data', text => (output += String(text)));
-  child.stderr?.setEncoding('utf8').on('data', text => (output += String(text)));
-
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let child;
   /** @type {(typeof SIGNALS)[number] | undefined} */
   let received;
   const forward = (/** @type {NodeJS.Signals} */ signal) => {
-    signalGroup(child.pid, received === undefined ? signal : 'SIGKILL');
+    signalGroup(child?.pid, received === undefined ? signal : 'SIGKILL');
     received ??= SIGNALS.find(name => name === signal);
-    setTimeout(() => signalGroup(child.pid, 'SIGKILL'), graceMs).unref();
+    setTimeout(() => signalGroup(child?.pid, 'SIGKILL'), graceMs).unref();
   };
+  // Before the start: a signal that comes in between must not end us alone.
   for (const signal of SIGNALS) process.on(signal, forward);
   try {
+    const stdio = capture ? 'pipe' : 'inherit';
+    child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', stdio, stdio] });
+    const closed = new Promise(resolve => child?.once('close', resolve));
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', text => (output += String(text)));
+    child.stderr?.setEncoding('utf8').on('data', text => (output += String(text)));
     const code = await ended(child);
     // What the command started in the background may ignore SIGINT; SIGTERM it understands.
-    if ((sweep || received !== undefined) && signalGroup(child.pid, 'SIGTERM'))
+    if (sweep || received !== undefined) {
+      signalGroup(child.pid, 'SIGTERM');
       await groupGone(child.pid, graceMs);
+    }
+    if (capture) await closed;
     return {
       code: received === undefined ? code : 128 + SIGNAL_NUMBERS[received],
       output,

@@ -140,8 +140,9 @@ function readService(reader: WireReader): ListService {
 }
 
 function readKey(reader: WireReader): KpHsId {
+  const bytes = reader.bytes(32);
   try {
-    return parseKpHsId(reader.bytes(32));
+    return parseKpHsId(bytes);
   } catch (cause) {
     throw new CustodyError('LIST_BOUNDS', 'a key in the list is no onion service', { cause });
   }

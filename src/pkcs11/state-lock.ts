@@ -1,7 +1,7 @@
 // One keyholder for one state: a socket in its folder that lives as long as the process.
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { type Server, connect, createServer } from 'node:net';
+import { type Server, type Socket, connect, createServer } from 'node:net';
 import { CustodyError } from './error.ts';
 import { removeFile } from './private-file.ts';
 
@@ -22,7 +22,7 @@ export async function lockState(folder: string): Promise<StateLock> {
   const path = `/proc/self/fd/${fd}/${LOCK_NAME}`;
   try {
     const server = await listenAlone(path);
-    server.unref();
+    server.unref().on('connection', (socket: Socket) => socket.destroy());
     return {
       release: async () => {
         await new Promise<void>(resolve => {

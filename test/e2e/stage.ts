@@ -70,7 +70,11 @@ export class Stage {
   }
 
   async onionPublisher(...args: string[]): Promise<CommandResult> {
-    return await runCommand('onion-publisher', ['--config', join(this.publisherFolder, 'publisher.yaml'), ...args]);
+    return await runCommand('onion-publisher', [
+      '--config',
+      join(this.publisherFolder, 'publisher.yaml'),
+      ...args,
+    ]);
   }
 
   /** Starts the signer and waits until it can sign. */
@@ -142,7 +146,11 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-async function makeIdentity(folder: string, hsm: SoftHsm, { identity, network }: StageOptions): Promise<string> {
+async function makeIdentity(
+  folder: string,
+  hsm: SoftHsm,
+  { identity, network }: StageOptions,
+): Promise<string> {
   const home = join(folder, 'signer');
   await mkdir(home, { recursive: true });
   const config = join(home, 'signer.yaml');
@@ -161,7 +169,10 @@ async function makeIdentity(folder: string, hsm: SoftHsm, { identity, network }:
     ].join('\n'),
   );
   const run = async (...args: string[]): Promise<string> =>
-    expectSuccess(args.join(' '), await runCommand('onion-signer', ['--config', config, ...args], { env: hsm.env }));
+    expectSuccess(
+      args.join(' '),
+      await runCommand('onion-signer', ['--config', config, ...args], { env: hsm.env }),
+    );
   await run('init');
   if (identity === undefined) return (await run('key', 'new', SERVICE, '--single-custodian')).trim();
   const file = join(home, 'to-be-imported');
@@ -189,12 +200,19 @@ async function writePublisherConfig(stage: Stage): Promise<void> {
   );
 }
 
-/** True at the line with which a second period has its first stored text and nothing failed since. */
+/** True at the line with which every directory of a second period has its text. */
 function twoPeriodsStored(): (line: LogLine) => boolean {
-  const stored = new Set<unknown>();
+  const open = new Map<unknown, number>();
+  const complete = new Set<unknown>();
   return line => {
-    if (line.msg === 'an upload ended' && line['result'] === 'stored') stored.add(line['periodNum']);
-    return stored.size >= 2;
+    const period = line['periodNum'];
+    if (line.msg === 'serving another text') open.set(period, Number(line['count']));
+    if (line.msg === 'an upload ended' && line['result'] === 'uploaded') {
+      const left = (open.get(period) ?? 0) - 1;
+      open.set(period, left);
+      if (left === 0) complete.add(period);
+    }
+    return complete.size >= 2;
   };
 }
 

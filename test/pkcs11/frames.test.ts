@@ -63,12 +63,15 @@ describe('a channel', () => {
   test('carries frames both ways and ends cleanly', async () => {
     const [a, b] = duplexPair() as unknown as [Duplex, Duplex];
     const [left, right] = [new FrameChannel(a), new FrameChannel(b)];
-    await left.send(1, 2, Uint8Array.of(3));
-    await left.send(4, 5, new Uint8Array(100_000));
+    const sent = Promise.all([
+      left.send(1, 2, Uint8Array.of(3)),
+      left.send(4, 5, new Uint8Array(100_000)),
+      right.send(6, 7, new Uint8Array(0)),
+    ]);
     expect(await right.receive()).toEqual({ type: 1, sequence: 2, payload: Uint8Array.of(3) });
     expect((await right.receive())?.payload).toHaveLength(100_000);
-    await right.send(6, 7, new Uint8Array(0));
     expect(await left.receive()).toEqual({ type: 6, sequence: 7, payload: new Uint8Array(0) });
+    await sent;
     a.end();
     expect(await right.receive()).toBeUndefined();
   });

@@ -1,11 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AvailablePoint, type ChoiceLimits, choosePoints, type Rng } from '../../src/publisher/choose.ts';
+import {
+  type AvailablePoint,
+  type ChoiceLimits,
+  choosePoints,
+  type Rng,
+} from '../../src/publisher/choose.ts';
 
 const LIMITS: ChoiceLimits = { minPoints: 1, maxPoints: 20, minBackends: 1 };
 
 function points(backend: string, count: number): AvailablePoint[] {
-  return Array.from({ length: count }, (_, index) => ({ key: `${backend}-${index}`, backend, evidence: backend, index }));
+  return Array.from({ length: count }, (_, index) => ({
+    key: `${backend}-${index}`,
+    backend,
+    evidence: backend,
+    index,
+  }));
 }
 
 /** A small linear congruential generator: the same numbers in every run. */
@@ -24,7 +34,9 @@ function chosen(...arguments_: Parameters<typeof choosePoints>): readonly Availa
 }
 
 const perBackend = (choice: readonly AvailablePoint[]): Record<string, number> =>
-  Object.fromEntries([...Map.groupBy(choice, ({ backend }) => backend)].map(([name, all]) => [name, all.length]));
+  Object.fromEntries(
+    [...Map.groupBy(choice, ({ backend }) => backend)].map(([name, all]) => [name, all.length]),
+  );
 
 describe('The choice of points', () => {
   it('takes all points where there is room.', () => {
@@ -68,7 +80,11 @@ describe('The choice of points', () => {
   it('does not sort points by backend.', () => {
     const all = [...points('a', 5), ...points('b', 5)];
     const orders = new Set(
-      Array.from({ length: 40 }, (_, seed) => chosen(all, [], LIMITS, seeded(seed * 7919 + 1)).map(p => p.backend).join('')),
+      Array.from({ length: 40 }, (_, seed) =>
+        chosen(all, [], LIMITS, seeded(seed * 7919 + 1))
+          .map(p => p.backend)
+          .join(''),
+      ),
     );
     expect(orders.size).toBeGreaterThan(20);
   });
@@ -78,9 +94,19 @@ describe('The choice of points', () => {
   });
 
   it.each([
-    ['too few backends', points('a', 3), { ...LIMITS, minBackends: 2 }, { rule: 'MIN-BACKENDS', observed: 1, limit: 2 }],
+    [
+      'too few backends',
+      points('a', 3),
+      { ...LIMITS, minBackends: 2 },
+      { rule: 'MIN-BACKENDS', observed: 1, limit: 2 },
+    ],
     ['no backend at all', [], LIMITS, { rule: 'MIN-BACKENDS', observed: 0, limit: 1 }],
-    ['too few points', points('a', 2), { ...LIMITS, minPoints: 3 }, { rule: 'POINT-COUNT', observed: 2, limit: 3 }],
+    [
+      'too few points',
+      points('a', 2),
+      { ...LIMITS, minPoints: 3 },
+      { rule: 'POINT-COUNT', observed: 2, limit: 3 },
+    ],
     [
       'no room for all backends that are wanted',
       [...points('a', 2), ...points('b', 2)],
@@ -92,22 +118,35 @@ describe('The choice of points', () => {
   });
 
   it('always fits the limits, has no point twice and invents none.', () => {
-    const backend = fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), count: fc.integer({ min: 0, max: 20 }) });
+    const backend = fc.record({
+      name: fc.constantFrom('a', 'b', 'c', 'd'),
+      count: fc.integer({ min: 0, max: 20 }),
+    });
     fc.assert(
-      fc.property(fc.array(backend, { maxLength: 6 }), fc.integer({ min: 1, max: 20 }), fc.nat(), (backends, max, seed) => {
-        const all = backends.flatMap(({ name, count }) => points(name, count));
-        const limits = { minPoints: 1, maxPoints: max, minBackends: 1 };
-        const choice = choosePoints(all, all.slice(0, 5).map(({ key }) => key), limits, seeded(seed + 1));
-        if (!choice.ok) return all.length === 0;
-        const keys = choice.points.map(({ key }) => key);
-        const shares = Object.values(perBackend(choice.points));
-        return (
-          keys.length <= max &&
-          new Set(keys).size === keys.length &&
-          keys.every(key => all.some(point => point.key === key)) &&
-          Math.max(...shares) <= Math.ceil(max / new Set(all.map(point => point.backend)).size)
-        );
-      }),
+      fc.property(
+        fc.array(backend, { maxLength: 6 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.nat(),
+        (backends, max, seed) => {
+          const all = backends.flatMap(({ name, count }) => points(name, count));
+          const limits = { minPoints: 1, maxPoints: max, minBackends: 1 };
+          const choice = choosePoints(
+            all,
+            all.slice(0, 5).map(({ key }) => key),
+            limits,
+            seeded(seed + 1),
+          );
+          if (!choice.ok) return all.length === 0;
+          const keys = choice.points.map(({ key }) => key);
+          const shares = Object.values(perBackend(choice.points));
+          return (
+            keys.length <= max &&
+            new Set(keys).size === keys.length &&
+            keys.every(key => all.some(point => point.key === key)) &&
+            Math.max(...shares) <= Math.ceil(max / new Set(all.map(point => point.backend)).size)
+          );
+        },
+      ),
     );
   });
 });

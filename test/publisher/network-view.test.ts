@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deriveKpHsBlindId, responsibleHsDirs, testNetwork, toHex, TOR_NETWORK } from '../../src/descriptor/index.ts';
+import {
+  deriveKpHsBlindId,
+  responsibleHsDirs,
+  testNetwork,
+  toHex,
+  TOR_NETWORK,
+} from '../../src/descriptor/index.ts';
 import { parseConsensus, parseMicrodescriptors } from '../../src/publisher/consensus.ts';
 import {
   fetchRing,
@@ -55,7 +61,9 @@ describe('The view of the network', () => {
     const tor = { getInfo: async () => documents };
     expect(await readNetworkView(tor)).toEqual(VIEW);
     expect(await readValidAfter(tor)).toBe(VIEW.validAfter);
-    await expect(readValidAfter({ getInfo: async () => ({ 'consensus/valid-after': '' }) })).rejects.toMatchObject({
+    await expect(
+      readValidAfter({ getInfo: async () => ({ 'consensus/valid-after': '' }) }),
+    ).rejects.toMatchObject({
       code: 'CONSENSUS_MISSING',
     });
   });
@@ -87,7 +95,9 @@ describe('Rings', () => {
     for (const { period, hsdirs } of publicationRings(view, NETWORK, kpHsId)) {
       const query = { nodes: VIEW.hsdirs, kpHsBlindId: deriveKpHsBlindId(kpHsId, period), period };
       const [older, newer] = [VIEW.srvPrevious, VIEW.srvCurrent].map(srv =>
-        responsibleHsDirs({ ...query, srv: srv!, replicas: 1, spread: 1 }).map(each => toHex(each).toUpperCase()),
+        responsibleHsDirs({ ...query, srv: srv!, replicas: 1, spread: 1 }).map(each =>
+          toHex(each).toUpperCase(),
+        ),
       );
       const runStart = VIEW.validAfter - (VIEW.validAfter % 240);
       const firstHalf = period.periodNum * 240 + 120 - 120 < runStart;
@@ -97,7 +107,13 @@ describe('Rings', () => {
   });
 
   it('stay within the bounds of tor when a parameter is out of range.', () => {
-    const view = { ...VIEW, params: new Map([['hsdir_n_replicas', 0], ['hsdir_spread_store', 4000]]) };
+    const view = {
+      ...VIEW,
+      params: new Map([
+        ['hsdir_n_replicas', 0],
+        ['hsdir_spread_store', 4000],
+      ]),
+    };
     expect(publicationRings(view, NETWORK, kpHsId)[0]?.hsdirs).toHaveLength(3);
   });
 });

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/publisher/config.ts';
+import { CONFIG_TEMPLATE } from '../../src/publisher/template.ts';
+
+const SIGNERS = 'signers: ["unix:/run/s.sock"]\n';
+
+describe('publisher.yaml', () => {
+  it('needs a signer and nothing else.', () => {
+    expect(parseConfig(SIGNERS)).toEqual({
+      signers: [{ kind: 'unix', path: '/run/s.sock', name: 'unix:/run/s.sock' }],
+      tor: {
+        control: { host: '127.0.0.1', port: 9051 },
+        socks: { host: '127.0.0.1', port: 9050 },
+        cookieFile: undefined,
+      },
+      state: '/var/lib/onion-publisher',
+      record: undefined,
+      probe: { enabled: true, port: 80, timeout: 30, interval: 60 },
+      only: undefined,
+    });
+  });
+
+  it('may say everything.', () => {
+    const config = parseConfig(
+      `${SIGNERS}tor:\n  control: unix:/run/tor/control\n  socks: "[::1]:9150"\n  cookie: /run/tor/cookie\n` +
+        'state: /srv/state\nrecord: /srv/record\nonly: [frontpage, mail]\n' +
+        'probe:\n  enabled: false\n  port: 443\n  timeout: 5s\n  interval: 2min\n',
+    );
+    expect(config.tor).toEqual({
+      control: { path: '/run/tor/control' },
+      socks: { host: '::1', port: 9150 },
+      cookieFile: '/run/tor/cookie',
+    });
+    expect(config.probe).toEqual({ enabled: false, port: 443, timeout: 5, interval: 120 });
+    expect([config.state, config.record, config.only]).toEqual([
+      '/srv/state',
+      '/srv/record',
+      ['frontpage', 'mail'],
+    ]);
+  });
+
+  it('as init writes it can be read, and its comments are the defaults.', () => {
+    const uncommented = CONFIG_TEMPLATE.replace(/^# (?=(?:tor|state|probe|only|record):|  )/gmu, '');
+    expect(parseConfig(CONFIG_TEMPLATE).state).toBe('/var/lib/onion-publisher');
+    const { tor, probe, state } = parseConfig(uncommented.replace(/^  cookie.*\n/mu, ''));
+    expect({ tor, probe, state }).toEqual({
+      tor: parseConfig(SIGNERS).tor,
+      probe: parseConfig(SIGNERS).probe,
+      state: parseConfig(SIGNERS).state,
+    });
+  });
+
+  it.each([
+    ['', 'YAML_SYNTAX', 1],
+    ['state: /x\n', 'MISSING_KEY', 1],
+    [`${SIGNERS}backends: {}\n`, 'UNKNOWN_KEY', 2],
+    [`${SIGNERS}password: x\n`, 'UNKNOWN_KEY', 2],
+    [`${SIGNERS}${SIGNERS}`, 'DUPLICATE_KEY', 2],
+    ['signers: &a ["unix:/run/s.sock"]\n', 'YAML_SUBSET', 1],
+    ['signers: !!seq ["unix:/run/s.sock"]\n', 'YAML_SUBSET', 1],
+    ['signers: []\n', 'BAD_VALUE', 1],
+    ['signers: ["unix:run/s.sock"]\n', 'BAD_VALUE', 1],
+    ['signers: ["https://signer"]\n', 'BAD_VALUE', 1],
+    [`signers: ["unix:/${'x'.repeat(107)}"]\n`, 'BAD_VALUE', 1],
+    ['signers: ["unix:/a",\n  "unix:/a"]\n', 'BAD_VALUE', 1],
+    [`${SIGNERS}tor:\n  control: 9051\n`, 'BAD_VALUE', 3],
+    [`${SIGNERS}tor:\n  control: "127.0.0.1:65536"\n`, 'BAD_VALUE', 3],
+    [`${SIGNERS}tor:\n  password: x\n`, 'UNKNOWN_KEY', 3],
+    [`${SIGNERS}probe:\n  timeout: 30\n`, 'BAD_VALUE', 3],
+    [`${SIGNERS}probe:\n  port: 0\n`, 'BAD_VALUE', 3],
+    [`${SIGNERS}only: [Front/page]\n`, 'BAD_VALUE', 2],
+  ])('%j is refused as %s in line %i.', (text, code, line) => {
+    expect(() => parseConfig(text)).toThrow(expect.objectContaining({ code, line }) as Error);
+  });
+});
