@@ -10,6 +10,8 @@ declare const brand: unique symbol;
 /** `T` that only the function naming `N` may mint. Brands stack: a branded value keeps the brands below. */
 export type Brand<T, N extends string> = T & { readonly [brand]: { readonly [K in N]: true } };
 
+const encoder = new TextEncoder();
+
 /** Joins byte strings into a new one. */
 export function concat(...parts: readonly Bytes[]): Bytes {
   let length = 0;
@@ -33,13 +35,13 @@ export function fixedBytes(bytes: Bytes, length: number, what: string): Bytes {
 
 /** The bytes of a 7-bit string. Throws BAD_SYNTAX for any other character. */
 export function asciiBytes(text: string): Bytes {
-  const out = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) throw new DescriptorError('BAD_SYNTAX', 'text must be ASCII', { offset: i });
-    out[i] = unit;
-  }
-  return out;
+  const bytes = encoder.encode(text);
+  // Every other character takes more than one byte.
+  if (bytes.length === text.length) return bytes;
+  const offset = Array.from({ length: text.length }, (_, i) => text.charCodeAt(i)).findIndex(
+    unit => unit > 0x7f,
+  );
+  throw new DescriptorError('BAD_SYNTAX', 'text must be ASCII', { offset });
 }
 
 /** Decodes UTF-8 strictly: no replacement characters, a byte order mark is kept. Throws BAD_UTF8. */
@@ -128,5 +130,6 @@ export {
   encodeBase64Unpadded,
   fromHex,
   toHex,
+  toKey,
   wrapBase64,
 } from './text-encodings.ts';

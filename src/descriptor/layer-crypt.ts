@@ -86,7 +86,7 @@ export function padMiddle(text: Bytes): Bytes {
 export function unpadMiddle(padded: Bytes): Bytes {
   const end = padded.indexOf(0);
   if (end < 0) return padded;
-  if (padded.subarray(end).some(byte => byte !== 0)) {
+  if (!equalBytes(padded.subarray(end), new Uint8Array(padded.length - end))) {
     throw new DescriptorError('BAD_LAYER', 'the padding of a layer must be NULs only', { offset: end });
   }
   return padded.subarray(0, end);

@@ -57,7 +57,16 @@ const LF = 0x0a;
  * Throws BAD_UTF8, BAD_SYNTAX, BAD_BASE64 with line and offset.
  */
 export function parseNetdoc(text: Bytes): NetdocItem[] {
-  checkCharacters(text);
+  try {
+    return parseItems(text);
+  } catch (error) {
+    // A control character goes before every other fault.
+    checkCharacters(text);
+    throw error;
+  }
+}
+
+function parseItems(text: Bytes): NetdocItem[] {
   const decoded = decodeUtf8(text);
   const ascii = decoded.length === text.length;
   const lines = decoded.split('\n');
@@ -82,7 +91,7 @@ export function checkItems<K extends string>(
   items: readonly NetdocItem[],
   rules: KeywordRules<K>,
 ): NetdocSection<K> {
-  const table = new Map<string, KeywordRule>(Object.entries(rules));
+  const table = tableOf(rules);
   const found = new Map<string, NetdocItem[]>();
   const unknown: NetdocItem[] = [];
   for (const [index, item] of items.entries()) {
@@ -110,6 +119,17 @@ export function checkItems<K extends string>(
     },
     unknown,
   };
+}
+
+/** Rules by keyword: made once for each set of rules, of which there are a few constants. */
+const tables = new WeakMap<object, ReadonlyMap<string, KeywordRule>>();
+
+function tableOf(rules: Readonly<Record<string, KeywordRule>>): ReadonlyMap<string, KeywordRule> {
+  const known = tables.get(rules);
+  if (known !== undefined) return known;
+  const table = new Map(Object.entries(rules));
+  tables.set(rules, table);
+  return table;
 }
 
 /** The bytes of the object that the rules promised. Throws MISSING_ITEM. */
@@ -170,11 +190,21 @@ function checkCharacters(text: Bytes): void {
   }
 }
 
+/** Of keyword lines alone: objects are compared with canonical base64, their first and last lines with text. */
+function hasControlCharacter(line: string): boolean {
+  for (let at = 0; at < line.length; at++) {
+    const unit = line.charCodeAt(at);
+    if (unit < 0x20 || unit === 0x7f) return true;
+  }
+  return false;
+}
+
 function parseLine(line: string, number: number, offset: number): NetdocItem {
   const space = line.indexOf(' ');
   const keyword = space < 0 ? line : line.slice(0, space);
   if (!KEYWORD.test(keyword) || keyword === 'opt')
     throw syntax('a line must start with a keyword', number, offset);
+  if (hasControlCharacter(line)) throw syntax('text must hold no control character but LF', number, offset);
   const rest = space < 0 ? '' : line.slice(space + 1);
   return { keyword, args: rest.split(' ').filter(arg => arg !== ''), rest, line: number, offset };
 }

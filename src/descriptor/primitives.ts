@@ -1,4 +1,5 @@
 import {
+  type KeyObject,
   createCipheriv,
   createHash,
   createPrivateKey,
@@ -9,7 +10,9 @@ import {
   verify,
 } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
+import { BoundedMap } from './bounded-map.ts';
 import { DescriptorError } from './error.ts';
+import { toKey } from './text-encodings.ts';
 
 /** Verdict on an Ed25519 signature: true or false, for any input of any length. */
 export type Ed25519Verify = (message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => boolean;
@@ -19,6 +22,9 @@ const { Fp } = Point;
 
 /** ℓ, the prime order of the base point. */
 const GROUP_ORDER = Point.Fn.ORDER;
+/** Little-endian, as in keys and signatures. */
+const GROUP_ORDER_BYTES = littleEndianBytes(GROUP_ORDER);
+const FIELD_PRIME_BYTES = littleEndianBytes(Fp.ORDER);
 
 /** DER around a raw 32-byte key (RFC 8410): SubjectPublicKeyInfo and PKCS #8. */
 const SPKI_ED25519 = Buffer.from('302a300506032b6570032100', 'hex');
@@ -42,6 +48,13 @@ const LOW_ORDER_U = new Set([
   '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
   'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ]);
+
+// Public points come again with every descriptor, and their arithmetic is the dearest part of reading one. Good
+// results are kept by the whole input; what is no point is computed, and refused, anew each time.
+const points = new BoundedMap<true>(8192);
+const edwardsForms = new BoundedMap<Uint8Array>(8192);
+const products = new BoundedMap<Uint8Array>(2048);
+const verifyingKeys = new BoundedMap<KeyObject>(1024);
 
 /** H of the specification: SHA3-256, 32 bytes. */
 export function sha3_256(...parts: readonly Uint8Array[]): Uint8Array {
@@ -84,15 +97,10 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 export const ed25519Verify: Ed25519Verify = (message, signature, publicKey) => {
   if (signature.length !== 64 || publicKey.length !== 32) return false;
   const r = signature.subarray(0, 32);
-  if (littleEndian(signature.subarray(32)) >= GROUP_ORDER) return false;
-  if (!isCanonicalY(r) || isSmallOrder(r) || !isCanonicalY(publicKey) || isSmallOrder(publicKey))
+  if (!isBelow(signature.subarray(32), GROUP_ORDER_BYTES) || !isCanonicalY(r) || isSmallOrder(r))
     return false;
   try {
-    const key = createPublicKey({
-      key: Buffer.concat([SPKI_ED25519, publicKey]),
-      format: 'der',
-      type: 'spki',
-    });
+    const key = verifyingKeys.getOrMake(toKey(publicKey), () => importVerifyingKey(publicKey));
     return verify(null, message, key, signature);
   } catch {
     return false;
@@ -101,7 +109,11 @@ export const ed25519Verify: Ed25519Verify = (message, signature, publicKey) => {
 
 /** Whether 32 bytes are the canonical encoding of a point on the curve (RFC 8032 §5.1.3). Public data only. */
 export function isEd25519Point(bytes: Uint8Array): boolean {
-  return decodePoint(bytes) !== undefined;
+  const name = toKey(bytes);
+  if (points.get(name) === true) return true;
+  const isPoint = decodePoint(bytes) !== undefined;
+  if (isPoint) points.set(name, true);
+  return isPoint;
 }
 
 /** Whether 32 bytes encode a point whose order divides 8, with either sign. */
@@ -119,15 +131,18 @@ export function isTorsionFree(bytes: Uint8Array): boolean {
  * Not constant-time: never call it with a secret. Throws BAD_KEY when `point` is no point.
  */
 export function multiplyPublicPoint(scalar: Uint8Array, point: Uint8Array): Uint8Array {
-  const decoded = decodePoint(point);
-  if (decoded === undefined)
-    throw new DescriptorError('BAD_KEY', 'the key must be a canonical Ed25519 point');
-  return decoded.multiplyUnsafe(littleEndian(scalar) % GROUP_ORDER).toBytes();
+  const product = products.getOrMake(`${toKey(scalar)} ${toKey(point)}`, () => {
+    const decoded = decodePoint(point);
+    if (decoded === undefined)
+      throw new DescriptorError('BAD_KEY', 'the key must be a canonical Ed25519 point');
+    return decoded.multiplyUnsafe(littleEndian(scalar) % GROUP_ORDER).toBytes();
+  });
+  return new Uint8Array(product);
 }
 
 /** Whether 32 bytes are a canonical u-coordinate (< p, top bit clear) that is not of low order. */
 export function isX25519Public(bytes: Uint8Array): boolean {
-  if (bytes.length !== 32 || littleEndian(bytes) >= Fp.ORDER) return false;
+  if (bytes.length !== 32 || !isBelow(bytes, FIELD_PRIME_BYTES)) return false;
   return !LOW_ORDER_U.has(hexOf(bytes));
 }
 
@@ -136,12 +151,18 @@ export function isX25519Public(bytes: Uint8Array): boolean {
  * Throws BAD_KEY when the key is not canonical, of low order, or on the twist.
  */
 export function montgomeryToEdwards(u: Uint8Array): Uint8Array {
-  if (isX25519Public(u)) {
-    const value = littleEndian(u);
-    const y = Fp.toBytes(Fp.div(Fp.sub(value, 1n), Fp.add(value, 1n)));
-    if (isEd25519Point(y)) return y;
-  }
-  throw new DescriptorError('BAD_KEY', 'the X25519 key must be canonical, on the curve and not of low order');
+  const edwards = edwardsForms.getOrMake(toKey(u), () => {
+    if (isX25519Public(u)) {
+      const value = littleEndian(u);
+      const y = Fp.toBytes(Fp.div(Fp.sub(value, 1n), Fp.add(value, 1n)));
+      if (isEd25519Point(y)) return y;
+    }
+    throw new DescriptorError(
+      'BAD_KEY',
+      'the X25519 key must be canonical, on the curve and not of low order',
+    );
+  });
+  return new Uint8Array(edwards);
 }
 
 /** The X25519 public key of a 32-byte private key. Throws BAD_LENGTH. */
@@ -189,19 +210,34 @@ function decodePoint(bytes: Uint8Array): InstanceType<typeof Point> | undefined 
   }
 }
 
+/** OpenSSL's form of a key, when it is canonical and not of small order; throws otherwise. */
+function importVerifyingKey(publicKey: Uint8Array): KeyObject {
+  if (!isCanonicalY(publicKey) || isSmallOrder(publicKey))
+    throw new DescriptorError('BAD_KEY', 'the key must be canonical and not of small order');
+  return createPublicKey({ key: Buffer.concat([SPKI_ED25519, publicKey]), format: 'der', type: 'spki' });
+}
+
+/** Of the 255 bits of y; the sign of x is not looked at. */
 function isCanonicalY(bytes: Uint8Array): boolean {
-  return BigInt(`0x${reversedHex(bytes, 0x7f)}`) < Fp.ORDER;
+  return isBelow(bytes, FIELD_PRIME_BYTES, 0x7f);
+}
+
+/** Whether one little-endian number is below another of the same length; public data only. */
+function isBelow(bytes: Uint8Array, limit: Uint8Array, topMask = 0xff): boolean {
+  for (let at = limit.length - 1; at >= 0; at--) {
+    const digit = (bytes[at] ?? 0) & (at === limit.length - 1 ? topMask : 0xff);
+    const bound = limit[at] ?? 0;
+    if (digit !== bound) return digit < bound;
+  }
+  return false;
 }
 
 function littleEndian(bytes: Uint8Array): bigint {
-  return BigInt(`0x${reversedHex(bytes, 0xff)}`);
+  return BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
 }
 
-/** Big-endian hexadecimal of a little-endian number whose top byte is masked. */
-function reversedHex(bytes: Uint8Array, topMask: number): string {
-  const reversed = Buffer.from(bytes).reverse();
-  reversed[0] = (reversed[0] ?? 0) & topMask;
-  return reversed.toString('hex');
+function littleEndianBytes(value: bigint): Uint8Array {
+  return new Uint8Array(Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse());
 }
 
 function withoutSign(bytes: Uint8Array): string {

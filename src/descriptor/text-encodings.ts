@@ -93,6 +93,11 @@ export function decodeBase32(text: string): Uint8Array {
   return out;
 }
 
+/** Bytes as a string of as many characters (Latin-1): what a map can be keyed by. */
+export function toKey(bytes: Uint8Array): string {
+  return bufferOver(bytes).toString('latin1');
+}
+
 function bufferOver(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

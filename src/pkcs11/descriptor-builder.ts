@@ -1,22 +1,19 @@
 // Builds a descriptor from fields, signs it, and opens it as a client would before anybody sees it.
 
-import { hash } from 'node:crypto';
 import {
   type Bytes,
   DescriptorError,
-  type Ed25519Verify,
   type FlowControl,
   type KpHsId,
   type OpenedDescriptor,
   assembleDescriptor,
-  ed25519Verify,
+  createCachingVerify,
   equalBytes,
   finishDescriptor,
   openDescriptor,
   openDescriptorWithNoble,
   samePoint,
 } from '../descriptor/index.ts';
-import { BoundedMap } from './bounded-map.ts';
 import { refuse } from './denial.ts';
 import { CustodyError } from './error.ts';
 import type { ChosenPoints } from './evidence-store.ts';
@@ -26,9 +23,6 @@ import type { PlannedTarget } from './sign-plan.ts';
 
 const SALT_BYTES = 16;
 const NTOR = 2;
-/** Certificates are 76 bytes; a descriptor is verified once and never seen again. */
-const CACHED_MESSAGE_BYTES = 76;
-const VERDICTS_KEPT = 4096;
 
 /** What is built: for whom and with which points. */
 export interface DescriptorFields {
@@ -113,7 +107,7 @@ function randomSalt(): Bytes {
  * period. Certificates that verified before are not verified again.
  */
 export function createResultCheck(): CheckResult {
-  const verify = cachingVerify(ed25519Verify);
+  const verify = createCachingVerify();
   const seenByNoble = new WeakSet<object>();
   return (text, plan, fields) => {
     const { key, target } = plan;
@@ -144,18 +138,4 @@ function checkOpened(
     equalBytes(opened.kpHsDescSign, key.kpHsDescSign) &&
     opened.inner?.singleOnionService === fields.singleOnion;
   if (!same) throw new CustodyError('KEYHOLDER_FAULT');
-}
-
-/** Remembers good verdicts on short messages, by everything that went into them. */
-function cachingVerify(verify: Ed25519Verify): Ed25519Verify {
-  const good = new BoundedMap<true>(VERDICTS_KEPT);
-  return (message, signature, publicKey) => {
-    const fixed = signature.length === 64 && publicKey.length === 32;
-    if (!fixed || message.length > CACHED_MESSAGE_BYTES) return verify(message, signature, publicKey);
-    const name = hash('sha256', Buffer.concat([publicKey, signature, message]), 'hex');
-    if (good.get(name) === true) return true;
-    const verdict = verify(message, signature, publicKey);
-    if (verdict) good.set(name, true);
-    return verdict;
-  };
 }

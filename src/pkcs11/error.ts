@@ -50,6 +50,7 @@ const NEXT_STEP = {
   KEYHOLDER_FAULT: 'the keyholder met what it does not expect; this is a defect or an attack, report it',
   KEYHOLDER_LATCHED: 'a signature of this service did not verify; find out why, then restart the keyholder',
   KEYHOLDER_ENVIRONMENT: 'the keyholder must run without inspector, preloaded modules or Node options',
+  KEYHOLDER_ARGUMENTS: 'start it as [init [--recover]] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
   OPENING_LIMIT: 'this service was opened too often lately; wait, and see its last error in status',
   ENVELOPE_FILE:
     'the envelope is missing or not a regular file of yours or root’s that nobody else may write',

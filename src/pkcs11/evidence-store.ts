@@ -1,6 +1,7 @@
 // Proven evidence of one service: what backends signed themselves, by digest, within bounds.
 
 import {
+  BoundedMap,
   DescriptorError,
   type Evidence,
   INVARIANTS,
@@ -18,7 +19,6 @@ import {
   resolvePoints,
   toHex,
 } from '../descriptor/index.ts';
-import { BoundedMap } from './bounded-map.ts';
 import { refuse, refuseIf } from './denial.ts';
 import type { ListBackend } from './list.ts';
 

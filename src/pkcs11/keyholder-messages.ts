@@ -65,7 +65,7 @@ export interface PreparedService {
   readonly certifiedPeriods: number;
   /** Periods within `ahead` that lack them. */
   readonly missingPeriods: number;
-  /** Unix seconds until which every second of every period is certified; 0 when not even now is. */
+  /** Unix seconds until which every published period has a key and ladder; 0 when not even now. */
   readonly certifiedUntil: number;
   /** `born`, `imported-YYYY-MM-DD`, or '' before the first opening. */
   readonly origin: string;

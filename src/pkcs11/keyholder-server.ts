@@ -70,11 +70,20 @@ async function answer(channel: FrameChannel, keyholder: Keyholder, frame: Frame)
   } catch (thrown) {
     const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
     const { denial } = error;
+    if (denial === undefined) logFailure(error);
     return denial !== undefined && error.code === 'KEYHOLDER_REFUSED'
       ? channel.send(KEYHOLDER_FRAME.refused, sequence, encodeRefused(denial))
       : channel.send(KEYHOLDER_FRAME.failed, sequence, encodeFailed(error.code));
   }
   return channel.send(frame.type | ANSWER_BIT, sequence, payload);
+}
+
+/** To the journal of the unit: codes and names of errors, never their messages. The core learns the code alone. */
+function logFailure({ code, cause }: CustodyError): void {
+  const named = cause instanceof Error ? cause : undefined;
+  const reason =
+    named === undefined ? '' : ` (${named.name}${'code' in named ? ` ${String(named.code)}` : ''})`;
+  process.stderr.write(`keyholder: ${code}${reason}\n`);
 }
 
 // oxlint-disable-next-line typescript/require-await -- so that what is thrown at once is a rejection as well

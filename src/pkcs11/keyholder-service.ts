@@ -99,7 +99,10 @@ export class Keyholder {
     }
   }
 
-  /** PREPARE: certifies what is missing up to `ahead`; one run at a time, later callers share it. Does not throw. */
+  /**
+   * PREPARE: certifies what is missing up to `ahead`; one run at a time, later callers share it. Failures of tokens
+   * stand in the result. @throws CustodyError STATE_WRITE when a refused PIN cannot be recorded
+   */
   async prepare(): Promise<PreparedService[]> {
     this.#preparing ??= this.#prepareOnce().finally(() => {
       this.#preparing = undefined;
@@ -107,7 +110,7 @@ export class Keyholder {
     await this.#preparing;
     const wanted = this.#wanted();
     const enabled = this.#book.slots.filter(slot => slot.entry.enabled);
-    return enabled.map(slot => slot.prepared(this.#list.profile, wanted));
+    return enabled.map(slot => slot.prepared(this.#list.profile, wanted, this.#now()));
   }
 
   /** CHECKPOINT: a signed note. @throws CustodyError KEYHOLDER_REFUSED (CHECKPOINT-FORK), STATE_WRITE */
@@ -130,7 +133,7 @@ export class Keyholder {
       checkpointSize: host.marks.checkpoint?.size ?? 0n,
       aheadSeconds: aheadSeconds(this.#list),
       runwaySeconds: runwaySeconds(this.#list),
-      services: this.#book.slots.map(slot => slot.status(profile, this.#wanted())),
+      services: this.#book.slots.map(slot => slot.status(profile, this.#wanted(), this.#now())),
     };
   }
 

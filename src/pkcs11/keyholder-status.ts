@@ -25,7 +25,7 @@ export interface ServiceStatus {
   readonly latched: boolean;
   /** `born`, `imported-YYYY-MM-DD`, or '' before the first opening. */
   readonly origin: string;
-  /** Unix seconds until which every second of every period is certified; 0 when not even now is. */
+  /** Unix seconds until which every published period has a key and ladder; 0 when not even now. */
   readonly certifiedUntil: number;
   /** Code of the last failure to open or certify, '' when the last one went well. */
   readonly lastError: string;

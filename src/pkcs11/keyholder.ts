@@ -43,19 +43,23 @@ async function main(): Promise<void> {
   const lock = await lockState(args.state);
   const keyholder = openKeyholder(args, HostState.open(args.state, source));
   setInterval(() => expireQuietly(keyholder), EXPIRE_INTERVAL_MS).unref();
-  const stop = (code: number): void => {
+  let server: Server | undefined;
+  const stop = (): void => {
+    // Closing removes the sockets' names, so that nobody meets a door without a house.
+    server?.close();
     keyholder.close();
-    void lock.release().finally(() => process.exit(code));
+    void lock.release().finally(() => process.exit(0));
   };
-  process.on('SIGTERM', () => stop(0));
+  process.on('SIGTERM', stop);
   if (args.socket === undefined) {
     // A terminal's Ctrl-C reaches the whole group; this process ends when its core does.
     process.on('SIGINT', () => undefined);
     await serveKeyholder(channelOf(childSocket()), keyholder);
-    stop(0);
+    stop();
   } else {
-    process.on('SIGINT', () => stop(0));
-    serveSocket(await listenAlone(args.socket), args.socket, keyholder);
+    process.on('SIGINT', stop);
+    server = await listenAlone(args.socket);
+    serveSocket(server, args.socket, keyholder);
   }
 }
 
@@ -68,22 +72,25 @@ function checkEnvironment(): void {
   }
 }
 
+/** @throws CustodyError KEYHOLDER_ARGUMENTS */
 function readArguments(): Arguments {
-  const text = { type: 'string' } as const;
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { state: text, list: text, 'host-key': text, socket: text, recover: { type: 'boolean' } },
-  });
-  const init = positionals[0] === 'init' && positionals.length === 1;
-  const { state, 'host-key': hostKey, list = '', socket, recover = false } = values;
-  const complete = state !== undefined && hostKey !== undefined && (init || (list !== '' && !recover));
-  if (!complete || positionals.length > (init ? 1 : 0)) {
-    throw new CustodyError(
-      'KEYHOLDER_ENVIRONMENT',
-      '[init [--recover]] --state DIR --host-key SOURCE --list FILE',
-    );
+  try {
+    const text = { type: 'string' } as const;
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { state: text, list: text, 'host-key': text, socket: text, recover: { type: 'boolean' } },
+    });
+    const { state, 'host-key': hostKey, list = '', socket, recover = false } = values;
+    const init = positionals.join(' ') === 'init';
+    const complete = init
+      ? list === '' && socket === undefined
+      : list !== '' && !recover && positionals.length === 0;
+    if (state === undefined || hostKey === undefined || !complete)
+      throw new CustodyError('KEYHOLDER_ARGUMENTS');
+    return { init, recover, state, hostKey, list, socket };
+  } catch (thrown) {
+    throw toCustodyError(thrown, 'KEYHOLDER_ARGUMENTS');
   }
-  return { init, recover, state, hostKey, list, socket };
 }
 
 function openKeyholder(args: Arguments, host: HostState): Keyholder {

@@ -5,6 +5,7 @@ import {
   AUTH_CLIENT_LENGTH,
   AUTH_CLIENT_MULTIPLE,
   type AuthClientLine,
+  BoundedMap,
   type Bytes,
   CERT_TYPE,
   type CertifiedIntroductionPoint,
@@ -35,10 +36,11 @@ import {
 import { hmacSha256Into } from './hkdf.ts';
 import { Secret, ed25519FromSeed, ed25519Sign, withScratch, x25519PublicInto } from './locked-memory.ts';
 import { descSigningCertBody } from './blinded-sign.ts';
-import { BoundedMap } from './bounded-map.ts';
 import type { PeriodRecord } from './state-codec.ts';
 
 const PERIOD_SECRET = new TextEncoder().encode('onion-signer period secret 1\0');
+const COUNTER_KEY_BYTES = 32;
+const SIGNING_KEY_BYTES = 64;
 const FAKE_CLIENTS = AUTH_CLIENT_MULTIPLE;
 const CERTIFIED_POINTS_KEPT = 512;
 
@@ -76,7 +78,8 @@ export class PeriodKey {
   /** Sixteen lines that look like clients; the same in every descriptor of the period, as stock tor's. */
   readonly authClients: readonly AuthClientLine[];
   readonly #ladder: ReadonlyMap<number, Bytes>;
-  readonly #counterKey = new Secret(32);
+  /** The counter's key (32 bytes) and libsodium's form of KS_hs_desc_sign: seed and public half (64). */
+  readonly #derived = new Secret(COUNTER_KEY_BYTES + SIGNING_KEY_BYTES);
   readonly #counterOrigin: number;
   readonly #counter: RevisionCounter;
   readonly #certified = new BoundedMap<CertifiedIntroductionPoint>(CERTIFIED_POINTS_KEPT);
@@ -86,7 +89,11 @@ export class PeriodKey {
     this.period = timePeriod(profile, record.periodNum);
     this.kpHsBlindId = deriveKpHsBlindId(kpHsId, this.period);
     this.subcredential = deriveSubcredential(kpHsId, this.kpHsBlindId);
-    this.kpHsDescSign = descSignPublic(record.seed);
+    this.kpHsDescSign = parseKpHsDescSign(
+      this.#derived.use(derived =>
+        record.seed.use(seed => ed25519FromSeed(derived.subarray(COUNTER_KEY_BYTES), seed)),
+      ),
+    );
     this.#ladder = new Map(record.ladder.map(rung => [rung.expiryHours, rung.signature]));
     this.#counterOrigin = srvRunStart(profile, this.period);
     const derive: Derive = (out, purpose, block = 0) => {
@@ -96,7 +103,8 @@ export class PeriodKey {
     this.ephemeralKey = deriveEphemeralKey(derive);
     this.authClients = deriveFakeClients(derive);
     // The counter reads its key in place for as long as it lives: until `wipe`, which ends both.
-    this.#counter = this.#counterKey.use(key => {
+    this.#counter = this.#derived.use(derived => {
+      const key = derived.subarray(0, COUNTER_KEY_BYTES);
       derive(key, 'revision-counter');
       return createRevisionCounter(key);
     });
@@ -116,7 +124,7 @@ export class PeriodKey {
 
   /** The revision counter of a second (rend-spec-v3 appendix F.2). Throws DescriptorError COUNTER_OUT_OF_RANGE. */
   revisionCounterAt(second: number): bigint {
-    return this.#counterKey.use(() => this.#counter.at(second - this.#counterOrigin + 1));
+    return this.#derived.use(() => this.#counter.at(second - this.#counterOrigin + 1));
   }
 
   /**
@@ -142,7 +150,7 @@ export class PeriodKey {
 
   /** Forgets what this object derived. */
   wipe(): void {
-    this.#counterKey.wipe();
+    this.#derived.wipe();
     this.#certified.clear();
   }
 
@@ -152,12 +160,7 @@ export class PeriodKey {
   }
 
   #sign(message: Uint8Array): Uint8Array {
-    return withScratch(64, secretKey =>
-      this.record.seed.use(seed => {
-        ed25519FromSeed(secretKey, seed);
-        return ed25519Sign(message, secretKey);
-      }),
-    );
+    return this.#derived.use(derived => ed25519Sign(message, derived.subarray(COUNTER_KEY_BYTES)));
   }
 }
 

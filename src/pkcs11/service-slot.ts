@@ -1,7 +1,7 @@
 // One service of the list as the keyholder holds it: what the list says, what was proven, which periods have keys.
 
 import type { KpHsId, NetworkProfile, TimePeriod } from '../descriptor/index.ts';
-import { publicationWindow, toHex } from '../descriptor/index.ts';
+import { publicationWindow, timePeriod, toHex } from '../descriptor/index.ts';
 import { EvidenceStore } from './evidence-store.ts';
 import type { PreparedService } from './keyholder-messages.ts';
 import type { ServiceStatus } from './keyholder-status.ts';
@@ -57,25 +57,22 @@ export class ServiceSlot {
     return { kpHsId: this.kpHsId, origin, periods: periods.sort((a, b) => a.periodNum - b.periodNum) };
   }
 
-  /** How `wanted` periods (ascending) are covered. */
-  prepared(profile: NetworkProfile, wanted: readonly TimePeriod[]): PreparedService {
+  /** How `wanted` periods (ascending, without gaps) are covered. */
+  prepared(profile: NetworkProfile, wanted: readonly TimePeriod[], nowSeconds: number): PreparedService {
     const missing = wanted.filter(period => !this.periods.has(period.periodNum));
-    const [gap] = missing;
-    const last = wanted.at(-1);
-    // A period that is missing leaves its whole window uncertified; the windows of neighbours overlap.
-    const until =
-      gap === undefined ? last && publicationWindow(profile, last).to : publicationWindow(profile, gap).from;
+    const after = timePeriod(profile, (wanted.at(-1)?.periodNum ?? 0) + 1);
+    const { from } = publicationWindow(profile, missing[0] ?? after);
     return {
       kpHsId: this.kpHsId,
       certifiedPeriods: wanted.length - missing.length,
       missingPeriods: missing.length,
-      certifiedUntil: gap !== undefined && gap === wanted[0] ? 0 : (until ?? 0),
+      certifiedUntil: from <= nowSeconds ? 0 : from,
       origin: this.origin,
       errorCode: this.lastError,
     };
   }
 
-  status(profile: NetworkProfile, wanted: readonly TimePeriod[]): ServiceStatus {
+  status(profile: NetworkProfile, wanted: readonly TimePeriod[], nowSeconds: number): ServiceStatus {
     const keys = [...this.periods.values()].sort((a, b) => a.period.periodNum - b.period.periodNum);
     return {
       alias: this.entry.alias,
@@ -83,7 +80,7 @@ export class ServiceSlot {
       enabled: this.entry.enabled,
       latched: this.latched,
       origin: this.origin,
-      certifiedUntil: this.prepared(profile, wanted).certifiedUntil,
+      certifiedUntil: this.prepared(profile, wanted, nowSeconds).certifiedUntil,
       lastError: this.lastError,
       lastErrorAt: this.lastErrorAt,
       evidence: this.evidence.size,

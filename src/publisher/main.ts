@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { closeSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { SignerError } from '../signer/contract/problems.ts';
 import { DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
@@ -53,7 +53,7 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .option('--address <address>', 'the onion address')
     .option('--voting-interval <seconds>', 'of a test network', parseSeconds)
     .option('--json', 'for programs')
-    .action((file: string, flags: InspectFlags) => setExitCode(inspect(file, flags)));
+    .action(async (file: string, flags: InspectFlags) => setExitCode(await inspect(file, flags)));
   return program;
 }
 
@@ -80,38 +80,35 @@ function status(path: string, json: boolean): number {
   return report.exitCode;
 }
 
-function inspect(file: string, { address, votingInterval, json }: InspectFlags): number {
-  const report = inspectDescriptor(readInput(file), { address, votingInterval, now: Date.now() / 1000 });
+async function inspect(file: string, { address, votingInterval, json }: InspectFlags): Promise<number> {
+  const report = inspectDescriptor(await readInput(file), {
+    address,
+    votingInterval,
+    now: Date.now() / 1000,
+  });
   process.stdout.write(
     json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatInspection(report),
   );
   return report.exitCode;
 }
 
-function readInput(file: string): Uint8Array {
-  const input = file === '-' ? 0 : openInput(file);
+async function readInput(file: string): Promise<Uint8Array> {
+  const input = file === '-' ? process.stdin : createReadStream(file);
+  const chunks: Buffer[] = [];
+  let size = 0;
   try {
-    const bytes = new Uint8Array(MAX_INPUT_BYTES + 1);
-    let filled = 0;
-    for (let count = -1; count !== 0 && filled < bytes.length; filled += count) {
-      count = readSync(input, bytes, filled, bytes.length - filled, null);
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_INPUT_BYTES) throw new PublisherError('INPUT_TOO_LARGE');
+      chunks.push(chunk);
     }
-    if (filled > MAX_INPUT_BYTES) throw new PublisherError('INPUT_TOO_LARGE');
-    return bytes.subarray(0, filled);
-  } finally {
-    if (input !== 0) closeSync(input);
-  }
-}
-
-function openInput(file: string): number {
-  try {
-    const input = openSync(file, 'r');
-    if (fstatSync(input).isFile()) return input;
-    closeSync(input);
   } catch (cause) {
+    if (cause instanceof PublisherError) throw cause;
     throw new PublisherError('INPUT_FILE', undefined, { cause });
+  } finally {
+    input.destroy();
   }
-  throw new PublisherError('INPUT_FILE');
+  return Buffer.concat(chunks);
 }
 
 function parseSeconds(text: string): number {

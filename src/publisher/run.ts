@@ -49,7 +49,8 @@ export async function runPublisher(options: RunOptions): Promise<number> {
   // A dry run writes nothing, so it may stand beside a running publisher.
   const unlock = options.dryRun === true ? async () => undefined : await lockState(config.state);
   try {
-    const publisher = new Publisher(options, Shelf.open(config.state), readState(config.state));
+    const shelf = Shelf.open(config.state, { readOnly: options.dryRun ?? false });
+    const publisher = new Publisher(options, shelf, readState(config.state));
     return await publisher.run(signal);
   } finally {
     await unlock();
@@ -78,7 +79,11 @@ class Publisher {
     const targets = config.signers.map(({ name }) => name);
     this.#state = startState(earlier, targets, this.#now());
     const shared = { config, state: this.#state, log: this.#log, now: this.#now, wake: () => this.#wakeUp() };
-    this.#tor = new TorLink(shared);
+    const noted = (): void => {
+      this.#dirty = true;
+      this.#wakeUp();
+    };
+    this.#tor = new TorLink({ ...shared, wake: noted });
     this.#context = {
       ...shared,
       dryRun: options.dryRun ?? false,
@@ -100,7 +105,7 @@ class Publisher {
     };
     const onServices = this.#takeServices.bind(this);
     this.#signers = config.signers.map(
-      (target, index) => new SignerLink(target, index, { ...shared, onServices }),
+      (target, index) => new SignerLink(target, index, { ...shared, wake: noted, onServices }),
     );
     this.#resume();
   }
@@ -132,8 +137,7 @@ class Publisher {
       try {
         service.tick(now);
       } catch (thrown) {
-        this.#log.failure('a round failed', thrown, { service: service.name });
-        this.#noteDefect(service, codeOf(thrown), now);
+        this.#noteDefect(service, thrown, now);
       }
     }
     const due = this.#dirty && now >= this.#savedAt + SAVE_SECONDS;
@@ -141,7 +145,10 @@ class Publisher {
   }
 
   /** What no part expected stays with its service and shows in status. */
-  #noteDefect({ state }: Service, code: string, now: number): void {
+  #noteDefect({ name, state }: Service, thrown: unknown, now: number): void {
+    const code = codeOf(thrown);
+    if (state.problems[0]?.code === code) return;
+    this.#log.failure('a round failed', thrown, { service: name });
     const detail = 'this round of the service failed; the others go on';
     state.problems = [{ code, detail, severity: 'problem', since: now }];
   }

@@ -32,17 +32,22 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
  */
 export class Shelf {
   readonly #folder: string;
+  readonly #readOnly: boolean;
   readonly #entries = new Map<string, readonly ShelfEntry[]>();
 
-  private constructor(folder: string) {
+  private constructor(folder: string, readOnly: boolean) {
     this.#folder = folder;
+    this.#readOnly = readOnly;
   }
 
-  /** Opens the shelf below the state folder and reads every service. Throws STATE_DIRECTORY, STATE_CORRUPT. */
-  static open(stateFolder: string): Shelf {
+  /**
+   * Opens the shelf below the state folder and reads every service. With `readOnly` changes stay in memory.
+   * Throws STATE_DIRECTORY, STATE_CORRUPT.
+   */
+  static open(stateFolder: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): Shelf {
     const folder = join(stateFolder, 'shelf');
     openFolder(folder);
-    const shelf = new Shelf(folder);
+    const shelf = new Shelf(folder, readOnly);
     const name = new RegExp(NAME_PATTERN, 'u');
     for (const file of readdirSync(folder)) {
       const service = file.endsWith('.json') ? file.slice(0, -5) : '';
@@ -84,12 +89,13 @@ export class Shelf {
   /** Takes the whole service away. */
   drop(service: string): void {
     this.#entries.delete(service);
-    rmSync(this.#path(service), { force: true });
+    if (!this.#readOnly) rmSync(this.#path(service), { force: true });
   }
 
   #replace(service: string, entries: readonly ShelfEntry[]): void {
     const sorted = [...entries].sort(compareEntries);
-    replaceFile(this.#path(service), `${JSON.stringify({ version: 1, entries: sorted })}\n`);
+    const path = this.#path(service);
+    if (!this.#readOnly) replaceFile(path, `${JSON.stringify({ version: 1, entries: sorted })}\n`);
     this.#entries.set(service, sorted);
   }
 

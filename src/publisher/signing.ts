@@ -4,6 +4,7 @@ import type { SignRequest } from '../signer/contract/requests.ts';
 import type { Offer } from './backend-watch.ts';
 import { type AvailablePoint, type Choice, choosePoints } from './choose.ts';
 import type { Context } from './context.ts';
+import { codeOf } from './error.ts';
 import { planSigning, type SignReason } from './plan.ts';
 import type { SignerClient, SignOutcome } from './signer-client.ts';
 import type { ShelfEntry } from './shelf.ts';
@@ -78,9 +79,16 @@ export class Signing {
     const outcome = await (this.#context.dryRun ? client.check(request) : client.sign(request));
     this.#attempts += 1;
     this.#state.attemptedAt = now();
-    if (outcome.kind === 'answered') this.#takeAnswer(client, request, outcome, points);
-    else if (outcome.kind === 'approved') this.#takeApproval();
-    else this.#takeRefusal(outcome);
+    try {
+      if (outcome.kind === 'answered') this.#takeAnswer(client, request, outcome, points);
+      else if (outcome.kind === 'approved') this.#takeApproval();
+      else this.#takeRefusal(outcome);
+    } catch (thrown) {
+      // A full disk, or a defect of ours: without a pause every round would spend another second at the signer.
+      const detail = 'the answer could not be put on the shelf';
+      this.#fail({ code: codeOf(thrown), detail, severity: 'problem' }, undefined);
+      log.failure(detail, thrown, { service });
+    }
     this.#context.saveNow();
   }
 
@@ -135,7 +143,8 @@ export class Signing {
     if (signer !== undefined) signer.checkpoint = verdict.answer.checkpoint;
     this.clockLag = Math.max(0, Math.min(...entries.map(({ descriptor }) => descriptor.useFrom)) - signedAt);
     this.fault = undefined;
-    log.info('the signer answered', { service, count: entries.length });
+    const result = verdict.answer.restricted ? 'restricted discovery' : 'open';
+    log.info('the signer answered', { service, count: entries.length, result });
   }
 
   #takeApproval(): void {

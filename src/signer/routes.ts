@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { denialBody, errorBody, type ProblemBody, problemBody, SignerError } from './contract/problems.ts';
 import { MAX_BODY_BYTES, parseSignRequest, type SignAnswer } from './contract/requests.ts';
@@ -17,6 +19,13 @@ export interface RouteContext {
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How often the two limits above are looked at. */
+const TIMEOUT_CHECK_MS = 2_000;
+/** Each may hold a whole body in memory. */
+const MAX_CONNECTIONS = 16;
+
+const METHODS = ['GET', 'POST'] as const;
+const pathOf = (url: string): string => url.split('?', 1)[0] ?? '';
 
 /**
  * The HTTP server of one publisher, not listening yet. Its identity is closed over: nothing in a request can name
@@ -27,11 +36,17 @@ export function createPublisherServer(context: RouteContext, publisher: string):
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: 2 * REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 8192 },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      maxHeaderSize: 8192,
+    },
+    clientErrorHandler: refuseUnreadable,
     logger: false,
     exposeHeadRoutes: false,
     return503OnClosing: true,
   });
+  server.server.maxConnections = MAX_CONNECTIONS;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
@@ -39,7 +54,11 @@ export function createPublisherServer(context: RouteContext, publisher: string):
   server.setErrorHandler((error, request, reply) =>
     sendProblem(reply, toBody(context, publisher, request, error)),
   );
-  server.setNotFoundHandler((_request, reply) => sendProblem(reply, problemBody('NOT_FOUND')));
+  server.setNotFoundHandler((request, reply) => {
+    const allowed = METHODS.filter(method => server.hasRoute({ method, url: pathOf(request.url) }));
+    if (allowed.length === 0) return sendProblem(reply, problemBody('NOT_FOUND'));
+    return sendProblem(reply.header('allow', allowed.join(', ')), problemBody('METHOD_NOT_ALLOWED'));
+  });
   addSigning(server, context, publisher);
   server.get('/v1/services', () => describeServices(context.core, publisher));
   server.get('/v1/status', () => describeStatus(context, publisher));
@@ -89,6 +108,24 @@ async function answer(
 function sendProblem(reply: FastifyReply, body: ProblemBody): FastifyReply {
   if (body.retryAfter !== undefined) void reply.header('retry-after', String(body.retryAfter));
   return reply.code(body.status).type('application/problem+json').send(body);
+}
+
+/** What never became a request: broken, smuggled or too slow. The connection ends. */
+function refuseUnreadable(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const body = problemBody(late ? 'REQUEST_TIMEOUT' : 'REQUEST_MALFORMED');
+  const text = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${body.status} ${STATUS_CODES[body.status]}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(text)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }
 
 /** Fastify's own errors by their code; ours by theirs; anything else is a defect and shows a title alone. */

@@ -8,6 +8,7 @@ import { Checkpoints } from './checkpoints.ts';
 import { KeyholderDoor } from './commands/keyholder-door.ts';
 import { journalPath, type SignerConfig } from './config.ts';
 import { SignerError } from './contract/problems.ts';
+import { parseNoteVerifier } from './contract/signed-note.ts';
 import { EvidenceStore } from './evidence-store.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { parsePolicySnapshot } from './policy/snapshot.ts';
@@ -19,6 +20,7 @@ import { OutputVerifier } from './verify-output.ts';
 
 const VERSION = '0.1.0';
 const FLUSH_INTERVAL_MS = 60_000;
+const STOP_GRACE_MS = 3_000;
 
 /** The daemon. Composition root: what it makes, `stop` ends in the opposite order. */
 export class Daemon {
@@ -75,13 +77,7 @@ export class Daemon {
 
   /** Opens every door. Resolves when all sockets listen; period keys may still be missing (see `ready` in the log). */
   async start(): Promise<void> {
-    const state = await this.#keyholder.status();
-    if (state.listSerial !== this.#policy.serial) {
-      throw new SignerError(
-        'POLICY_SERIAL',
-        'the keyholder’s list and the journal differ; run `policy apply` again',
-      );
-    }
+    await this.#checkState();
     await this.#journal.started(VERSION);
     mkdirSync(this.#config.run, { recursive: true, mode: 0o755 });
     await this.#listen(
@@ -97,7 +93,7 @@ export class Daemon {
     const period = Math.min(30_000, this.#config.profile.votingIntervalSeconds * 100);
     this.#timers.push(setInterval(() => void this.prepare(), period));
     this.#timers.push(setInterval(() => void this.#flush(), FLUSH_INTERVAL_MS));
-    await this.prepare();
+    void this.prepare();
   }
 
   /** Has the keyholder certify what `ahead` asks for; tells when readiness changes. One at a time. */
@@ -111,10 +107,30 @@ export class Daemon {
   /** Ends everything: no new request, running ones answered, journal closed. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all(this.#servers.map(server => server.close()));
+    await Promise.all(this.#servers.map(closeServer));
     await this.#keyholder.close();
+    await this.#preparing;
     this.#journal.close();
     this.#log.event('stopped');
+  }
+
+  /** Journal and keyholder are one signer's, and neither was put back to an older day. */
+  async #checkState(): Promise<void> {
+    const { checkpointKey, listSerial } = await this.#keyholder.status();
+    if (parseNoteVerifier(checkpointKey).name !== this.#journal.origin) {
+      throw new SignerError(
+        'JOURNAL_FOREIGN',
+        'journal and keyholder state are of two signers; restore the state directory',
+      );
+    }
+    if (listSerial !== this.#policy.serial) {
+      throw new SignerError(
+        'POLICY_SERIAL',
+        'the keyholder’s list and the journal differ; run `policy apply` again',
+      );
+    }
+    // The keyholder signs no head that is older than its last.
+    await this.#context.checkpoints.newest();
   }
 
   async #prepareOnce(): Promise<void> {
@@ -162,6 +178,13 @@ export class Daemon {
       this.#log.problem('refusals were not written', error);
     }
   }
+}
+
+/** Requests that are being answered may end; who only holds a connection open does not delay us. */
+async function closeServer(server: FastifyInstance): Promise<void> {
+  const force = setTimeout(() => server.server.closeAllConnections(), STOP_GRACE_MS);
+  await server.close();
+  clearTimeout(force);
 }
 
 /** A socket that nobody answers on is left over; one that answers belongs to another daemon. */

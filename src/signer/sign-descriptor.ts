@@ -1,13 +1,15 @@
-import { type NetworkProfile, publishablePeriods, sha256, toHex } from '../descriptor/index.ts';
+import { type NetworkProfile, sha256, toHex } from '../descriptor/index.ts';
 import type { BlindedKeys } from './blinded-keys.ts';
 import { type Denied, RULE_PROBLEMS, type RuleId, SignerError } from './contract/problems.ts';
 import type { SignAnswer, SignRequest } from './contract/requests.ts';
-import type { EvidenceStore, StoredEvidence } from './evidence-store.ts';
+import type { EvidenceStore } from './evidence-store.ts';
 import type { Journal, Reserved } from './journal/journal.ts';
+import { orderSignatures, usedEvidence } from './order-signatures.ts';
+import { planTargets } from './plan-targets.ts';
 import { type Approved, evaluate, evaluateRequest } from './policy/evaluate.ts';
 import type { Target } from './policy/rules.ts';
 import type { Policy, ServicePolicy } from './policy/types.ts';
-import type { Keyholder, Refusal, SignedTarget, SignTarget } from './ports.ts';
+import type { Keyholder, Refusal, SignedTarget } from './ports.ts';
 import type { OutputVerifier, VerifiedText } from './verify-output.ts';
 
 /** What the use case works with. `now` gives Unix seconds. */
@@ -29,9 +31,6 @@ export interface SignerCore {
 export type SignOutcome =
   | { readonly kind: 'signed'; readonly answer: Omit<SignAnswer, 'checkpoint'>; readonly repeated: boolean }
   | { readonly kind: 'denied'; readonly denied: Denied; readonly retryAfter?: number };
-
-/** A second is spent in steps of one voting interval, so the shelf skips at most this many spent ones. */
-const MAX_SHELF_SKIP = 8;
 
 /**
  * THE use case: one request of one publisher to finished, verified, recorded texts. The order is the promise:
@@ -133,25 +132,6 @@ function judge(
   });
 }
 
-/** A text for now and one for each voting interval up to the runway, for each period published at that second. */
-export function planTargets(core: SignerCore, service: ServicePolicy, now: number): Target[] {
-  const targets: Target[] = [];
-  const step = core.profile.votingIntervalSeconds;
-  for (let useFrom = now; useFrom <= now + core.runwaySeconds; useFrom += step) {
-    for (const period of publishablePeriods(core.profile, useFrom)) {
-      if (useFrom === now) {
-        targets.push({ period, variant: 0, second: now });
-        continue;
-      }
-      const second = core.journal.nextFreeSecond(core.blindedKeys.of(service.kpHsId, period), 0, useFrom);
-      if (second - useFrom <= MAX_SHELF_SKIP && second <= now + core.runwaySeconds) {
-        targets.push({ period, variant: 0, second });
-      }
-    }
-  }
-  return targets;
-}
-
 type Reservation =
   | { readonly kind: 'reserved'; readonly reserved: Reserved }
   | { readonly kind: 'replay'; readonly answer: Omit<SignAnswer, 'checkpoint'> };
@@ -181,38 +161,6 @@ async function reserve(core: SignerCore, approved: Approved, request: SignReques
         retryAfter: outcome.retryAfter,
       });
   }
-}
-
-/** Most targets that the keyholder takes in one message. */
-const MAX_TARGETS_PER_ORDER = 16;
-
-async function orderSignatures(core: SignerCore, approved: Approved): ReturnType<Keyholder['sign']> {
-  const targets = approved.targets.map(({ period: { periodNum }, variant, second }) => ({
-    periodNum,
-    variant,
-    second,
-  }));
-  const signed: SignedTarget[] = [];
-  for (let from = 0; from < targets.length; from += MAX_TARGETS_PER_ORDER) {
-    const answer = await orderSome(core, approved, targets.slice(from, from + MAX_TARGETS_PER_ORDER));
-    if ('refused' in answer) return answer;
-    signed.push(...answer.signed);
-  }
-  return { signed };
-}
-
-/** A keyholder that restarted knows no evidence: it is given all of it once more before its word is final. */
-async function orderSome(
-  core: SignerCore,
-  approved: Approved,
-  targets: SignTarget[],
-): ReturnType<Keyholder['sign']> {
-  const order = { kpHsId: approved.service.kpHsId, points: approved.points, targets };
-  const first = await core.keyholder.sign(order);
-  if (!('refused' in first) || first.refused.rule !== 'INTRO-PROVENANCE') return first;
-  for (const { text } of usedEvidence(core, approved))
-    await core.keyholder.prove(approved.service.kpHsId, text);
-  return core.keyholder.sign(order);
 }
 
 function verifyAll(core: SignerCore, approved: Approved, signed: readonly SignedTarget[]): VerifiedText[] {
@@ -268,11 +216,6 @@ async function release(
     texts: verified.map(({ target }) => target.text),
     evidence: usedEvidence(core, approved).map(({ text }) => text),
   });
-}
-
-function usedEvidence(core: SignerCore, approved: Approved): StoredEvidence[] {
-  const proven = core.evidence.proven(approved.service.service);
-  return approved.evidence.flatMap(({ digest }) => proven.get(digest) ?? []);
 }
 
 async function refuse(

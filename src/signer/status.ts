@@ -38,22 +38,23 @@ export async function describeStatus(
   publisher: string | undefined,
 ): Promise<StatusAnswer> {
   const now = core.now();
-  const state = await core.keyholder.status();
+  const keyholder = await core.keyholder.status();
   const services = core
     .policy()
     .services.filter(publisher === undefined ? () => true : mayAsk(publisher))
-    .map(service => serviceStatus(core, service, state, now));
+    .map(service => serviceStatus(core, service, keyholder, now));
   const checkpoint = checkpoints.known;
   return {
-    ready: checkpoints.halted === undefined && services.every(each => each.state === 'ready'),
+    ready: checkpoints.halted === undefined && services.every(({ state }) => isOneOf(state, 'ready')),
     startedAt,
     now,
-    isolation: state.isolation,
-    stateProtection: state.stateProtection,
-    policySerial: state.listSerial,
+    isolation: keyholder.isolation,
+    stateProtection: keyholder.stateProtection,
+    policySerial: keyholder.listSerial,
     runwaySeconds: core.runwaySeconds,
-    aheadSeconds: state.aheadSeconds,
+    aheadSeconds: keyholder.aheadSeconds,
     services,
+    checkpointKey: keyholder.checkpointKey,
     ...(checkpoint === undefined ? {} : { checkpoint }),
   };
 }
@@ -85,12 +86,13 @@ function serviceStatus(
 /** Degraded at half of `ahead`: time enough to bring the token back before anybody notices. */
 function stateOf(
   core: SignerCore,
-  { service }: ServicePolicy,
+  { service, enabled }: ServicePolicy,
   custody: CustodyStatus | undefined,
   aheadSeconds: number,
   now: number,
 ): ServiceStatus['state'] {
   if (core.latched.has(service) || custody?.latched === true) return 'latched';
+  if (!enabled) return 'disabled';
   if (custody === undefined || custody.certifiedUntil <= now) return 'down';
   return custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '' ? 'degraded' : 'ready';
 }
@@ -101,16 +103,12 @@ export async function isReady(context: RouteContext): Promise<boolean> {
   if (checkpoints.halted !== undefined || core.journal.stopped !== undefined) return false;
   try {
     const { services } = await describeStatus(context, undefined);
-    const enabled = new Set(
-      core
-        .policy()
-        .services.filter(each => each.enabled)
-        .map(each => each.service),
-    );
-    return services.every(
-      each => !enabled.has(each.service) || each.state === 'ready' || each.state === 'degraded',
-    );
+    return services.every(({ state }) => isOneOf(state, 'ready', 'degraded'));
   } catch {
     return false; // the keyholder does not answer
   }
 }
+
+/** What policy has switched off is never missing. */
+const isOneOf = (state: ServiceStatus['state'], ...wanted: ServiceStatus['state'][]): boolean =>
+  state === 'disabled' || wanted.includes(state);

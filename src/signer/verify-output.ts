@@ -1,13 +1,11 @@
 import {
   certExpiryHours,
-  type Ed25519Verify,
-  ed25519Verify,
+  createCachingVerify,
   type NetworkProfile,
   openDescriptor,
   type OpenedDescriptor,
   openDescriptorWithNoble,
   samePoint,
-  sha256,
   timePeriod,
   toHex,
 } from '../descriptor/index.ts';
@@ -28,8 +26,6 @@ export class VerifiedText {
   }
 }
 
-const MAX_REMEMBERED = 4096;
-
 /**
  * Opens what the keyholder built before anybody sees it: every text with OpenSSL (libsodium made the signatures),
  * the first text of each period key with @noble alone. Certificates that were verified byte for byte before are
@@ -37,7 +33,7 @@ const MAX_REMEMBERED = 4096;
  */
 export class OutputVerifier {
   readonly #profile: NetworkProfile;
-  readonly #remembered = new Set<string>();
+  readonly #verifyOnce = createCachingVerify();
   readonly #seenPeriodKeys = new Set<string>();
 
   constructor(profile: NetworkProfile) {
@@ -82,15 +78,4 @@ export class OutputVerifier {
       wanted.every((point, index) => points[index] !== undefined && samePoint(point, points[index]));
     if (!same) throw new Error('the text differs from what was approved');
   }
-
-  readonly #verifyOnce: Ed25519Verify = (message, signature, publicKey) => {
-    // A descriptor's own signature is new each time; only certificates (76 bytes) recur.
-    if (message.length !== 76) return ed25519Verify(message, signature, publicKey);
-    const key = toHex(sha256(message, signature, publicKey));
-    if (this.#remembered.has(key)) return true;
-    if (!ed25519Verify(message, signature, publicKey)) return false;
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-    this.#remembered.add(key);
-    return true;
-  };
 }

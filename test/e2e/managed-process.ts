@@ -44,6 +44,7 @@ export class ManagedProcess {
   readonly #child: ChildProcess;
   readonly #waiters = new Set<() => void>();
   #exit: number | string | undefined;
+  #closed = false;
 
   constructor(
     program: 'onion-signer' | 'onion-publisher',
@@ -58,11 +59,16 @@ export class ManagedProcess {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', line => this.#take(line));
     }
+    this.#child.once('close', () => {
+      this.#closed = true;
+    });
+    const kill = (): void => void this.#child.kill('SIGKILL');
+    process.once('exit', kill);
     this.#child.on('exit', (code, signal) => {
+      process.off('exit', kill);
       this.#exit = signal ?? code ?? -1;
       this.#wake();
     });
-    process.once('exit', () => this.#child.kill('SIGKILL'));
   }
 
   get pid(): number {
@@ -94,6 +100,12 @@ export class ManagedProcess {
       if (left <= 0) throw new Error(`${this.name} did not come to: ${what}\n${this.tail()}`);
       await this.#nextEvent(left);
     }
+  }
+
+  /** Waits until the program has ended by itself and all of its output is here. Gives the exit code or the signal's name. */
+  async ended(limitMs = 30_000): Promise<number | string> {
+    if (!this.#closed) await once(this.#child, 'close', { signal: AbortSignal.timeout(limitMs) });
+    return this.#exit ?? -1;
   }
 
   /** The last lines, for the message of a failed test. */

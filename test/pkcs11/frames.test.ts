@@ -1,4 +1,4 @@
-import { Duplex, duplexPair } from 'node:stream';
+import { duplexPair } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { FrameChannel, FrameReader, MAX_FRAME_BYTES, encodeFrame } from '../../src/pkcs11/frames.ts';
 import { WireReader, WireWriter } from '../../src/pkcs11/wire.ts';
@@ -61,7 +61,7 @@ describe('a reader of frames', () => {
 
 describe('a channel', () => {
   test('carries frames both ways and ends cleanly', async () => {
-    const [a, b] = duplexPair() as unknown as [Duplex, Duplex];
+    const [a, b] = duplexPair();
     const [left, right] = [new FrameChannel(a), new FrameChannel(b)];
     const sent = Promise.all([
       left.send(1, 2, Uint8Array.of(3)),
@@ -77,7 +77,7 @@ describe('a channel', () => {
   });
 
   test('destroys the stream behind a frame that it refuses', async () => {
-    const [a, b] = duplexPair() as unknown as [Duplex, Duplex];
+    const [a, b] = duplexPair();
     const right = new FrameChannel(b);
     a.write(Buffer.alloc(16, 0xff));
     await expectCodeOf('FRAME_TOO_LARGE', right.receive());
@@ -86,14 +86,14 @@ describe('a channel', () => {
   });
 
   test('refuses a stream that ends within a frame', async () => {
-    const [a, b] = duplexPair() as unknown as [Duplex, Duplex];
+    const [a, b] = duplexPair();
     const right = new FrameChannel(b);
     a.end(encodeFrame(frame()).subarray(0, 10));
     await expectCodeOf('FRAME_BAD', right.receive());
   });
 
   test('does not send what the other side would refuse', async () => {
-    const [a] = duplexPair() as unknown as [Duplex, Duplex];
+    const [a] = duplexPair();
     await expectCodeOf('FRAME_TOO_LARGE', new FrameChannel(a).send(1, 1, new Uint8Array(MAX_FRAME_BYTES)));
   });
 });

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -11,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseHostKeySource } from '../../src/pkcs11/host-key.ts';
 import { HostState } from '../../src/pkcs11/host-state.ts';
 import { Secret } from '../../src/pkcs11/locked-memory.ts';
@@ -171,6 +172,25 @@ describe('the host key', () => {
     expectCode('HOST_KEY', open);
     rmSync(hostKey);
     expectCode('HOST_KEY', open);
+  });
+
+  test('may be a systemd credential, which others cannot read', () => {
+    const credentials = join(folder, 'credentials');
+    mkdirSync(credentials);
+    const path = join(credentials, 'host-key');
+    writeFileSync(path, Buffer.alloc(64, 9), { mode: 0o440 });
+    vi.stubEnv('CREDENTIALS_DIRECTORY', credentials);
+    const credential = parseHostKeySource('credential:host-key');
+    const other = join(folder, 'other');
+    HostState.create(other, credential);
+    const host = HostState.open(other, credential);
+    expect(host.protection).toBe('credential host-key');
+    host.close();
+    chmodSync(path, 0o444);
+    expectCode('HOST_KEY', () => HostState.open(other, credential));
+    vi.stubEnv('CREDENTIALS_DIRECTORY', undefined);
+    expectCode('HOST_KEY', () => HostState.open(other, credential));
+    vi.unstubAllEnvs();
   });
 
   test('is named by file or credential, not given', () => {

@@ -23,8 +23,8 @@ function start(...words: string[]) {
 async function run(words: string[], input = ''): Promise<{ code: unknown; out: string; err: string }> {
   const child = start(...words);
   child.stdin.on('error', () => undefined).end(input);
-  const [[code], out, err] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)]);
-  return { code, out, err };
+  const [exit, out, err] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)]);
+  return { code: exit[0] as unknown, out, err };
 }
 
 /** Nobody listens at any of these. */

@@ -75,6 +75,16 @@ describe('The shelf', () => {
     expect(times(shelf)).toEqual([]);
   });
 
+  it('that is read only changes nothing on disk.', () => {
+    Shelf.open(folder).put('frontpage', [entry(10)], nothing);
+    const dry = Shelf.open(folder, { readOnly: true });
+    dry.put('frontpage', [entry(20)], nothing);
+    expect(times(dry)).toEqual([20]);
+    expect(times(Shelf.open(folder))).toEqual([10]);
+    dry.drop('frontpage');
+    expect([times(dry), times(Shelf.open(folder))]).toEqual([[], [10]]);
+  });
+
   it.each([
     ['not JSON', '{'],
     ['of another shape', '{"version":1,"entries":[{"text":1}]}'],

@@ -120,7 +120,7 @@ describe('A signer on a Unix socket', () => {
     ],
     ['somebody else', 200, { hello: 1 }, {}, { kind: 'refused', code: 'SIGNER_ANSWER' }],
   ])('that is %s is told apart.', async (_, status, body, headers, outcome) => {
-    answerWith((__, ___, response) => send(response, status, body, headers as Record<string, string>));
+    answerWith((__, ___, response) => send(response, status, body, headers));
     expect(await client.sign(request())).toMatchObject(outcome);
   });
 

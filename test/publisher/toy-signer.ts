@@ -133,6 +133,10 @@ export class ToySigner {
   #handle(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
     if (this.answer?.(request, body, response) === true) return;
     if (request.url === '/v1/services') return send(response, 200, { services: [this.description] });
+    if (request.url === '/v1/descriptors/check') {
+      const { service } = parseSignRequest(body);
+      return send(response, 200, { service, verdict: 'approved', periods: [] });
+    }
     if (request.url !== '/v1/descriptors') return send(response, 404, problemBody('NOT_FOUND'));
     const parsed = parseSignRequest(body);
     this.requests.push(parsed);

@@ -7,6 +7,8 @@ export interface OnionFetchOptions {
   readonly signal?: AbortSignal;
   /** Limit for the connection; default 60 s. */
   readonly timeoutMs?: number;
+  /** Streams with another word use another circuit, which meets the service at a point chosen anew. */
+  readonly isolation?: string;
 }
 
 export interface OnionResponse {
@@ -19,11 +21,11 @@ export async function onionFetch(
   proxy: SocksProxy,
   address: string,
   path: string,
-  { signal, timeoutMs = 60_000 }: OnionFetchOptions = {},
+  { signal, timeoutMs = 60_000, isolation }: OnionFetchOptions = {},
 ): Promise<OnionResponse> {
   const host = address.endsWith('.onion') ? address : `${address}.onion`;
   const aborting = signal === undefined ? {} : { signal };
-  const socket = await connectThroughSocks({ proxy, host, port: 80, timeoutMs, ...aborting });
+  const socket = await connectThroughSocks({ proxy, host, port: 80, timeoutMs, ...aborting, ...(isolation === undefined ? {} : { isolation }) });
   try {
     return await get(socket, host, path, aborting);
   } finally {

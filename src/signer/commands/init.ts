@@ -9,6 +9,7 @@ import {
   keyholderListPath,
   keyholderStatePath,
   loadConfig,
+  parseConfig,
   type SignerConfig,
 } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
@@ -61,8 +62,11 @@ function writeConfig(path: string, options: InitOptions): void {
     ...(options.run === undefined ? [] : [`run:        ${options.run}`]),
     '',
   ];
+  const text = lines.join('\n');
+  // Before it is on disk: an option may hold what must never be written down, such as a PIN.
+  parseConfig(text, path);
   mkdirSync(dirname(path), { recursive: true });
-  writeNew(path, Buffer.from(lines.join('\n')), 0o644);
+  writeNew(path, Buffer.from(text), 0o644);
 }
 
 async function createState(config: SignerConfig): Promise<void> {

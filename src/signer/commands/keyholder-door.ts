@@ -4,7 +4,7 @@ import {
   publishablePeriods,
   timePeriod,
 } from '../../descriptor/index.ts';
-import { CustodyError } from '../../pkcs11/error.ts';
+import { CustodyError, type CustodyErrorCode } from '../../pkcs11/error.ts';
 import {
   connectKeyholder,
   type KeyholderClient,
@@ -12,7 +12,7 @@ import {
   spawnKeyholder,
 } from '../../pkcs11/keyholder-client.ts';
 import { keyholderListPath, keyholderStatePath, type SignerConfig } from '../config.ts';
-import { SignerError } from '../contract/problems.ts';
+import { type ProblemCode, SignerError } from '../contract/problems.ts';
 import type { CustodyStatus, Keyholder, KeyholderState, Refused, SignedTarget, SignOrder } from '../ports.ts';
 
 const FIRST_BACK_OFF_MS = 200;
@@ -122,23 +122,18 @@ export class KeyholderDoor implements Keyholder {
   }
 }
 
+/** What the caller should know of the keyholder's codes; the others are the operator's, in status and log. */
+const AS_PROBLEM: Partial<Record<CustodyErrorCode, ProblemCode>> = {
+  KEYHOLDER_DEAD: 'KEYHOLDER_UNAVAILABLE',
+  KEYHOLDER_TIMEOUT: 'KEYHOLDER_UNAVAILABLE',
+  KEYHOLDER_LATCHED: 'SERVICE_LATCHED',
+  PERIOD_UNPREPARED: 'CUSTODY_UNAVAILABLE',
+};
+
 function toSignerError(cause: CustodyError): SignerError {
-  switch (cause.code) {
-    case 'KEYHOLDER_DEAD':
-    case 'KEYHOLDER_TIMEOUT':
-      return new SignerError('KEYHOLDER_UNAVAILABLE', `the keyholder does not answer: ${cause.code}`, {
-        cause,
-      });
-    case 'KEYHOLDER_LATCHED':
-      return new SignerError('SERVICE_LATCHED', 'the keyholder stopped this service', { cause });
-    case 'PERIOD_UNPREPARED':
-      return new SignerError('CUSTODY_UNAVAILABLE', 'no period key is certified; see status', {
-        cause,
-        retryAfter: 10,
-      });
-    default:
-      return new SignerError('KEYHOLDER_REFUSED', `the keyholder answers ${cause.code}`, { cause });
-  }
+  const code = AS_PROBLEM[cause.code] ?? 'KEYHOLDER_REFUSED';
+  const retry = code === 'CUSTODY_UNAVAILABLE' ? { retryAfter: 10 } : {};
+  return new SignerError(code, `the keyholder answers ${cause.code}: ${cause.message}`, { cause, ...retry });
 }
 
 /** `certifiedUntil`: the first second at which a period is published that has no key. */

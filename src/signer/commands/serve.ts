@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { CustodyError } from '../../pkcs11/error.ts';
+import { SignerError } from '../contract/problems.ts';
 import { createSignerLog } from '../program/log.ts';
 import { Daemon } from '../serve.ts';
 import type { CommandContext } from './context.ts';
@@ -21,8 +23,14 @@ export function addServeCommand(program: Command, context: CommandContext): void
       try {
         await daemon.start();
         await ended;
+      } catch (error) {
+        throw plainCause(error);
       } finally {
         await daemon.stop();
       }
     });
 }
+
+/** What the keyholder itself says names what to repair; the core's code only that something is wrong there. */
+const plainCause = (error: unknown): unknown =>
+  error instanceof SignerError && error.cause instanceof CustodyError ? error.cause : error;

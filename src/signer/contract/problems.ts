@@ -23,6 +23,7 @@ export const PROBLEMS = {
   REQUEST_SCHEMA: row(400, 2, 'The body does not fit its schema'),
   BODY_TOO_LARGE: row(413, 2, 'The body is too large'),
   MEDIA_TYPE: row(415, 2, 'The body must be application/json'),
+  REQUEST_MALFORMED: row(400, 2, 'This is not an HTTP request as it is read here'),
   REQUEST_TIMEOUT: row(408, 2, 'The request took too long to arrive'),
   // The request's meaning.
   NOT_FOUND: row(404, 2, 'There is nothing here'),

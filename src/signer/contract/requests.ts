@@ -117,6 +117,7 @@ export const ServiceStatusSchema = Type.Object(
       Type.Literal('degraded'),
       Type.Literal('latched'),
       Type.Literal('down'),
+      Type.Literal('disabled'),
     ]),
     custody: text(64),
     origin: text(64),
@@ -139,6 +140,8 @@ export const StatusAnswerSchema = Type.Object(
     runwaySeconds: whole(0, 604_800),
     aheadSeconds: whole(0, 31_622_400),
     services: Type.Array(ServiceStatusSchema, { maxItems: 1_000 }),
+    /** Verifies the checkpoints: a verifier key of c2sp.org/signed-note. */
+    checkpointKey: text(512),
     checkpoint: Type.Optional(checkpoint()),
   },
   closed,

@@ -1,0 +1,139 @@
+// The counterpart of stem_worker.py: the same lines in, the same answers out. What it runs are the product's own
+// parts: period keys in locked memory, the blinded signature, assembling, opening as a client does.
+
+import { createInterface } from 'node:readline';
+import { makePoint, ed25519Pair, noise } from '../test/descriptor/forge.ts';
+import {
+  type CertifiedIntroductionPoint,
+  type Ed25519Verify,
+  type IntroductionPoint,
+  type KpHsId,
+  TOR_NETWORK,
+  type TimePeriod,
+  assembleDescriptor,
+  certExpiryHours,
+  clampTweak,
+  createCachingVerify,
+  ed25519Verify,
+  finishDescriptor,
+  openDescriptor,
+  parseKpHsId,
+  publicationWindow,
+  timePeriod,
+} from '../src/descriptor/index.ts';
+import { blindIdentity, descSigningCertBody, signExpanded } from '../src/pkcs11/blinded-sign.ts';
+import { Secret, basepointTimes, fillRandom, withScratch } from '../src/pkcs11/locked-memory.ts';
+import { PeriodKey, descSignPublic, discardKeys } from '../src/pkcs11/period-keys.ts';
+
+const NTOR = 2;
+const FIRST_PERIOD = 20_000;
+
+/** a | prf half, clamped, as an identity holds them; random, for this process alone. */
+const identitySecret = Secret.random(64);
+const kpHsId = identitySecret.use((bytes): KpHsId => {
+  bytes.set(clampTweak(bytes.subarray(0, 32)));
+  const publicKey = new Uint8Array(32);
+  basepointTimes(publicKey, bytes.subarray(0, 32));
+  return parseKpHsId(publicKey);
+});
+const signer = ed25519Pair('bench');
+const points: IntroductionPoint[] = Array.from({ length: 20 }, (_, i) =>
+  makePoint(`bench ${i}`, signer, 500_000),
+);
+
+/** A period's key as an opening of the token makes it, with the one certificate that this second needs. */
+function makePeriodKey(period: TimePeriod, second: number): PeriodKey {
+  const seed = Secret.random(32);
+  const expiryHours = certExpiryHours(second);
+  const blinded = identitySecret.use(bytes =>
+    blindIdentity({ scalar: bytes.subarray(0, 32), prfHalf: bytes.subarray(32) }, kpHsId, period),
+  );
+  const body = descSigningCertBody(expiryHours, descSignPublic(seed), blinded.kpHsBlindId);
+  const signature = withScratch(32, hedge => {
+    fillRandom(hedge);
+    return signExpanded(blinded, body, hedge);
+  });
+  blinded.secret.wipe();
+  const record = { ...period, seed, secret: Secret.random(32), ladder: [{ expiryHours, signature }] };
+  return new PeriodKey({ kpHsId, profile: TOR_NETWORK, record });
+}
+
+function build(
+  key: PeriodKey,
+  second: number,
+  certified: CertifiedIntroductionPoint[],
+  verify: Ed25519Verify,
+): void {
+  const cert = key.certificate(certExpiryHours(second));
+  if (cert === undefined) throw new Error('the ladder lacks a certificate');
+  const salt = (): Uint8Array => {
+    const bytes = new Uint8Array(16);
+    fillRandom(bytes);
+    return bytes;
+  };
+  const signable = assembleDescriptor({
+    kpHsBlindId: key.kpHsBlindId,
+    subcredential: key.subcredential,
+    descSigningKeyCert: cert,
+    revisionCounter: key.revisionCounterAt(second),
+    inner: { create2Formats: [NTOR], singleOnionService: false, caa: [], introductionPoints: certified },
+    middle: { ephemeralKey: key.ephemeralKey, authClients: key.authClients },
+    salts: { inner: salt(), middle: salt() },
+  });
+  const text = finishDescriptor(signable, key.signDescriptor(signable));
+  const opened = openDescriptor(text, { kpHsId, periods: [key.period], nowSeconds: second, verify });
+  if (opened.inner?.introductionPoints.length !== certified.length)
+    throw new Error('the descriptor did not come back whole');
+}
+
+let nextPeriod = FIRST_PERIOD;
+
+/** A period that nothing here has seen, and the second after its publication begins: when its key is first used. */
+function freshPeriod(): { period: TimePeriod; second: number } {
+  nextPeriod += 1;
+  const period = timePeriod(TOR_NETWORK, nextPeriod);
+  return { period, second: publicationWindow(TOR_NETWORK, period).from + 60 };
+}
+
+function newKey(count: number, pointCount: number, verify: Ed25519Verify): void {
+  for (let i = 0; i < count; i++) {
+    const { period, second } = freshPeriod();
+    const key = makePeriodKey(period, second);
+    const certified = points.slice(0, pointCount).map(point => key.certifyPoint(point, second));
+    build(key, second, certified, verify);
+    discardKeys([key]);
+  }
+}
+
+/** stem verifies the descriptor's own signature and none of a certificate; a certificate's body has 76 bytes. */
+const likeStem: Ed25519Verify = (message, signature, publicKey) =>
+  message.length === 76 || ed25519Verify(message, signature, publicKey);
+
+function unchanged(count: number, pointCount: number): () => void {
+  const { period, second } = freshPeriod();
+  const key = makePeriodKey(period, second);
+  const certified = points.slice(0, pointCount).map(point => key.certifyPoint(point, second));
+  const verify = createCachingVerify(ed25519Verify);
+  build(key, second, certified, verify);
+  return () => {
+    for (let i = 1; i <= count; i++) build(key, second + i, certified, verify);
+    discardKeys([key]);
+  };
+}
+
+/** Seconds for each of `count` descriptors. Modes: those of stem_worker.py, and `new-key-like-stem`. */
+function measure(mode: string, pointCount: number, count: number): number {
+  const work =
+    mode === 'unchanged'
+      ? unchanged(count, pointCount)
+      : () => newKey(count, pointCount, mode === 'new-key' ? ed25519Verify : likeStem);
+  const started = performance.now();
+  work();
+  return (performance.now() - started) / 1000 / count;
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [mode = '', pointCount, count] = line.split(' ');
+  const spent = measure(mode, Number(pointCount), Number(count));
+  process.stdout.write(`${spent.toFixed(9)} ${Math.round(process.memoryUsage.rss() / 1024)}\n`);
+}

@@ -1,0 +1,46 @@
+import type { StoredEvidence } from './evidence-store.ts';
+import type { Approved } from './policy/evaluate.ts';
+import type { Keyholder, SignedTarget, SignTarget } from './ports.ts';
+import type { SignerCore } from './sign-descriptor.ts';
+
+/** Most targets that the keyholder takes in one message. */
+const MAX_TARGETS_PER_ORDER = 16;
+
+/**
+ * Has every approved target signed, in as many messages as that takes, in the targets' order. A refusal of one is the
+ * refusal of all. SignerError KEYHOLDER_*, CUSTODY_UNAVAILABLE, SERVICE_LATCHED.
+ */
+export async function orderSignatures(core: SignerCore, approved: Approved): ReturnType<Keyholder['sign']> {
+  const targets = approved.targets.map(({ period: { periodNum }, variant, second }) => ({
+    periodNum,
+    variant,
+    second,
+  }));
+  const signed: SignedTarget[] = [];
+  for (let from = 0; from < targets.length; from += MAX_TARGETS_PER_ORDER) {
+    const answer = await orderSome(core, approved, targets.slice(from, from + MAX_TARGETS_PER_ORDER));
+    if ('refused' in answer) return answer;
+    signed.push(...answer.signed);
+  }
+  return { signed };
+}
+
+/** A keyholder that restarted knows no evidence: it is given all of it once more before its word is final. */
+async function orderSome(
+  core: SignerCore,
+  approved: Approved,
+  targets: SignTarget[],
+): ReturnType<Keyholder['sign']> {
+  const order = { kpHsId: approved.service.kpHsId, points: approved.points, targets };
+  const first = await core.keyholder.sign(order);
+  if (!('refused' in first) || first.refused.rule !== 'INTRO-PROVENANCE') return first;
+  for (const { text } of usedEvidence(core, approved))
+    await core.keyholder.prove(approved.service.kpHsId, text);
+  return core.keyholder.sign(order);
+}
+
+/** The proven descriptors that the approved points stand in, with their texts. */
+export function usedEvidence(core: SignerCore, approved: Approved): StoredEvidence[] {
+  const proven = core.evidence.proven(approved.service.service);
+  return approved.evidence.flatMap(({ digest }) => proven.get(digest) ?? []);
+}

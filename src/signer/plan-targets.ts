@@ -1,0 +1,28 @@
+import { publicationWindow, publishablePeriods } from '../descriptor/index.ts';
+import type { Target } from './policy/rules.ts';
+import type { ServicePolicy } from './policy/types.ts';
+import type { SignerCore } from './sign-descriptor.ts';
+
+/** A second is spent in steps of one voting interval, so the shelf skips at most this many spent ones. */
+const MAX_SHELF_SKIP = 8;
+
+/** A text for now and one for each voting interval up to the runway, for each period published at that second. */
+export function planTargets(core: SignerCore, service: ServicePolicy, now: number): Target[] {
+  const targets: Target[] = [];
+  const step = core.profile.votingIntervalSeconds;
+  for (let useFrom = now; useFrom <= now + core.runwaySeconds; useFrom += step) {
+    for (const period of publishablePeriods(core.profile, useFrom)) {
+      if (useFrom === now) {
+        targets.push({ period, variant: 0, second: now });
+        continue;
+      }
+      const second = core.journal.nextFreeSecond(core.blindedKeys.of(service.kpHsId, period), 0, useFrom);
+      // A second that moved on must still be one at which its period is published.
+      const last = Math.min(now + core.runwaySeconds, publicationWindow(core.profile, period).to - 1);
+      if (second - useFrom <= MAX_SHELF_SKIP && second <= last) {
+        targets.push({ period, variant: 0, second });
+      }
+    }
+  }
+  return targets;
+}

@@ -1,0 +1,210 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  TOR_NETWORK,
+  publicationWindow,
+  publishablePeriods,
+  timePeriod,
+  timePeriodAt,
+} from '../../src/descriptor/index.ts';
+import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
+import { identity } from '../descriptor/forge.ts';
+import { expectCode } from './expect-code.ts';
+import {
+  type Rig,
+  backendDescriptor,
+  createRig,
+  denialOf,
+  now,
+  pointsOf,
+  targetsAt,
+} from './keyholder-rig.ts';
+
+let rig: Rig;
+let keyholder: Keyholder;
+/** Milliseconds; the keyholder starts at it and tests move it on. */
+let clock: number;
+let evidence: string;
+
+const second = () => Math.floor(clock / 1000);
+const sign = (points = pointsOf(evidence, 0, 1), targets = targetsAt(second()), kpHsId = rig.alpha) =>
+  keyholder.sign({ kpHsId, points, targets });
+const ruleOf = (act: () => unknown) => denialOf(act).rule;
+const backendKey = (label: string) => identity(label).kpHsId;
+const periodAt = (at: number) => timePeriodAt(TOR_NETWORK, at);
+
+beforeAll(async () => {
+  rig = await createRig();
+  rig.writeList();
+  clock = Date.now();
+  const first = rig.keyholder({ clock: () => clock });
+  await first.prepare();
+  first.close();
+});
+afterAll(() => rig.dispose());
+
+beforeEach(() => {
+  rig.writeList();
+  clock = Math.max(clock, Date.now()) + 10_000;
+  keyholder = rig.keyholder({ clock: () => clock });
+  clock += 5000;
+  evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+});
+afterEach(() => keyholder.close());
+
+describe('the number of points', () => {
+  test('is within the list, and at least one', () => {
+    rig.writeList({}, { minPoints: 2, maxPoints: 3 });
+    keyholder.reload();
+    const { digest } = keyholder.prove(rig.alpha, backendDescriptor('a1', { points: 4 }));
+    expect(ruleOf(() => sign(pointsOf(digest, 0)))).toBe('POINT-COUNT');
+    expect(ruleOf(() => sign(pointsOf(digest, 0, 1, 2, 3)))).toBe('POINT-COUNT');
+    expect(ruleOf(() => sign([]))).toBe('POINT-COUNT');
+    expect(sign(pointsOf(digest, 0, 1))).toHaveLength(2);
+    clock += 1000;
+    expect(sign(pointsOf(digest, 0, 1, 2))).toHaveLength(2);
+  });
+
+  test('is 20 at most whatever the list says', () => {
+    const { digest } = keyholder.prove(rig.alpha, backendDescriptor('a1', { points: 20 }));
+    const { digest: more } = keyholder.prove(rig.alpha, backendDescriptor('a2', { points: 1 }));
+    const twenty = pointsOf(digest, ...Array.from({ length: 20 }, (_, i) => i));
+    expect(ruleOf(() => sign([...twenty, ...pointsOf(more, 0)]))).toBe('POINT-COUNT');
+    expect(sign(twenty)).toHaveLength(2);
+  });
+
+  test('counts each point once', () => {
+    expect(ruleOf(() => sign(pointsOf(evidence, 0, 0)))).toBe('POINT-UNIQUE');
+    const again = keyholder.prove(rig.alpha, backendDescriptor('a1', { at: now() - 601 })).digest;
+    expect(ruleOf(() => sign([...pointsOf(evidence, 0), ...pointsOf(again, 0)]))).toBe('POINT-UNIQUE');
+    expect(sign([...pointsOf(evidence, 0), ...pointsOf(again, 1)])).toHaveLength(2);
+  });
+
+  test('counts each auth key once', () => {
+    const first = backendDescriptor('a1', { points: 1 });
+    const { digest } = keyholder.prove(rig.alpha, first);
+    const editPoint = (
+      point: Parameters<NonNullable<Parameters<typeof backendDescriptor>[1]>['editPoint'] & object>[0],
+    ) => ({
+      ...point,
+      linkSpecifiers: Uint8Array.from([1, 0, 6, 127, 0, 0, 1, 0, 1]),
+    });
+    const { digest: moved } = keyholder.prove(rig.alpha, backendDescriptor('a1', { points: 2, editPoint }));
+    expect(ruleOf(() => sign([...pointsOf(digest, 0), ...pointsOf(moved, 0)]))).toBe('POINT-UNIQUE');
+    expect(sign([...pointsOf(digest, 0), ...pointsOf(moved, 1)])).toHaveLength(2);
+  });
+});
+
+describe('time', () => {
+  const [older, newer] = [0, 1].map(i => () => publishablePeriods(TOR_NETWORK, second())[i]?.periodNum ?? 0);
+  const at = (seconds: number, periodNum = newer?.() ?? 0) => [{ periodNum, variant: 0, second: seconds }];
+
+  test('PERIOD-WINDOW: a second lies at most two behind the clock and at most the runway ahead', () => {
+    clock += 60_000;
+    const points = pointsOf(evidence, 0);
+    expect(ruleOf(() => sign(points, at(second() - 3)))).toBe('PERIOD-WINDOW');
+    expect(sign(points, at(second() - 2))).toHaveLength(1);
+    expect(ruleOf(() => sign(points, at(second() + 6 * 3600 + 1)))).toBe('PERIOD-WINDOW');
+    expect(sign(points, at(second() + 6 * 3600))).toHaveLength(1);
+  });
+
+  test('PERIOD-WINDOW: a second lies in the window of its period', () => {
+    rig.writeList({ runwaySeconds: 86_400 });
+    keyholder.reload();
+    evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+    const period = timePeriod(TOR_NETWORK, older?.() ?? 0);
+    const { to } = publicationWindow(TOR_NETWORK, period);
+    expect(ruleOf(() => sign(pointsOf(evidence, 0), at(to, period.periodNum)))).toBe('PERIOD-WINDOW');
+    expect(sign(pointsOf(evidence, 0), at(to - 1, period.periodNum))).toHaveLength(1);
+    // The next period is certified already, but nobody publishes it yet.
+    const next = periodAt(second() + 86_400).periodNum + 1;
+    expect(['PERIOD-WINDOW']).toContain(ruleOf(() => sign(pointsOf(evidence, 0), at(second(), next))));
+  });
+
+  test('HORIZON: no period beyond `ahead`, none that is over, and none that cannot be', () => {
+    const current = periodAt(second()).periodNum;
+    for (const periodNum of [current + 6, current + 365, current - 3, 2 ** 40]) {
+      expect(ruleOf(() => sign(pointsOf(evidence, 0), at(second(), periodNum)))).toBe('HORIZON');
+    }
+    expect(sign(pointsOf(evidence, 0), at(second(), current))).toHaveLength(1);
+  });
+
+  test('ONE-PER-SECOND: a second is spent once for each key and variant, also within one order', () => {
+    const points = pointsOf(evidence, 0);
+    expect(sign(points, at(second()))).toHaveLength(1);
+    expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
+    expect(sign(points, at(second(), older?.()))).toHaveLength(1);
+    expect(ruleOf(() => sign(points, [...at(second() + 1), ...at(second() + 1)]))).toBe('ONE-PER-SECOND');
+    expect(sign(points, at(second() + 1))).toHaveLength(1);
+    expect(sign(points, [{ periodNum: newer?.() ?? 0, variant: 1, second: second() }])).toHaveLength(1);
+  });
+
+  test('ONE-PER-SECOND: a refused order spends nothing', () => {
+    expect(ruleOf(() => sign(pointsOf(evidence, 0), [...at(second()), ...at(second() - 9)]))).toBe(
+      'PERIOD-WINDOW',
+    );
+    expect(sign(pointsOf(evidence, 0), at(second()))).toHaveLength(1);
+  });
+
+  test('ONE-PER-SECOND: nothing is signed for the second of the start or before', () => {
+    keyholder.close();
+    keyholder = rig.keyholder({ clock: () => clock });
+    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    const points = pointsOf(evidence, 0);
+    expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
+    expect(ruleOf(() => sign(points, at(second() - 1)))).toBe('ONE-PER-SECOND');
+    expect(sign(points, at(second() + 1))).toHaveLength(1);
+  });
+
+  test('ONE-PER-SECOND: what was spent ahead stays spent after a restart', () => {
+    const points = pointsOf(evidence, 0);
+    const shelf = at(second() + 3600);
+    expect(sign(points, shelf)).toHaveLength(1);
+    keyholder.close();
+    keyholder = rig.keyholder({ clock: () => clock });
+    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    expect(ruleOf(() => sign(points, shelf))).toBe('ONE-PER-SECOND');
+    expect(sign(points, at(second() + 3601))).toHaveLength(1);
+  });
+});
+
+describe('a service', () => {
+  test('that is unknown and one that is disabled look alike', () => {
+    rig.writeList({}, { enabled: false });
+    keyholder.reload();
+    const disabled = denialOf(() => sign());
+    const unknown = denialOf(() => sign(pointsOf(evidence, 0), targetsAt(second()), backendKey('a1')));
+    expect(disabled).toEqual(unknown);
+    expect(denialOf(() => keyholder.prove(rig.alpha, backendDescriptor('a1')))).toEqual(unknown);
+    rig.writeList();
+    keyholder.reload();
+    evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+    expect(sign()).toHaveLength(2);
+  });
+
+  test('is latched by a result that does not verify, until the next start; others go on', () => {
+    keyholder.close();
+    let broken = true;
+    let seen: Uint8Array = new Uint8Array();
+    const checkResult = (text: Uint8Array) => {
+      seen = text;
+      if (broken) throw new Error('a bit has flipped');
+    };
+    keyholder = rig.keyholder({ clock: () => clock, checkResult });
+    clock += 1000;
+    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    const { digest } = keyholder.prove(rig.beta, backendDescriptor('b1'));
+    expectCode('KEYHOLDER_LATCHED', () => sign());
+    expect(seen.every(byte => byte === 0)).toBe(true);
+    broken = false;
+    clock += 1000;
+    expectCode('KEYHOLDER_LATCHED', () => sign());
+    expect(keyholder.status().services.map(({ latched }) => latched)).toEqual([true, false]);
+    expect(sign(pointsOf(digest, 0), targetsAt(second()), rig.beta)).toHaveLength(2);
+    rig.writeList();
+    keyholder.reload();
+    expect(keyholder.status().services[0]?.latched).toBe(true);
+    keyholder.close();
+    keyholder = rig.keyholder({ clock: () => clock });
+    expect(keyholder.status().services[0]?.latched).toBe(false);
+  });
+});
