@@ -15,6 +15,8 @@ export type ChoiceLimits = {
   readonly minPoints: number;
   readonly maxPoints: number;
   readonly minBackends: number;
+  /** Rule INTRO-SHARE, where the signer tells it: points of one backend at most. */
+  readonly maxPointsPerBackend?: number | undefined;
 };
 
 export type Choice =
@@ -48,7 +50,11 @@ export function choosePoints(
   if (queues.length < Math.max(1, limits.minBackends)) {
     return refused('MIN-BACKENDS', queues.length, Math.max(1, limits.minBackends));
   }
-  const taken = takeTurns(queues, limits.maxPoints);
+  const share = Math.min(
+    Math.ceil(limits.maxPoints / queues.length),
+    limits.maxPointsPerBackend ?? Number.POSITIVE_INFINITY,
+  );
+  const taken = takeTurns(queues, share, limits.maxPoints);
   if (taken.length < limits.minPoints) return refused('POINT-COUNT', taken.length, limits.minPoints);
   const backends = new Set(taken.map(point => point.backend)).size;
   if (backends < limits.minBackends) return refused('MIN-BACKENDS', backends, limits.minBackends);
@@ -81,8 +87,11 @@ function queuesOf(
   return shuffled(queues, rng).sort((a, b) => compareNumbers(known(b), known(a)));
 }
 
-function takeTurns(queues: readonly (readonly AvailablePoint[])[], maxPoints: number): AvailablePoint[] {
-  const share = Math.ceil(maxPoints / queues.length);
+function takeTurns(
+  queues: readonly (readonly AvailablePoint[])[],
+  share: number,
+  maxPoints: number,
+): AvailablePoint[] {
   const taken: AvailablePoint[] = [];
   for (let turn = 0; turn < share; turn++) {
     for (const queue of queues) {

@@ -26,6 +26,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  if (process.env['DBG']) console.log(home.logs());
   await home.dispose();
   await home.hsm.dispose();
   await rm(folder, { recursive: true, force: true });

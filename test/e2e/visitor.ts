@@ -45,7 +45,8 @@ export class Visitor {
     while (!this.#stopped) {
       await this.#visit();
       this.#changed.dispatchEvent(new Event('change'));
-      await this.#network.waitNextConsensus();
+      const { client } = this.#network;
+      await client.consensusAfter(await client.consensusValidAfter());
     }
   }
 

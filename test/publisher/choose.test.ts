@@ -55,6 +55,14 @@ describe('The choice of points', () => {
     expect(perBackend(chosen(all, [], LIMITS, seeded(1)))).toEqual({ a: 10, b: 1 });
   });
 
+  it('gives no backend more than policy allows one, where policy says so.', () => {
+    const all = [...points('a', 20), ...points('b', 2)];
+    const limits = { ...LIMITS, maxPointsPerBackend: 3 };
+    expect(perBackend(chosen(all, [], limits, seeded(1)))).toEqual({ a: 3, b: 2 });
+    const refused = choosePoints(all, [], { ...limits, minPoints: 6 }, seeded(1));
+    expect(refused).toMatchObject({ ok: false, rule: 'POINT-COUNT', observed: 5 });
+  });
+
   it('keeps what was published, in its order, when nothing is new.', () => {
     const all = [...points('a', 12), ...points('b', 12)];
     const first = chosen(all, [], LIMITS, seeded(1)).map(({ key }) => key);

@@ -152,7 +152,8 @@ export function describeAnswers(homeOf: () => SignerHome): void {
     const after = await home.sign(goodRequest().request);
     expect(await keyholderPid(home.daemon.pid)).not.toBe(killed);
     const keys = certifiedKeys(after);
-    for (const [periodNum, key] of certifiedKeys(before)) expect([key, undefined]).toContain(keys.get(periodNum));
+    for (const [periodNum, key] of certifiedKeys(before))
+      expect([key, undefined]).toContain(keys.get(periodNum));
     expect([...certifiedKeys(before).keys()].some(periodNum => keys.has(periodNum))).toBe(true);
   });
 }
