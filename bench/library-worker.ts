@@ -121,19 +121,27 @@ function unchanged(count: number, pointCount: number): () => void {
   };
 }
 
-/** Seconds for each of `count` descriptors. Modes: those of stem_worker.py, and `new-key-like-stem`. */
-function measure(mode: string, pointCount: number, count: number): number {
-  const work =
-    mode === 'unchanged'
-      ? unchanged(count, pointCount)
-      : () => newKey(count, pointCount, mode === 'new-key' ? ed25519Verify : likeStem);
+interface Measure {
+  /** For each descriptor. */
+  readonly wallSeconds: number;
+  readonly cpuSeconds: number;
+}
+
+/** Modes: those of stem_worker.py, and `new-key-all-verified`. */
+function measure(mode: string, pointCount: number, count: number): Measure {
+  const verify = mode === 'new-key' ? likeStem : ed25519Verify;
+  const work = mode === 'unchanged' ? unchanged(count, pointCount) : () => newKey(count, pointCount, verify);
+  const busy = process.cpuUsage();
   const started = performance.now();
   work();
-  return (performance.now() - started) / 1000 / count;
+  const wallSeconds = (performance.now() - started) / 1000 / count;
+  const { user, system } = process.cpuUsage(busy);
+  return { wallSeconds, cpuSeconds: (user + system) / 1e6 / count };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [mode = '', pointCount, count] = line.split(' ');
-  const spent = measure(mode, Number(pointCount), Number(count));
-  process.stdout.write(`${spent.toFixed(9)} ${Math.round(process.memoryUsage.rss() / 1024)}\n`);
+  const { wallSeconds, cpuSeconds } = measure(mode, Number(pointCount), Number(count));
+  const resident = Math.round(process.memoryUsage.rss() / 1024);
+  process.stdout.write(`${wallSeconds.toFixed(9)} ${cpuSeconds.toFixed(9)} ${resident}\n`);
 }

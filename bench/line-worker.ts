@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** A worker process that answers each line of its input with a line: seconds per descriptor, resident kilobytes. */
+/** What one descriptor cost. */
+export interface Cost {
+  readonly wallSeconds: number;
+  readonly cpuSeconds: number;
+}
+
+/** A worker process: `MODE POINTS COUNT` in, seconds and processor seconds for each descriptor and kilobytes out. */
 export class LineWorker {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
@@ -10,7 +16,7 @@ export class LineWorker {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child.on('error', () => undefined); // told by the answer that does not come
     const { stdout } = this.#child;
-    if (stdout === null) throw new Error('the worker has no output');
+    if (stdout === null) throw new Error('a worker has no output');
     this.#answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
   }
 
@@ -19,18 +25,17 @@ export class LineWorker {
     return this.#child.pid;
   }
 
-  /** Has `count` descriptors made with `points` points; gives descriptors per second. */
-  async rate(mode: string, points: number, count: number): Promise<number> {
+  /** Has `count` descriptors with `points` points made. */
+  async measure(mode: string, points: number, count: number): Promise<Cost> {
     this.#child.stdin?.write(`${mode} ${points} ${count}\n`);
-    const { value, done } = await this.#answers.next();
-    const seconds = Number.parseFloat(done === true ? '' : value);
-    if (!(seconds > 0))
-      throw new Error(`${this.#child.spawnfile} ended or answered nonsense to ${mode} ${points}`);
-    return 1 / seconds;
+    const answer = await this.#answers.next();
+    const [wallSeconds = 0, cpuSeconds = 0] = answer.done === true ? [] : answer.value.split(' ').map(Number);
+    if (!(wallSeconds > 0 && cpuSeconds > 0))
+      throw new Error(`${this.#child.spawnfile} does not answer ${mode} ${points}`);
+    return { wallSeconds, cpuSeconds };
   }
 
   stop(): void {
-    this.#child.stdin?.end();
     this.#child.kill('SIGTERM');
   }
 }

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addonReady, buildAddon } from './setup/addon.js';
-import { aptLine, installAsRoot, privateEnvironment, softHsmModule, unpackPrivately } from './setup/apt.js';
-import { missingPackages } from './setup/debian.js';
+import { aptLine, installAsRoot, privateEnvironment, systemFile, unpackPrivately } from './setup/apt.js';
+import { SOFTHSM_MODULE, SPY_MODULE, missingPackages } from './setup/debian.js';
 import { installPackages, packagesMatch } from './setup/packages.js';
 import { programOnPath } from './setup/programs.js';
 import { SetupError, runMain, say } from './setup/report.js';
@@ -75,7 +75,8 @@ function environment(node) {
     NODE: node,
     PATH: searchPath,
     ...(tor === undefined ? {} : { TOR_BIN: tor }),
-    SOFTHSM2_MODULE: env['SOFTHSM2_MODULE'] ?? softHsmModule(PRIVATE),
+    SOFTHSM2_MODULE: env['SOFTHSM2_MODULE'] ?? systemFile(PRIVATE, SOFTHSM_MODULE),
+    PKCS11_SPY_MODULE: env['PKCS11_SPY_MODULE'] ?? systemFile(PRIVATE, SPY_MODULE),
   };
 }
 

@@ -96,13 +96,14 @@ export function privateEnvironment(folder, env) {
 }
 
 /**
- * The SoftHSM module of the system, or the unpacked one.
+ * A file of the system, or the unpacked one where the system has none.
  * @param {string} folder
+ * @param {string} file full path in the system
  * @returns {string}
  */
-export function softHsmModule(folder) {
-  const unpacked = path.join(folder, 'root', SOFTHSM_MODULE);
-  return !existsSync(SOFTHSM_MODULE) && existsSync(unpacked) ? unpacked : SOFTHSM_MODULE;
+export function systemFile(folder, file) {
+  const unpacked = path.join(folder, 'root', file);
+  return !existsSync(file) && existsSync(unpacked) ? unpacked : file;
 }
 
 /**
@@ -163,7 +164,10 @@ function writeSoftHsmLauncher(folder) {
   if (!isProgram(tool)) return;
   const launcher = path.join(folder, 'bin', 'softhsm2-util');
   mkdirSync(path.dirname(launcher), { recursive: true });
-  writeFileSync(launcher, `#!/bin/sh\nexec '${tool}' "$@" --module '${softHsmModule(folder)}'\n`);
+  writeFileSync(
+    launcher,
+    `#!/bin/sh\nexec '${tool}' "$@" --module '${systemFile(folder, SOFTHSM_MODULE)}'\n`,
+  );
   chmodSync(launcher, 0o755);
 }
 

@@ -11,6 +11,9 @@ import { programOnPath } from './programs.js';
  */
 
 export const SOFTHSM_MODULE = '/usr/lib/softhsm/libsofthsm2.so';
+const MULTIARCH = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
+/** Stands between a caller and a PKCS#11 module and writes down the calls. */
+export const SPY_MODULE = `/usr/lib/${MULTIARCH}/pkcs11-spy.so`;
 export const PYTHON_PACKAGES = '/usr/lib/python3/dist-packages';
 
 /** @type {DebianPackage[]} */
@@ -36,6 +39,7 @@ const PACKAGES = [
     present: machine => machine.exists(`${PYTHON_PACKAGES}/cryptography/__init__.py`),
   },
   { name: 'age', purpose: 'run', present: machine => machine.program('age') !== undefined },
+  { name: 'opensc-pkcs11', purpose: 'run', present: machine => machine.exists(SPY_MODULE) },
 ];
 
 /** @type {Machine} */

@@ -1,15 +1,15 @@
 import { BoundedMap } from './bounded-map.ts';
 import { concat, toKey } from './bytes.ts';
-import { type Ed25519Verify, ed25519Verify } from './primitives.ts';
+import { type Ed25519Verify, ed25519Verify, sha256 } from './primitives.ts';
 
 /** Body of a certificate with one extension. The text of a descriptor is longer, and new each time. */
 const CERT_BODY_LENGTH = 76;
-/** Two of each point, for 200 services with 20 points in two periods. */
-const VERDICTS_KEPT = 16_384;
+/** A service with 20 points and a shelf of six hours has 574 at a time. Some 100 bytes each. */
+const VERDICTS_KEPT = 65_536;
 
 /**
- * `verify` (OpenSSL's when not given) that remembers certificates whose signature held, by all the bytes of key,
- * signature and body: the same ones are verified once. Bad verdicts, and those on longer messages, are not remembered.
+ * `verify` (OpenSSL's when not given) that remembers certificates whose signature held, by SHA-256 over key,
+ * signature and body: the same bytes are verified once. Bad verdicts, and those on longer messages, are not remembered.
  */
 export function createCachingVerify(verify: Ed25519Verify = ed25519Verify): Ed25519Verify {
   const good = new BoundedMap<true>(VERDICTS_KEPT);
@@ -17,7 +17,7 @@ export function createCachingVerify(verify: Ed25519Verify = ed25519Verify): Ed25
     // Fixed lengths, so that no two triples join to the same bytes.
     const isCert = message.length === CERT_BODY_LENGTH && signature.length === 64 && publicKey.length === 32;
     if (!isCert) return verify(message, signature, publicKey);
-    const name = toKey(concat(publicKey, signature, message));
+    const name = toKey(sha256(concat(publicKey, signature, message)));
     if (good.get(name) === true) return true;
     const verdict = verify(message, signature, publicKey);
     if (verdict) good.set(name, true);

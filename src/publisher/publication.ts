@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import { type KpHsId, type NetworkProfile, publicationWindow } from '../descriptor/index.ts';
 import { type Context, launch } from './context.ts';
-import { replaceFile } from './durable-file.ts';
 import { codeOf } from './error.ts';
 import {
   isMostlyComplete,
@@ -19,6 +17,7 @@ import {
   type Upload,
   type UploadOutcome,
 } from './plan.ts';
+import { UploadRecord } from './record.ts';
 import type { ShelfEntry } from './shelf.ts';
 import type { ServiceState } from './state.ts';
 import { HSDIR_KEEPS_SECONDS, type Timing } from './timing.ts';
@@ -32,7 +31,7 @@ export class Publication {
   readonly #timing: Timing;
   readonly #kpHsId: KpHsId;
   readonly #inFlight = new Set<string>();
-  readonly #recorded = new Set<string>();
+  readonly #record: UploadRecord;
   #rings: { readonly view: NetworkView; readonly rings: readonly PeriodRing[] } | undefined;
 
   constructor(
@@ -47,6 +46,7 @@ export class Publication {
     this.#profile = profile;
     this.#timing = timing;
     this.#kpHsId = kpHsId;
+    this.#record = new UploadRecord(context.config.record, state.description.service, context.log);
   }
 
   get busy(): boolean {
@@ -148,6 +148,7 @@ export class Publication {
     period.hsdirs[fingerprint] = finishRecord(record, outcome, lost, now(), this.#timing, random);
     save();
     const { result } = period.hsdirs[fingerprint];
+    if (result === 'uploaded') this.#record.taken(entry.descriptor, fingerprint);
     log.info('an upload ended', {
       service,
       periodNum,
@@ -160,7 +161,7 @@ export class Publication {
   async #post(fingerprint: string, entry: ShelfEntry): Promise<UploadOutcome> {
     const tor = this.#context.tor();
     if (tor === undefined) return { result: 'failed', code: 'NO_TOR' };
-    this.#record(entry);
+    this.#record.posting(entry.descriptor);
     const { signal } = this.#context;
     const { address } = this.#state.description;
     const query = { address, fingerprint, timeoutMs: this.#timing.uploadTimeout * 1000, signal };
@@ -179,18 +180,5 @@ export class Publication {
         ({ descriptor }) =>
           descriptor.period.periodNum === periodNum && descriptor.revisionCounter === counter,
       );
-  }
-
-  /** For reports: every text that is handed to tor, once. */
-  #record({ descriptor }: ShelfEntry): void {
-    const { record } = this.#context.config;
-    const name = `${this.#state.description.service}-${descriptor.period.periodNum}-${descriptor.revisionCounter}.txt`;
-    if (record === undefined || this.#recorded.has(name)) return;
-    this.#recorded.add(name);
-    try {
-      replaceFile(join(record, name), descriptor.text);
-    } catch (thrown) {
-      this.#context.log.failure('a text could not be recorded', thrown);
-    }
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createSoftHsm } from '../softhsm/create-softhsm.ts';
 import { describeAnswers } from './daemon/answers.ts';
+import { describeBadInput } from './daemon/bad-input.ts';
 import { OTHER_PUBLISHER, PUBLISHER, SignerHome } from './daemon/home.ts';
 
 // The whole daemon as real processes: core, keyholder and token process on SoftHSM. The test plays the backends.
@@ -33,3 +34,4 @@ afterAll(async () => {
 });
 
 describe('a signer made by its own commands', () => describeAnswers(() => home));
+describe('a running signer', () => describeBadInput(() => home));

@@ -87,7 +87,7 @@ describe('the whole thread: token, signer, publisher, stock tor', () => {
 
   it('stem and the library open every uploaded text', async () => {
     const files = (await readdir(stage.recordFolder, { recursive: true, withFileTypes: true })).filter(each =>
-      each.isFile(),
+      each.name.endsWith('.txt'),
     );
     expect(files.length).toBeGreaterThanOrEqual(2);
     const kpHsId = parseOnionAddress(stage.address);
@@ -188,7 +188,7 @@ async function signingKeys(stage: Stage): Promise<Map<string, string>> {
     }),
   );
   for (const file of await readdir(stage.recordFolder, { recursive: true, withFileTypes: true })) {
-    if (!file.isFile()) continue;
+    if (!file.name.endsWith('.txt')) continue;
     const { cert } = parseDescriptor(await readFile(join(file.parentPath, file.name)));
     const period = blinded.get(toHex(cert.signingKey));
     if (period === undefined) throw new Error('a text of no known period was uploaded');

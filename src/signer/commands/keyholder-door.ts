@@ -130,9 +130,16 @@ const AS_PROBLEM: Partial<Record<CustodyErrorCode, ProblemCode>> = {
   PERIOD_UNPREPARED: 'CUSTODY_UNAVAILABLE',
 };
 
+/** Seconds after which asking again may help. */
+const RETRY_AFTER: Partial<Record<ProblemCode, number>> = {
+  KEYHOLDER_UNAVAILABLE: 1,
+  CUSTODY_UNAVAILABLE: 10,
+};
+
 function toSignerError(cause: CustodyError): SignerError {
   const code = AS_PROBLEM[cause.code] ?? 'KEYHOLDER_REFUSED';
-  const retry = code === 'CUSTODY_UNAVAILABLE' ? { retryAfter: 10 } : {};
+  const seconds = RETRY_AFTER[code];
+  const retry = seconds === undefined ? {} : { retryAfter: seconds };
   return new SignerError(code, `the keyholder answers ${cause.code}: ${cause.message}`, { cause, ...retry });
 }
 

@@ -12,7 +12,7 @@ import {
 import type { ServicesAnswer, SignAnswer, SignedDescriptor } from '../../../src/signer/contract/requests.ts';
 import { openCheckpoint, parseNoteVerifier } from '../../../src/signer/contract/signed-note.ts';
 import { keyholderPid } from '../process-tree.ts';
-import { backendDescriptor, nowSeconds, pointsOf, signRequest } from './backends.ts';
+import { goodRequest, nowSeconds } from './backends.ts';
 import type { SignerHome } from './home.ts';
 import { get } from './http.ts';
 import { openWithStem } from './stem.ts';
@@ -20,20 +20,14 @@ import { openWithStem } from './stem.ts';
 /** What the daemon answers to good requests, now and after restarts. */
 export function describeAnswers(homeOf: () => SignerHome): void {
   let home: SignerHome;
+  let good: ReturnType<typeof goodRequest> & { answer: SignAnswer; asked: { from: number; to: number } };
   beforeAll(async () => {
     home = homeOf();
     await home.start();
+    const from = nowSeconds();
+    const request = goodRequest(home);
+    good = { ...request, answer: await home.sign(request.request), asked: { from, to: nowSeconds() } };
   });
-
-  /** Two points of each backend, the second backend first. */
-  const goodRequest = () => {
-    const [first, second] = ['box-1', 'box-2'].map(label => backendDescriptor(home.profile, label)) as [
-      ReturnType<typeof backendDescriptor>,
-      ReturnType<typeof backendDescriptor>,
-    ];
-    const request = signRequest('frontpage', [first, second], pointsOf([second, 2, 0], [first, 1]));
-    return { request, points: [second.points[2]!, second.points[0]!, first.points[1]!] };
-  };
 
   const opened = ({ text, period, useFrom }: SignedDescriptor, open = openDescriptor) =>
     open(Buffer.from(text, 'latin1'), {
@@ -54,18 +48,15 @@ export function describeAnswers(homeOf: () => SignerHome): void {
   });
 
   test('answers with a text for now and a shelf for later, which open as a client opens them', async () => {
-    const before = nowSeconds();
-    const { request, points } = goodRequest();
-    const answer = await home.sign(request);
-    const [live] = answer.descriptors;
-    const now = live!.useFrom;
-    expect(now).toBeGreaterThanOrEqual(before);
-    expect(now).toBeLessThanOrEqual(nowSeconds());
-    const liveTexts = answer.descriptors.filter(({ useFrom }) => useFrom === now);
-    expect(liveTexts.map(({ period }) => period)).toEqual(publishablePeriods(home.profile, now));
+    const { answer, points, asked } = good;
+    const now = answer.descriptors[0]!.useFrom;
+    expect(now).toBeGreaterThanOrEqual(asked.from);
+    expect(now).toBeLessThanOrEqual(asked.to);
+    const live = answer.descriptors.filter(({ useFrom }) => useFrom === now);
+    expect(live.map(({ period }) => period)).toEqual(publishablePeriods(home.profile, now));
     const { runwaySeconds } = await home.status();
-    const shelf = answer.descriptors.slice(liveTexts.length);
-    expect(shelf.length).toBeGreaterThanOrEqual(liveTexts.length * 5);
+    const shelf = answer.descriptors.slice(live.length);
+    expect(shelf.length).toBeGreaterThanOrEqual(live.length * 5);
     for (const { useFrom } of shelf) {
       expect(useFrom).toBeGreaterThan(now);
       expect(useFrom).toBeLessThanOrEqual(now + runwaySeconds);
@@ -82,23 +73,17 @@ export function describeAnswers(homeOf: () => SignerHome): void {
     }
   });
 
-  test('gives texts that stem opens, with counters that ascend in each period', async () => {
-    const { request, points } = goodRequest();
-    const { address, descriptors } = await home.sign(request);
+  test('gives texts that stem opens, with counters that ascend in each period', () => {
+    const { address, descriptors } = good.answer;
     expect(address).toBe(home.address('frontpage'));
-    const read = openWithStem(
-      descriptors.map(({ text }) => text),
-      address,
-    );
-    const authKeys = points.map(({ authKey }) => ({
-      authKey: Buffer.from(authKey).toString('base64'),
-    }));
-    for (const [i, each] of read.entries()) {
-      expect(each).toMatchObject({ revisionCounter: descriptors[i]!.revisionCounter, points: authKeys });
+    const texts = descriptors.map(({ text }) => text);
+    const changed = texts[0]!.replace('lifetime 180', 'lifetime 170');
+    const read = openWithStem([...texts, changed], address);
+    const authKeys = good.points.map(({ authKey }) => ({ authKey: Buffer.from(authKey).toString('base64') }));
+    for (const [i, { revisionCounter }] of descriptors.entries()) {
+      expect(read[i]).toMatchObject({ revisionCounter, points: authKeys });
     }
-    expect(openWithStem([descriptors[0]!.text.replace('lifetime 180', 'lifetime 170')], address)).toEqual([
-      { refused: expect.any(String) as string },
-    ]);
+    expect(read.at(-1)).toEqual({ refused: expect.any(String) as string });
     for (const periodNum of new Set(descriptors.map(({ period }) => period.periodNum))) {
       const own = descriptors.filter(({ period }) => period.periodNum === periodNum);
       const times = own.map(({ useFrom }) => useFrom);
@@ -110,17 +95,17 @@ export function describeAnswers(homeOf: () => SignerHome): void {
 
   test('carries a checkpoint that the key of the status verifies, and takes it back', async () => {
     const { checkpointKey } = await home.status();
-    const first = await home.sign(goodRequest().request);
-    const second = await home.sign({ ...goodRequest().request, checkpoint: first.checkpoint });
-    const [old, next] = [first, second].map(({ checkpoint }) =>
-      openCheckpoint(checkpoint, parseNoteVerifier(checkpointKey)),
+    const { checkpoint } = good.answer;
+    const next = await home.sign({ ...goodRequest(home).request, checkpoint });
+    const sizes = [checkpoint, next.checkpoint].map(
+      note => openCheckpoint(note, parseNoteVerifier(checkpointKey)).size,
     );
     // One entry spends the seconds, one releases.
-    expect(next!.size).toBe(old!.size + 2);
+    expect(sizes[1]).toBe(sizes[0]! + 2);
   });
 
   test('gives the same answer to the same id, and refuses the id for another body', async () => {
-    const { request } = goodRequest();
+    const { request } = goodRequest(home);
     const first = await home.sign(request);
     const again = await home.ask(request);
     expect(JSON.parse(again.body)).toEqual(first);
@@ -131,13 +116,16 @@ export function describeAnswers(homeOf: () => SignerHome): void {
   });
 
   test('keeps KP_hs_desc_sign and old answers over a restart', async () => {
-    const { request } = goodRequest();
+    const { request } = goodRequest(home);
     const { checkpoint: _, ...first } = await home.sign(request);
     expect(await home.stop()).toBe(0);
+    // Without a shelf the tests from here on spend only the seconds in which they ask.
+    await home.configure({ runway: '1s' });
+    await home.succeed('policy', 'apply', '--yes');
     await home.start();
     const { checkpoint: __, ...again } = await home.sign(request);
     expect(again).toEqual(first);
-    const fresh = await home.sign(goodRequest().request);
+    const fresh = await home.sign(goodRequest(home).request);
     const [before, after] = [certifiedKeys({ ...first, checkpoint: '' }), certifiedKeys(fresh)];
     const common = [...before.keys()].filter(periodNum => after.has(periodNum));
     expect(common.length).toBeGreaterThan(0);
@@ -146,10 +134,10 @@ export function describeAnswers(homeOf: () => SignerHome): void {
   });
 
   test('serves again after its keyholder was killed, with the same keys', async () => {
-    const before = await home.sign(goodRequest().request);
+    const before = await home.sign(goodRequest(home).request);
     const killed = await keyholderPid(home.daemon.pid);
     process.kill(killed, 'SIGKILL');
-    const after = await home.sign(goodRequest().request);
+    const after = await home.sign(goodRequest(home).request);
     expect(await keyholderPid(home.daemon.pid)).not.toBe(killed);
     const keys = certifiedKeys(after);
     for (const [periodNum, key] of certifiedKeys(before))

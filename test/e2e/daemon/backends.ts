@@ -59,3 +59,16 @@ export function signRequest(
 ): SignRequest {
   return { id: newRequestId(), service, points, evidence: evidence.map(({ text }) => text) };
 }
+
+/** A request that every rule allows: two points of one backend of `frontpage`, then one of the other. */
+export function goodRequest(home: { readonly profile: NetworkProfile }): {
+  request: SignRequest;
+  points: IntroductionPoint[];
+} {
+  const [first, second] = [
+    backendDescriptor(home.profile, 'box-1'),
+    backendDescriptor(home.profile, 'box-2'),
+  ];
+  const request = signRequest('frontpage', [first, second], pointsOf([second, 2, 0], [first, 1]));
+  return { request, points: [second.points[2]!, second.points[0]!, first.points[1]!] };
+}

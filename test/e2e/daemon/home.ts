@@ -13,6 +13,8 @@ import { ask, get, type HttpAnswer } from './http.ts';
 export interface Settings {
   readonly intervalSeconds: number;
   readonly ahead: string;
+  /** 1s leaves only the text for now; then no later second is spent. */
+  readonly runway: string;
   readonly deadline: string;
   readonly pin: string;
 }
@@ -41,7 +43,13 @@ export class SignerHome {
   constructor(folder: string, hsm: SoftHsm) {
     this.folder = folder;
     this.hsm = hsm;
-    this.settings = { intervalSeconds: 10, ahead: '4min', deadline: '10s', pin: hsm.pinSource };
+    this.settings = {
+      intervalSeconds: 10,
+      ahead: '4min',
+      runway: '60s',
+      deadline: '10s',
+      pin: hsm.pinSource,
+    };
   }
 
   get profile(): NetworkProfile {
@@ -71,7 +79,7 @@ export class SignerHome {
   /** Writes signer.yaml; what a daemon reads takes effect with its next start. */
   async configure(changes: Partial<Settings> = {}): Promise<void> {
     this.settings = { ...this.settings, ...changes };
-    const { intervalSeconds, ahead, deadline, pin } = this.settings;
+    const { intervalSeconds, ahead, runway, deadline, pin } = this.settings;
     await mkdir(this.folder, { recursive: true });
     const lines = [
       `tokens: ["${this.hsm.uri}"]`,
@@ -81,6 +89,7 @@ export class SignerHome {
       `run: ${join(this.folder, 'run')}`,
       `network: { name: lab, voting_interval: ${intervalSeconds}s }`,
       `ahead: ${ahead}`,
+      `runway: ${runway}`,
       `deadline: ${deadline}`,
     ];
     await writeFile(join(this.folder, 'signer.yaml'), `${lines.join('\n')}\n`);
@@ -145,7 +154,7 @@ export class SignerHome {
     for (let attempt = 0; ; attempt++) {
       const answer = await this.ask(request, publisher);
       if (answer.status === 200) return JSON.parse(answer.body) as SignAnswer;
-      const wait = Number(answer.headers['retry-after'] ?? (answer.status === 503 ? 1 : Number.NaN));
+      const wait = Number(answer.headers['retry-after']);
       if (Number.isNaN(wait) || attempt >= 20) throw new Error(`${answer.status} ${answer.body}`);
       await sleep(wait * 1000);
     }
