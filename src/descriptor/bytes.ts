@@ -85,7 +85,9 @@ export function u64be(value: bigint | number): Bytes {
 
 /** Reads one byte at `offset`. Throws BAD_LENGTH past the end. */
 export function readU8(bytes: Bytes, offset = 0): number {
-  return viewAt(bytes, offset, 1).getUint8(0);
+  const byte = bytes[offset];
+  if (byte === undefined) throw new DescriptorError('BAD_LENGTH', 'a byte is needed here', { offset });
+  return byte;
 }
 
 /** Reads 2 big-endian bytes at `offset`. Throws BAD_LENGTH past the end. */

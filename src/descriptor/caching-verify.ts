@@ -1,6 +1,6 @@
-import { BoundedMap } from './bounded-map.ts';
-import { concat, toKey } from './bytes.ts';
-import { type Ed25519Verify, ed25519Verify, sha256 } from './primitives.ts';
+import { concat } from './bytes.ts';
+import { type Ed25519Verify, ed25519Verify, sha256Key } from './primitives.ts';
+import { RecentMap } from './recent-map.ts';
 
 /** Body of a certificate with one extension. The text of a descriptor is longer, and new each time. */
 const CERT_BODY_LENGTH = 76;
@@ -12,12 +12,12 @@ const VERDICTS_KEPT = 65_536;
  * signature and body: the same bytes are verified once. Bad verdicts, and those on longer messages, are not remembered.
  */
 export function createCachingVerify(verify: Ed25519Verify = ed25519Verify): Ed25519Verify {
-  const good = new BoundedMap<true>(VERDICTS_KEPT);
+  const good = new RecentMap<true>(VERDICTS_KEPT);
   return (message, signature, publicKey) => {
     // Fixed lengths, so that no two triples join to the same bytes.
     const isCert = message.length === CERT_BODY_LENGTH && signature.length === 64 && publicKey.length === 32;
     if (!isCert) return verify(message, signature, publicKey);
-    const name = toKey(sha256(concat(publicKey, signature, message)));
+    const name = sha256Key(concat(publicKey, signature, message));
     if (good.get(name) === true) return true;
     const verdict = verify(message, signature, publicKey);
     if (verdict) good.set(name, true);

@@ -1,10 +1,10 @@
-import { type Bytes, toHex } from './bytes.ts';
+import type { Bytes } from './bytes.ts';
 import { DescriptorError, type DescriptorErrorCode } from './error.ts';
 import type { FlowControl } from './inner-layer.ts';
 import type { IntroductionPoint, ParsedIntroductionPoint } from './introduction-point.ts';
 import type { KpHsId } from './keys.ts';
 import { type OpenedDescriptor, openDescriptor } from './open.ts';
-import { type Ed25519Verify, sha256 } from './primitives.ts';
+import { type Ed25519Verify, sha256Hex } from './primitives.ts';
 import { counterTimeInterval } from './revision-counter.ts';
 import {
   CERT_LIFETIME_HOURS,
@@ -72,7 +72,7 @@ export function proveEvidence(text: Bytes, claim: EvidenceClaim): Evidence {
   }
   const dated = { profile, period, expiryHours: cert.expiryHours, revisionCounter: outer.revisionCounter };
   return {
-    digest: toHex(sha256(text)),
+    digest: sha256Hex(text),
     backend,
     period,
     points: inner.introductionPoints.map(bareTuple),

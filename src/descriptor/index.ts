@@ -1,6 +1,5 @@
 export * from './assemble.ts';
 export * from './blinding.ts';
-export * from './bounded-map.ts';
 export * from './bytes.ts';
 export * from './caching-verify.ts';
 export * from './client-auth.ts';
@@ -30,6 +29,7 @@ export * from './onion-address.ts';
 export * from './open.ts';
 export * from './outer-layer.ts';
 export * from './primitives.ts';
+export * from './recent-map.ts';
 export * from './revision-counter.ts';
 export * from './second-opinion.ts';
 export * from './time.ts';

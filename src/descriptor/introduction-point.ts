@@ -1,4 +1,4 @@
-import { type Bytes, concat, decodeBase64, encodeBase64, equalBytes, readU8, toHex, u16be } from './bytes.ts';
+import { type Bytes, concat, decodeBase64, encodeBase64, equalBytes, readU8, u16be } from './bytes.ts';
 import { type Ed25519Cert, parseCert } from './ed25519-cert.ts';
 import { DescriptorError } from './error.ts';
 import {
@@ -18,7 +18,7 @@ import {
   objectOf,
   where,
 } from './netdoc.ts';
-import { sha256 } from './primitives.ts';
+import { sha256Hex } from './primitives.ts';
 
 /** What makes an introduction point: compared as a whole, never field by field. */
 export interface IntroductionPoint {
@@ -183,7 +183,7 @@ export function samePoint(a: IntroductionPoint, b: IntroductionPoint): boolean {
 
 /** A name for an introduction point: SHA-256 over all of its fields, 64 hexadecimal digits. */
 export function pointKey(point: IntroductionPoint): string {
-  return toHex(sha256(canonicalPoint(point)));
+  return sha256Hex(canonicalPoint(point));
 }
 
 function canonicalPoint({ linkSpecifiers, onionKey, authKey, encKey }: IntroductionPoint): Bytes {

@@ -4,14 +4,15 @@ import {
   createHash,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   diffieHellman,
   hash,
   timingSafeEqual,
   verify,
 } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { BoundedMap } from './bounded-map.ts';
 import { DescriptorError } from './error.ts';
+import { RecentMap } from './recent-map.ts';
 import { toKey } from './text-encodings.ts';
 
 /** Verdict on an Ed25519 signature: true or false, for any input of any length. */
@@ -51,10 +52,10 @@ const LOW_ORDER_U = new Set([
 
 // Public points come again with every descriptor, and their arithmetic is the dearest part of reading one. Good
 // results are kept by the whole input; what is no point is computed, and refused, anew each time.
-const points = new BoundedMap<true>(8192);
-const edwardsForms = new BoundedMap<Uint8Array>(8192);
-const products = new BoundedMap<Uint8Array>(2048);
-const verifyingKeys = new BoundedMap<KeyObject>(1024);
+const points = new RecentMap<true>(8192);
+const edwardsForms = new RecentMap<Uint8Array>(8192);
+const products = new RecentMap<Uint8Array>(2048);
+const verifyingKeys = new RecentMap<KeyObject>(1024);
 
 /** H of the specification: SHA3-256, 32 bytes. */
 export function sha3_256(...parts: readonly Uint8Array[]): Uint8Array {
@@ -64,6 +65,16 @@ export function sha3_256(...parts: readonly Uint8Array[]): Uint8Array {
 /** SHA-256, 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha256', parts);
+}
+
+/** SHA-256 of one string of bytes as lower-case hexadecimal. */
+export function sha256Hex(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
+}
+
+/** SHA-256 as a string of 32 characters: names long values in a map. */
+export function sha256Key(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'binary');
 }
 
 /** SHA-512, 64 bytes. */
@@ -81,7 +92,8 @@ export function aes256ctr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Ui
   if (key.length !== 32 || iv.length !== 16) {
     throw new DescriptorError('BAD_LENGTH', 'AES-256-CTR takes a key of 32 bytes and an IV of 16');
   }
-  return plain(createCipheriv('aes-256-ctr', key, iv).update(data));
+  // As a KeyObject: Node finds out that a plain array is none by an exception, ten times as dear as the cipher.
+  return plain(createCipheriv('aes-256-ctr', createSecretKey(key), iv).update(data));
 }
 
 /** Compares two byte strings in a time that depends on their lengths only. */

@@ -1,7 +1,6 @@
 // Proven evidence of one service: what backends signed themselves, by digest, within bounds.
 
 import {
-  BoundedMap,
   DescriptorError,
   type Evidence,
   INVARIANTS,
@@ -19,6 +18,7 @@ import {
   resolvePoints,
   toHex,
 } from '../descriptor/index.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { refuse, refuseIf } from './denial.ts';
 import type { ListBackend } from './list.ts';
 

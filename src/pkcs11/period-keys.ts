@@ -5,7 +5,6 @@ import {
   AUTH_CLIENT_LENGTH,
   AUTH_CLIENT_MULTIPLE,
   type AuthClientLine,
-  BoundedMap,
   type Bytes,
   CERT_TYPE,
   type CertifiedIntroductionPoint,
@@ -16,6 +15,7 @@ import {
   type KpHssDescEnc,
   type NHsSubcred,
   type NetworkProfile,
+  RecentMap,
   type RevisionCounter,
   type SignableDescriptor,
   type TimePeriod,
@@ -82,7 +82,7 @@ export class PeriodKey {
   readonly #derived = new Secret(COUNTER_KEY_BYTES + SIGNING_KEY_BYTES);
   readonly #counterOrigin: number;
   readonly #counter: RevisionCounter;
-  readonly #certified = new BoundedMap<CertifiedIntroductionPoint>(CERTIFIED_POINTS_KEPT);
+  readonly #certified = new RecentMap<CertifiedIntroductionPoint>(CERTIFIED_POINTS_KEPT);
 
   constructor({ kpHsId, profile, record }: PeriodKeyParts) {
     this.record = record;

@@ -42,6 +42,8 @@ export function createPublisherServer(context: RouteContext, publisher: string):
       maxHeaderSize: 8192,
     },
     clientErrorHandler: refuseUnreadable,
+    frameworkErrors: (error, request, reply) =>
+      sendProblem(reply, toBody(context, publisher, request, error)),
     logger: false,
     exposeHeadRoutes: false,
     return503OnClosing: true,

@@ -122,6 +122,7 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
   const { folder, backends = 3, step = () => undefined } = options;
   step('start a private Tor network of stock tor');
   const starting = startTorNetwork({ ...options.network, folder, backends, holdBackends: true });
+  starting.catch(() => undefined); // awaited below, after the token is ready
   step('make a token and an identity that only the token can open');
   const hsm = await createSoftHsm();
   let stage: Stage | undefined;

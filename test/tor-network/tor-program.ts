@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
@@ -11,7 +11,8 @@ export function torPrograms(): { tor: string; torGencert: string } {
   if (given === undefined || given === '') return { tor: 'tor', torGencert: 'tor-gencert' };
   if (statSync(given).isDirectory())
     return { tor: join(given, 'tor'), torGencert: join(given, 'tor-gencert') };
-  return { tor: given, torGencert: join(dirname(given), 'tor-gencert') };
+  // Debian's /usr/sbin/tor is a link: its companions lie beside what it points to.
+  return { tor: given, torGencert: join(dirname(realpathSync(given)), 'tor-gencert') };
 }
 
 /** Runs a program to its end with `input` on stdin; returns stdout, throws with its output on any other end than 0. */

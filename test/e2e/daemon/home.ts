@@ -39,6 +39,7 @@ export class SignerHome {
   readonly addresses = new Map<string, string>();
   settings: Settings;
   readonly #daemons: ManagedProcess[] = [];
+  readonly #refused: ManagedProcess[] = [];
 
   constructor(folder: string, hsm: SoftHsm) {
     this.folder = folder;
@@ -133,10 +134,11 @@ export class SignerHome {
     return daemon;
   }
 
-  /** Starts a daemon that must end by itself. Gives its exit status and the last line it wrote. */
+  /** Starts a daemon that must end by itself. Gives its exit status and all that it said. */
   async startRefused(): Promise<{ exit: number | string; said: string }> {
     const daemon = this.#spawn();
     const exit = await daemon.ended();
+    this.#refused.push(...this.#daemons.splice(-1));
     return { exit, said: daemon.lines.map(({ msg }) => msg).join('\n') };
   }
 
@@ -167,13 +169,15 @@ export class SignerHome {
 
   /** Ends everything that runs and removes the files. */
   async dispose(): Promise<void> {
-    await Promise.allSettled(this.#daemons.map(each => each.stop('SIGKILL')));
+    await Promise.allSettled([...this.#daemons, ...this.#refused].map(each => each.stop('SIGKILL')));
     await rm(this.folder, { recursive: true, force: true });
   }
 
   /** The logs of all daemons so far, as text. */
   logs(): string {
-    return this.#daemons.flatMap(({ lines }) => lines.map(line => JSON.stringify(line))).join('\n');
+    return [...this.#daemons, ...this.#refused]
+      .flatMap(({ lines }) => lines.map(line => JSON.stringify(line)))
+      .join('\n');
   }
 
   #spawn(): ManagedProcess {

@@ -1,0 +1,181 @@
+import { rename, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, expect, test } from 'vitest';
+import { listTokens, prepareToken } from '../../../src/pkcs11/administration-client.ts';
+import { CKF_USER_PIN_COUNT_LOW } from '../../../src/pkcs11/pkcs11-constants.ts';
+import type { ServiceStatus } from '../../../src/signer/contract/requests.ts';
+import type { SoftHsm } from '../../softhsm/create-softhsm.ts';
+import type { LogLine } from '../managed-process.ts';
+import { childrenOf, keyholderPid } from '../process-tree.ts';
+import { goodRequest } from './backends.ts';
+import type { SignerHome } from './home.ts';
+import { ask, sayRaw } from './http.ts';
+
+const failedWith =
+  (code: string) =>
+  ({ msg, code: said }: LogLine): boolean =>
+    msg === 'custody failed' && said === code;
+
+/** Takes the token out of its reader, or puts it back. */
+async function moveToken({ folder }: SoftHsm, where: 'out' | 'back'): Promise<void> {
+  const [here, away] = [join(folder, 'tokens'), join(folder, 'tokens-away')];
+  await (where === 'out' ? rename(here, away) : rename(away, here));
+}
+
+/** Asks until the status of the service is as wanted. */
+async function statusOnce(
+  home: SignerHome,
+  wanted: (status: ServiceStatus) => boolean,
+): Promise<ServiceStatus> {
+  for (let attempt = 0; ; attempt++) {
+    const service = (await home.status()).services[0]!;
+    if (wanted(service)) return service;
+    if (attempt > 300) throw new Error(`the status stays ${JSON.stringify(service)}`);
+    await sleep(100);
+  }
+}
+
+const readiness = async (home: SignerHome): Promise<number> =>
+  (await ask(home.socket(), { method: 'GET', path: '/readyz', headers: {} })).status;
+
+/** The next token process of this daemon, as soon as it is there. */
+async function tokenProcess(home: SignerHome): Promise<number> {
+  const keyholder = await keyholderPid(home.daemon.pid);
+  for (let attempt = 0; attempt < 2_000; attempt++) {
+    const found = (await childrenOf(keyholder)).find(({ command }) => command.includes('token-process'));
+    if (found !== undefined) return found.pid;
+    await sleep(5);
+  }
+  throw new Error('the keyholder started no token process');
+}
+
+/** Sends `signal` to token processes until the log says `code`. Gives the ids of those that were hit. */
+async function hitTokenProcess(home: SignerHome, signal: NodeJS.Signals, code: string): Promise<number[]> {
+  const { daemon } = home;
+  const hit: number[] = [];
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const from = daemon.lines.length;
+    const pid = await tokenProcess(home);
+    process.kill(pid, signal);
+    hit.push(pid);
+    const line = await daemon.waitFor(
+      'the next word of custody',
+      ({ msg }) => /^custody failed$|^ready$/u.test(msg),
+      from,
+      20_000,
+    );
+    if (failedWith(code)(line)) return hit;
+  }
+  throw new Error(`no token process was hit by ${signal}`);
+}
+
+/** A token that goes away while period keys are there. `homeOf` gives a running signer. */
+export function describeLostToken(homeOf: () => SignerHome): void {
+  test('costs nothing at first: the daemon serves from its period keys, and says what is wrong', async () => {
+    const home = homeOf();
+    const slow = sayRaw(home.socket(), 'GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Slow: ');
+    const before = await statusOnce(home, ({ state }) => state === 'ready');
+    expect(before.code).toBeUndefined();
+    await moveToken(home.hsm, 'out');
+    // More periods are wanted now, for which the token must be opened.
+    await home.configure({ ahead: '12min' });
+    await home.succeed('policy', 'apply', '--yes');
+    await home.daemon.waitFor('the failure', failedWith('TOKEN_NOT_FOUND'), 0, 20_000);
+    expect((await home.sign(goodRequest(home).request)).descriptors.length).toBeGreaterThanOrEqual(2);
+    const status = await home.status();
+    const during = status.services[0]!;
+    expect(during.code).toBe('TOKEN_NOT_FOUND');
+    expect(during.certifiedUntil).toBeGreaterThan(status.now);
+    const isLow = during.certifiedUntil! < status.now + status.aheadSeconds / 2;
+    expect(during.state).toBe(isLow ? 'degraded' : 'ready');
+    expect(await readiness(home)).toBe(200);
+    const shown = await home.command('status');
+    expect([shown.code, shown.stdout]).toEqual([isLow ? 1 : 0, expect.stringContaining('TOKEN_NOT_FOUND')]);
+    await moveToken(home.hsm, 'back');
+    const after = await statusOnce(home, ({ code }) => code === undefined);
+    expect(after.state).toBe('ready');
+    expect(after.certifiedUntil).toBeGreaterThan(before.certifiedUntil!);
+    expect(await slow).toMatch(/^HTTP\/1\.1 408 [^]*"code":"REQUEST_TIMEOUT"/u);
+  });
+}
+
+/** A signer without any period key. `homeOf` gives one that never ran. */
+export function describeFirstOpening(homeOf: () => SignerHome): void {
+  let home: SignerHome;
+  let pinFile: string;
+  beforeAll(() => {
+    home = homeOf();
+    pinFile = home.settings.pin.slice('file:'.length);
+  });
+
+  const isCountLow = async (): Promise<boolean> => {
+    const tokens = await listTokens(home.hsm.modulePath, { env: home.hsm.env });
+    const flags = tokens.find(({ label }) => label === home.hsm.label)?.flags ?? 0;
+    return (flags & CKF_USER_PIN_COUNT_LOW) !== 0;
+  };
+
+  const expectDown = async (code: string): Promise<void> => {
+    const answer = await home.ask(goodRequest(home).request);
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([
+      503,
+      expect.objectContaining({ code: 'CUSTODY_UNAVAILABLE', retryAfter: 10 }),
+    ]);
+    expect(await readiness(home)).toBe(503);
+    const { ready, services } = await home.status();
+    expect(ready).toBe(false);
+    expect(services).toEqual([expect.objectContaining({ state: 'down', code, origin: 'not opened yet' })]);
+  };
+
+  test('without its token a new signer is not ready and says why', async () => {
+    await moveToken(home.hsm, 'out');
+    await home.start('not ready');
+    await home.daemon.waitFor('the failure', failedWith('TOKEN_NOT_FOUND'));
+    await expectDown('TOKEN_NOT_FOUND');
+    expect((await home.command('status')).code).toBe(2);
+  });
+
+  test('a wrong PIN is tried once in its life: not by later rounds, requests or daemons', async () => {
+    const right = await readFile(home.hsm.pinFile);
+    await writeFile(pinFile, 'not the pin\n', { mode: 0o600 });
+    expect(right.toString()).not.toContain('not the pin');
+    await moveToken(home.hsm, 'back');
+    expect(await isCountLow()).toBe(false);
+    await home.daemon.waitFor('the refusal', failedWith('PIN_INCORRECT'), 0, 20_000);
+    expect(await isCountLow()).toBe(true);
+    // Our own login clears the flag; the next wrong one would raise it again.
+    await prepareToken({ access: home.hsm.access(), bits: 2048, label: 'another' }, { env: home.hsm.env });
+    expect(await isCountLow()).toBe(false);
+    for (let round = 0; round < 3; round++) {
+      const from = home.daemon.lines.length;
+      await expectDown('PIN_INCORRECT');
+      await home.daemon.waitFor('another round', failedWith('PIN_INCORRECT'), from, 20_000);
+    }
+    expect(await home.stop()).toBe(0);
+    await home.start('not ready');
+    await home.daemon.waitFor('a round of the next daemon', failedWith('PIN_INCORRECT'), 0, 20_000);
+    await expectDown('PIN_INCORRECT');
+    expect(await isCountLow()).toBe(false);
+  });
+
+  test('a corrected PIN is tried; a token process that is killed on its way is started again', async () => {
+    await writeFile(pinFile, await readFile(home.hsm.pinFile));
+    await hitTokenProcess(home, 'SIGKILL', 'TOKEN_DEAD');
+    await expectDown('TOKEN_DEAD');
+  });
+
+  test('one that hangs is killed at the deadline, and the daemon answers meanwhile', async () => {
+    const hung = await hitTokenProcess(home, 'SIGSTOP', 'TOKEN_TIMEOUT');
+    const running = (await childrenOf(await keyholderPid(home.daemon.pid))).map(({ pid }) => pid);
+    for (const pid of hung) expect(running).not.toContain(pid);
+  });
+
+  test('and then the signer comes to life by itself', async () => {
+    await home.daemon.waitFor('readiness', ({ msg }) => msg === 'ready', 0, 30_000);
+    const { services } = await home.status();
+    expect(services).toEqual([expect.objectContaining({ state: 'ready', origin: 'born here' })]);
+    expect(services[0]?.code).toBeUndefined();
+    expect(await readiness(home)).toBe(200);
+    expect((await home.sign(goodRequest(home).request)).descriptors.length).toBeGreaterThanOrEqual(2);
+  });
+}

@@ -1,0 +1,110 @@
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { sha256, toHex } from '../../../src/descriptor/index.ts';
+import { goodRequest } from './backends.ts';
+import type { SignerHome } from './home.ts';
+
+/** Every file below a folder with the digest of its content; sockets by name. */
+function contentsOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .map(entry => {
+      const path = join(entry.parentPath, entry.name);
+      return `${path} ${entry.isFile() ? `${statSync(path).mode} ${toHex(sha256(readFileSync(path)))}` : ''}`;
+    })
+    .sort();
+}
+
+/** State that is gone, of another signer or older. `homeOf` gives a running signer, `otherOf` another one. */
+export function describeState(homeOf: () => SignerHome, otherOf: () => SignerHome): void {
+  let home: SignerHome;
+  let other: SignerHome;
+  const inState = (of: SignerHome, name: string): string => join(of.state, name);
+
+  beforeAll(async () => {
+    [home, other] = [homeOf(), otherOf()];
+    // The list and the journal as they were before the last policy and the last answer.
+    expect(await home.stop()).toBe(0);
+    expect(await other.stop()).toBe(0);
+    cpSync(inState(home, 'keyholder.list'), join(home.folder, 'older.list'));
+    cpSync(inState(home, 'journal.sqlite'), join(home.folder, 'older.sqlite'));
+    await home.configure({ deadline: '9s' });
+    await home.succeed('policy', 'apply', '--yes');
+    await home.start();
+    await home.sign(goodRequest(home).request);
+  });
+
+  test('is used by one daemon: a second one refuses, and the first goes on', async () => {
+    expect(await home.startRefused()).toEqual({
+      exit: 2,
+      said: expect.stringMatching(/^JOURNAL_LOCKED: /u) as string,
+    });
+    expect((await home.sign(goodRequest(home).request)).id).toHaveLength(24);
+    expect(await home.stop()).toBe(0);
+  });
+
+  const damages: [string, string, readonly string[], (name: string) => void][] = [
+    ['without its journal', 'JOURNAL_MISSING', ['journal.sqlite'], () => undefined],
+    ['without the state of its keyholder', 'STATE_MISSING', ['keyholder'], () => undefined],
+    ['without its host key', 'HOST_KEY', ['host.key'], () => undefined],
+    ['without its list', 'LIST_MISSING', ['keyholder.list'], () => undefined],
+    ['with the journal of another signer', 'JOURNAL_FOREIGN', ['journal.sqlite'], takeFromOther],
+    ['with the keyholder state of another signer', 'STATE_SEALED', ['keyholder'], takeFromOther],
+    [
+      'with the whole keyholder of another signer',
+      'JOURNAL_FOREIGN',
+      ['keyholder', 'host.key', 'keyholder.list'],
+      takeFromOther,
+    ],
+    [
+      'with an older list',
+      'LIST_SERIAL',
+      ['keyholder.list'],
+      () => cpSync(join(home.folder, 'older.list'), inState(home, 'keyholder.list')),
+    ],
+    [
+      'with an older journal',
+      'CHECKPOINT_FORK',
+      ['journal.sqlite'],
+      () => cpSync(join(home.folder, 'older.sqlite'), inState(home, 'journal.sqlite')),
+    ],
+    [
+      'with a file that is no journal',
+      'JOURNAL_FOREIGN',
+      ['journal.sqlite'],
+      () => cpSync(join(home.folder, 'signer.yaml'), inState(home, 'journal.sqlite')),
+    ],
+  ];
+
+  function takeFromOther(name: string): void {
+    cpSync(inState(other, name), inState(home, name), { recursive: true, preserveTimestamps: true });
+  }
+
+  test.each(damages)(
+    'is never made up: a signer %s refuses with %s and creates nothing',
+    async (_, code, names, damage) => {
+      for (const name of names) {
+        renameSync(inState(home, name), join(home.folder, `kept-${name}`));
+        damage(name);
+      }
+      try {
+        const before = contentsOf(home.folder);
+        const { exit, said } = await home.startRefused();
+        expect([exit, said]).toEqual([2, expect.stringMatching(new RegExp(`^${code}: `, 'mu'))]);
+        expect(contentsOf(home.folder)).toEqual(before);
+      } finally {
+        for (const name of names) {
+          rmSync(inState(home, name), { recursive: true, force: true });
+          renameSync(join(home.folder, `kept-${name}`), inState(home, name));
+        }
+      }
+    },
+  );
+
+  test('serves again when everything is back in its place', async () => {
+    await home.start();
+    expect((await home.sign(goodRequest(home).request)).descriptors.length).toBeGreaterThanOrEqual(2);
+    expect(existsSync(inState(home, 'journal.sqlite'))).toBe(true);
+    expect(await home.stop()).toBe(0);
+  });
+}
