@@ -38,8 +38,8 @@ export function timingOf(profile: NetworkProfile): Timing {
   const scale = profile.votingIntervalSeconds / TOR_VOTING_INTERVAL;
   const scaled = (seconds: number, floor: number): number => Math.max(floor, seconds * scale);
   return {
-    reuploadMin: scaled(3600, 60),
-    reuploadMax: scaled(7200, 120),
+    reuploadMin: scaled(3600, 5),
+    reuploadMax: scaled(7200, 10),
     fetchInterval: scaled(600, 5),
     fetchTimeout: scaled(30, 10),
     uploadTimeout: scaled(60, 15),
@@ -48,7 +48,7 @@ export function timingOf(profile: NetworkProfile): Timing {
     rejectedPause: scaled(1200, 5),
     serviceRefresh: scaled(300, 5),
     consensusPoll: scaled(60, 2),
-    signGap: scaled(60, 5),
+    signGap: scaled(60, 2),
     startGrace: scaled(120, 5),
     shelfGrace: scaled(300, 2),
   };

@@ -17,6 +17,8 @@ async function main(argv: readonly string[]): Promise<void> {
     .description('signs Tor v3 onion service descriptors with an identity that stays behind a token')
     .version('0.1.0')
     .option('--config <file>', 'signer.yaml', DEFAULT_CONFIG)
+    // What follows `=` in an option nobody knows may be what somebody took for the place of a PIN.
+    .configureOutput({ outputError: (text, write) => write(text.replace(/(?<='-[^'=]*=)[^']*/gu, '…')) })
     .exitOverride();
   let config: SignerConfig | undefined;
   const configPath = (): string => program.opts<{ config: string }>().config;

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,10 +14,17 @@ let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'publisher-'));
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+const children = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  children.clear();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 function start(...words: string[]) {
-  return spawn(process.execPath, [MAIN, '--config', join(folder, 'publisher.yaml'), ...words]);
+  const child = spawn(process.execPath, [MAIN, '--config', join(folder, 'publisher.yaml'), ...words]);
+  children.add(child);
+  return child;
 }
 
 async function run(words: string[], input = ''): Promise<{ code: unknown; out: string; err: string }> {

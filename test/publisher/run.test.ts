@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { testNetwork } from '../../src/descriptor/index.ts';
+import { encodeBase64Unpadded, testNetwork } from '../../src/descriptor/index.ts';
 import type { PublisherConfig } from '../../src/publisher/config.ts';
 import { inspectDescriptor } from '../../src/publisher/inspect.ts';
 import { createLog } from '../../src/publisher/log.ts';
@@ -75,6 +75,19 @@ const exitCode = (): number => judge(state(), Date.now() / 1000).exitCode;
 const holdings = () =>
   judge(state(), Date.now() / 1000).services[0]?.periods.map(({ current, ring }) => [current, ring]);
 
+function recorded() {
+  const record = join(folder, 'record');
+  const read = (end: string) =>
+    readdirSync(record)
+      .filter(file => file.endsWith(end))
+      .map(file => readFileSync(join(record, file)));
+  const options = { address: signer.address, votingInterval: 10, now: Date.now() / 1000 };
+  return {
+    texts: read('.txt').map(text => inspectDescriptor(text, options)),
+    notes: read('.json').map(note => JSON.parse(note.toString()) as { hsdirs: string[] }),
+  };
+}
+
 async function visit(): Promise<string> {
   return (await network.fetch(signer.address, '/', { newnym: true, timeoutMs: 20_000 })).body;
 }
@@ -99,31 +112,28 @@ describe('The publisher on a network of stock tor', () => {
     expect(await visit()).toMatch(/^backend[12]$/u);
   });
 
-  it('records every text that it uploads.', () => {
-    const files = readdirSync(join(folder, 'record'));
-    expect(files).toHaveLength(2);
-    for (const file of files) {
-      const report = inspectDescriptor(readFileSync(join(folder, 'record', file)), {
-        address: signer.address,
-        votingInterval: 10,
-        now: Date.now() / 1000,
-      });
+  it('records every text that it uploads, and who took it.', () => {
+    const { texts, notes } = recorded();
+    expect([texts.length, notes.length]).toEqual([2, 2]);
+    for (const report of texts) {
       expect(report).toMatchObject({ exitCode: 0, client: { restricted: false } });
       expect(report.client?.points).toHaveLength(6);
     }
+    expect(notes.map(({ hsdirs }) => hsdirs.length)).toEqual([1, 1]);
   });
 
-  it('goes on where it stopped, without a new signature.', async () => {
-    const before = signer.requests.length;
+  it('goes on where it stopped: no HSDir gets the same text again.', async () => {
+    const before = lines.length;
     running = start();
     await expect.poll(() => state().running && state().tor.hsdirs, SOON).toBe(8);
     await expect.poll(exitCode, SOON).toBe(0);
-    expect(signer.requests.length).toBe(before);
+    const asked = lines.slice(before).filter(({ msg }) => msg === 'asking the signer');
+    expect(asked.filter(({ reason }) => reason !== 're-upload')).toEqual([]);
+    const uploads = lines.slice(before).filter(({ msg }) => msg === 'an upload ended');
+    expect(uploads.filter(({ reason }) => reason !== 're-upload')).toEqual([]);
   });
 
   it('uses no wrong answer of the signer, raises an alarm, and recovers.', async () => {
-    const counters = () => Object.values(service().periods).map(period => period.serving?.counter);
-    const before = counters();
     const foreign = forge({ label: 'thief' }).inner.introductionPoints;
     signer.spoil = answer => ({
       ...answer,
@@ -133,14 +143,18 @@ describe('The publisher on a network of stock tor', () => {
     });
     await network.backends[1]!.kill();
     await expect.poll(() => service().problems.map(({ severity }) => severity), SOON).toContain('alarm');
-    expect(service().backends['backend2']?.silentSince).toBeDefined();
-    expect(counters()).toEqual(before);
+    await expect.poll(() => service().backends['backend2']?.silentSince, SOON).toBeDefined();
     expect(lines.some(({ alarm, code }) => alarm === true && code === 'ANSWER_POINTS')).toBe(true);
     signer.spoil = answer => answer;
     await expect.poll(() => service().points.length, SOON).toBe(3);
     await expect.poll(() => holdings()?.every(([current, ring]) => current === ring), SOON).toBe(true);
     await expect.poll(() => service().problems.map(({ severity }) => severity), SOON).not.toContain('alarm');
     expect(await visit()).toBe('backend1');
+    const published = recorded().texts.flatMap(
+      ({ client }) => client?.points.map(({ authKey }) => authKey) ?? [],
+    );
+    expect(new Set(published).size).toBe(6);
+    for (const { authKey } of foreign) expect(published).not.toContain(encodeBase64Unpadded(authKey));
   });
 
   it('takes a backend back that answers again.', async () => {

@@ -1,4 +1,4 @@
-import { rename, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
@@ -20,7 +20,13 @@ const failedWith =
 /** Takes the token out of its reader, or puts it back. */
 async function moveToken({ folder }: SoftHsm, where: 'out' | 'back'): Promise<void> {
   const [here, away] = [join(folder, 'tokens'), join(folder, 'tokens-away')];
-  await (where === 'out' ? rename(here, away) : rename(away, here));
+  if (where === 'out') {
+    await rename(here, away);
+    await mkdir(here, { mode: 0o700 });
+  } else {
+    await rm(here, { recursive: true });
+    await rename(away, here);
+  }
 }
 
 /** Asks until the status of the service is as wanted. */

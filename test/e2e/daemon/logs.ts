@@ -44,7 +44,7 @@ export function describeLogs(homesOf: () => readonly SignerHome[]): void {
       'frontpage',
       'TOKEN_TIMEOUT',
     ]) {
-      expect(log).toContain(word);
+      expect([word, log.includes(word)]).toEqual([word, true]);
     }
     expect(log.split('\n').filter(line => seenIn(line).length > 0)).toEqual([]);
   });
