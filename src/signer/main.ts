@@ -17,8 +17,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .description('signs Tor v3 onion service descriptors with an identity that stays behind a token')
     .version('0.1.0')
     .option('--config <file>', 'signer.yaml', DEFAULT_CONFIG)
-    // What follows `=` in an option nobody knows may be what somebody took for the place of a PIN.
-    .configureOutput({ outputError: (text, write) => write(text.replace(/(?<='-[^'=]*=)[^']*/gu, '…')) })
+    .configureOutput({ outputError: (text, write) => write(withoutValues(text)) })
     .exitOverride();
   let config: SignerConfig | undefined;
   const configPath = (): string => program.opts<{ config: string }>().config;
@@ -39,6 +38,10 @@ async function main(argv: readonly string[]): Promise<void> {
     process.exitCode = report(error);
   }
 }
+
+/** A value that fits nowhere may be a PIN in the wrong place: it is not repeated. */
+const withoutValues = (text: string): string =>
+  text.replace(/(?<='-[^'=]*=)[^']*|(?<=but got \d+: )[^\n]*/gu, '…');
 
 function report(error: unknown): number {
   // commander has written its own message; help and version end with 0.

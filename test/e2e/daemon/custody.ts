@@ -61,8 +61,8 @@ async function hitTokenProcess(home: SignerHome, signal: NodeJS.Signals, code: s
   const { daemon } = home;
   const hit: number[] = [];
   for (let attempt = 0; attempt < 5; attempt++) {
-    const from = daemon.lines.length;
     const pid = await tokenProcess(home);
+    const from = daemon.lines.length;
     process.kill(pid, signal);
     hit.push(pid);
     const line = await daemon.waitFor(
@@ -134,6 +134,7 @@ export function describeFirstOpening(homeOf: () => SignerHome): void {
   };
 
   test('without its token a new signer is not ready and says why', async () => {
+    expect(await isCountLow()).toBe(false);
     await moveToken(home.hsm, 'out');
     await home.start('not ready');
     await home.daemon.waitFor('the failure', failedWith('TOKEN_NOT_FOUND'));
@@ -146,7 +147,6 @@ export function describeFirstOpening(homeOf: () => SignerHome): void {
     await writeFile(pinFile, 'not the pin\n', { mode: 0o600 });
     expect(right.toString()).not.toContain('not the pin');
     await moveToken(home.hsm, 'back');
-    expect(await isCountLow()).toBe(false);
     await home.daemon.waitFor('the refusal', failedWith('PIN_INCORRECT'), 0, 20_000);
     expect(await isCountLow()).toBe(true);
     // Our own login clears the flag; the next wrong one would raise it again.

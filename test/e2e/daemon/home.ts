@@ -7,7 +7,7 @@ import type { SoftHsm } from '../../softhsm/create-softhsm.ts';
 import { type CommandResult, ManagedProcess, runCommand } from '../managed-process.ts';
 import { expectSuccess } from '../stage.ts';
 import { backendAddress } from './backends.ts';
-import { ask, get, type HttpAnswer } from './http.ts';
+import { ask, get, type HttpAnswer, type HttpQuestion } from './http.ts';
 
 /** What signer.yaml says beside tokens, publishers and paths. */
 export interface Settings {
@@ -152,11 +152,15 @@ export class SignerHome {
   }
 
   /** Asks for a signature, again after each Retry-After: a second may be spent, a keyholder may be starting. */
-  async sign(request: SignRequest, publisher = PUBLISHER): Promise<SignAnswer> {
+  async sign(request: SignRequest): Promise<SignAnswer> {
+    return await this.retry({ body: JSON.stringify(request) });
+  }
+
+  async retry(question: HttpQuestion): Promise<SignAnswer> {
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.ask(request, publisher);
+      const answer = await ask(this.socket(), question);
       if (answer.status === 200) return JSON.parse(answer.body) as SignAnswer;
-      const wait = Number(answer.headers['retry-after']);
+      const wait = Number(answer.headers['retry-after'] ?? Number.NaN);
       if (Number.isNaN(wait) || attempt >= 20) throw new Error(`${answer.status} ${answer.body}`);
       await sleep(wait * 1000);
     }

@@ -20,8 +20,9 @@ export interface HttpQuestion {
 /** POSTs `body` as application/json to /v1/descriptors, unless told otherwise, on a connection of its own. */
 export async function ask(socketPath: string, question: HttpQuestion = {}): Promise<HttpAnswer> {
   const { method = 'POST', path = '/v1/descriptors', body } = question;
-  const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
   const headers = question.headers ?? { 'content-type': 'application/json' };
+  const isChunked = 'transfer-encoding' in headers;
+  const length = body === undefined || isChunked ? {} : { 'content-length': String(Buffer.byteLength(body)) };
   return await new Promise((resolve, reject) => {
     const options = { socketPath, method, path, agent: false, headers: { ...headers, ...length } };
     const request = httpRequest(options, response => {

@@ -5,13 +5,12 @@ import { sha256, toHex } from '../../../src/descriptor/index.ts';
 import { goodRequest } from './backends.ts';
 import type { SignerHome } from './home.ts';
 
-/** Every file below a folder with the digest of its content; sockets by name. */
+/** Every file below a folder with its mode and the digest of its content; no sockets. */
 function contentsOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .map(entry => {
-      const path = join(entry.parentPath, entry.name);
-      return `${path} ${entry.isFile() ? `${statSync(path).mode} ${toHex(sha256(readFileSync(path)))}` : ''}`;
-    })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .map(path => `${path} ${statSync(path).mode} ${toHex(sha256(readFileSync(path)))}`)
     .sort();
 }
 
