@@ -2,7 +2,7 @@
 // parts: period keys in locked memory, the blinded signature, assembling, opening as a client does.
 
 import { createInterface } from 'node:readline';
-import { makePoint, ed25519Pair, noise } from '../test/descriptor/forge.ts';
+import { ed25519Pair, makePoint } from '../test/descriptor/forge.ts';
 import {
   type CertifiedIntroductionPoint,
   type Ed25519Verify,

@@ -12,7 +12,8 @@ export interface Memory {
 /** Of a process that runs; undefined for one that has ended. */
 export function memoryOf(pid: number): Memory | undefined {
   const status = read(`/proc/${pid}/status`);
-  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'mu').exec(status)?.[1]);
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'mu').exec(status)?.[1]);
   const [resident, peak] = [field('VmRSS'), field('VmHWM')].map(kilobytes => (kilobytes * 1024) / 1e6);
   if (resident === undefined || peak === undefined || Number.isNaN(resident + peak)) return undefined;
   return { resident, peak };

@@ -25,8 +25,8 @@ const COUNTED = Buffer.from('"revisionCounter":');
 export class SignerLoad {
   readonly #rig: SignerRig;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  /** When each service was last asked for, in whole seconds. */
-  readonly #askedAt = new Map<string, number>();
+  /** When each service was last answered, in whole seconds. */
+  readonly #answeredAt = new Map<string, number>();
   #next = 0;
 
   constructor(rig: SignerRig) {
@@ -86,15 +86,17 @@ export class SignerLoad {
     this.#agent.destroy();
   }
 
-  /** A second of a service is spent once: the same service again must wait for the next. */
+  /** A second of a service is spent once: the same service again waits until the second of its last answer is over. */
   async #awaitFreshSecond({ alias }: BenchService): Promise<number> {
     const started = performance.now();
-    while (this.#askedAt.get(alias) === Math.floor(Date.now() / 1000)) await delay(1000 - (Date.now() % 1000));
-    this.#askedAt.set(alias, Math.floor(Date.now() / 1000));
+    while (this.#answeredAt.get(alias) === Math.floor(Date.now() / 1000)) {
+      await delay(1000 - (Date.now() % 1000));
+    }
     return (performance.now() - started) / 1000;
   }
 
-  async #ask({ alias, evidence }: BenchService, points: number, withEvidence: boolean): Promise<Buffer> {
+  async #ask(service: BenchService, points: number, withEvidence: boolean): Promise<Buffer> {
+    const { alias, evidence } = service;
     const perBackend = points / evidence.length;
     const body = JSON.stringify({
       id: randomBytes(12).toString('hex'),
@@ -104,6 +106,12 @@ export class SignerLoad {
       ),
       evidence: withEvidence ? evidence.map(({ text }) => text) : [],
     });
+    const answer = await this.#post(body);
+    this.#answeredAt.set(alias, Math.floor(Date.now() / 1000));
+    return answer;
+  }
+
+  async #post(body: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const options = {
         agent: this.#agent,
@@ -139,7 +147,11 @@ function countDescriptors(answer: Buffer): number {
 interface Answer {
   readonly address: string;
   readonly descriptors: readonly {
-    readonly period: { readonly periodNum: number; readonly lengthMinutes: number; readonly offsetSeconds: number };
+    readonly period: {
+      readonly periodNum: number;
+      readonly lengthMinutes: number;
+      readonly offsetSeconds: number;
+    };
     readonly useFrom: number;
     readonly text: string;
   }[];

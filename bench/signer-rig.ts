@@ -3,7 +3,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatOnionAddress, publishablePeriods, TOR_NETWORK, toHex, sha256 } from '../src/descriptor/index.ts';
+import {
+  formatOnionAddress,
+  publishablePeriods,
+  TOR_NETWORK,
+  toHex,
+  sha256,
+} from '../src/descriptor/index.ts';
 import { openToken } from '../src/pkcs11/open-token.ts';
 import { unloadModules } from '../src/pkcs11/pkcs11js.ts';
 import { sealIdentity } from '../src/pkcs11/seal-identity.ts';

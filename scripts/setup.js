@@ -69,12 +69,14 @@ function environment(node) {
     '/usr/sbin',
     '/sbin',
   ].join(':');
-  const tor = env['TOR_BIN'] ?? programOnPath('tor', searchPath);
+  const unpackedTor = path.join(PRIVATE, 'root/usr/bin/tor');
   return {
     ...env,
     NODE: node,
     PATH: searchPath,
-    ...(tor === undefined ? {} : { TOR_BIN: tor }),
+    ...(env['TOR_BIN'] === undefined && programOnPath('tor', searchPath) === unpackedTor
+      ? { TOR_BIN: unpackedTor }
+      : {}),
     SOFTHSM2_MODULE: env['SOFTHSM2_MODULE'] ?? systemFile(PRIVATE, SOFTHSM_MODULE),
     PKCS11_SPY_MODULE: env['PKCS11_SPY_MODULE'] ?? systemFile(PRIVATE, SPY_MODULE),
   };

@@ -53,6 +53,7 @@ const LOW_ORDER_U = new Set([
 // Public points come again with every descriptor, and their arithmetic is the dearest part of reading one. Good
 // results are kept by the whole input; what is no point is computed, and refused, anew each time.
 const points = new RecentMap<true>(8192);
+const torsionFree = new RecentMap<boolean>(2048);
 const edwardsForms = new RecentMap<Uint8Array>(8192);
 const products = new RecentMap<Uint8Array>(2048);
 const verifyingKeys = new RecentMap<KeyObject>(1024);
@@ -135,7 +136,7 @@ export function isSmallOrder(bytes: Uint8Array): boolean {
 
 /** Whether ℓ times the encoded point is the identity (true of the identity too). False for what is no point. */
 export function isTorsionFree(bytes: Uint8Array): boolean {
-  return decodePoint(bytes)?.isTorsionFree() ?? false;
+  return torsionFree.getOrMake(toKey(bytes), () => decodePoint(bytes)?.isTorsionFree() ?? false);
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 } from './backends.ts';
 import type { AvailablePoint } from './choose.ts';
 import { type Context, launch } from './context.ts';
-import { countMisses, MISSES_UNTIL_SILENT, probeBackend } from './probe.ts';
+import { countMisses, MISSES_UNTIL_SILENT, newIsolation, probeBackend } from './probe.ts';
 import type { BackendState, ServiceState } from './state.ts';
 import type { Timing } from './timing.ts';
 
@@ -30,6 +30,7 @@ type Backend = {
   attempted: boolean;
   probeAt: number;
   probing: boolean;
+  isolation: string;
 };
 
 /** Reads and probes the backends of one service. */
@@ -58,7 +59,14 @@ export class BackendWatch {
       const known = this.#backends.find(backend => backend.name === name && backend.address === address);
       if (known !== undefined) return known;
       this.#state.backends[name] = { points: 0, misses: 0 };
-      const idle = { fetchAt: 0, fetching: false, attempted: false, probeAt: 0, probing: false };
+      const idle = {
+        fetchAt: 0,
+        fetching: false,
+        attempted: false,
+        probeAt: 0,
+        probing: false,
+        isolation: newIsolation(),
+      };
       return { name, address, descriptor: undefined, ...idle };
     });
     const names = new Set(this.#backends.map(({ name }) => name));
@@ -170,7 +178,9 @@ export class BackendWatch {
 
   async #probe(backend: Backend): Promise<void> {
     const { config, signal, now, log } = this.#context;
-    const result = await probeBackend(config.tor.socks, backend.address, config.probe, signal);
+    const { address, isolation } = backend;
+    const result = await probeBackend(config.tor.socks, config.probe, { address, isolation, signal });
+    if (result.verdict !== 'alive') backend.isolation = newIsolation();
     const state = this.#stateOf(backend);
     const wasSilent = isSilent(state);
     state.misses = countMisses(state.misses, result);

@@ -137,7 +137,8 @@ export class Publication {
     const { service } = this.#state.description;
     const period = this.#state.periods[periodNum];
     const entry = this.#entryOf(periodNum, counter);
-    // While it waited in the queue a newer text may have come, or the period may have ended.
+    // While it waited in the queue a newer text may have come, the period ended, or the service been dropped.
+    if (this.#context.state.services[service] !== this.#state) return;
     if (period === undefined || entry === undefined || period.serving?.counter !== counter) return;
     const before = period.hsdirs[fingerprint];
     const lost = outcomeLost(before, counter);

@@ -220,7 +220,10 @@ class Publisher {
     try {
       const enqueue = (task: () => Promise<void>): void => {
         signer.queue
-          .add(task)
+          .add(async () => {
+            // Dropped while it waited: what it would fetch is no longer wanted.
+            if (this.#state.services[name] === state) await task();
+          })
           .catch((thrown: unknown) =>
             this.#log.failure('asking the signer failed', thrown, { service: name }),
           )

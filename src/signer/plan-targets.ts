@@ -6,11 +6,20 @@ import type { SignerCore } from './sign-descriptor.ts';
 /** A second is spent in steps of one voting interval, so the shelf skips at most this many spent ones. */
 const MAX_SHELF_SKIP = 8;
 
-/** A text for now and one for each voting interval up to the runway, for each period published at that second. */
-export function planTargets(core: SignerCore, service: ServicePolicy, now: number): Target[] {
+/**
+ * A text for now and one for each voting interval up to the runway, for each period published at that second. The shelf
+ * ends where the period keys do (`certifiedUntil`, Unix seconds): it must not cost the text for now.
+ */
+export function planTargets(
+  core: SignerCore,
+  service: ServicePolicy,
+  now: number,
+  certifiedUntil: number,
+): Target[] {
   const targets: Target[] = [];
   const step = core.profile.votingIntervalSeconds;
-  for (let useFrom = now; useFrom <= now + core.runwaySeconds; useFrom += step) {
+  const end = Math.max(now, Math.min(now + core.runwaySeconds, certifiedUntil - 1));
+  for (let useFrom = now; useFrom <= end; useFrom += step) {
     for (const period of publishablePeriods(core.profile, useFrom)) {
       if (useFrom === now) {
         targets.push({ period, variant: 0, second: now });
@@ -18,7 +27,7 @@ export function planTargets(core: SignerCore, service: ServicePolicy, now: numbe
       }
       const second = core.journal.nextFreeSecond(core.blindedKeys.of(service.kpHsId, period), 0, useFrom);
       // A second that moved on must still be one at which its period is published.
-      const last = Math.min(now + core.runwaySeconds, publicationWindow(core.profile, period).to - 1);
+      const last = Math.min(end, publicationWindow(core.profile, period).to - 1);
       if (second - useFrom <= MAX_SHELF_SKIP && second <= last) {
         targets.push({ period, variant: 0, second });
       }

@@ -17,10 +17,10 @@ export interface RouteContext {
   readonly startedAt: number;
 }
 
-const HEADERS_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often the two limits above are looked at. */
-const TIMEOUT_CHECK_MS = 2_000;
+const TIMEOUT_CHECK_MS = 1_000;
 /** Each may hold a whole body in memory. */
 const MAX_CONNECTIONS = 16;
 
@@ -42,8 +42,9 @@ export function createPublisherServer(context: RouteContext, publisher: string):
       maxHeaderSize: 8192,
     },
     clientErrorHandler: refuseUnreadable,
-    frameworkErrors: (error, request, reply) =>
-      sendProblem(reply, toBody(context, publisher, request, error)),
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(reply, toBody(context, publisher, request, error));
+    },
     logger: false,
     exposeHeadRoutes: false,
     return503OnClosing: true,

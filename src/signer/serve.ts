@@ -20,7 +20,7 @@ import { OutputVerifier } from './verify-output.ts';
 
 const VERSION = '0.1.0';
 const FLUSH_INTERVAL_MS = 60_000;
-const STOP_GRACE_MS = 3_000;
+const STOP_GRACE_MS = 2_000;
 
 /** The daemon. Composition root: what it makes, `stop` ends in the opposite order. */
 export class Daemon {

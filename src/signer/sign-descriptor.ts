@@ -54,8 +54,11 @@ export async function signDescriptor(
   if (core.latched.has(service.service)) throw new SignerError('SERVICE_LATCHED', 'this service is stopped');
 
   await proveEvidence(core, service, request, now);
-  const verdict = judge(core, publisher, request, now);
+  const certifiedUntil = await askCustody(core, service);
+  const verdict = judge(core, publisher, request, now, certifiedUntil);
   if (verdict.kind === 'denied') return refuse(core, publisher, request.service, verdict.denied);
+  // Before anything is spent: waiting for a token must not use up the publisher's rate.
+  if (certifiedUntil <= now) throw unavailable();
 
   const reserved = await reserve(core, verdict.approved, request);
   if (reserved.kind === 'replay') return { kind: 'signed', answer: reserved.answer, repeated: true };
@@ -86,7 +89,8 @@ export async function checkDescriptor(
   const asked = evaluateRequest(core.policy(), context);
   if (asked.kind === 'denied') return asked.denied;
   for (const text of request.evidence) core.evidence.prove(asked.service, Buffer.from(text, 'utf8'), now);
-  const verdict = judge(core, publisher, request, now);
+  const certifiedUntil = await askCustody(core, asked.service);
+  const verdict = judge(core, publisher, request, now, certifiedUntil);
   return verdict.kind === 'denied' ? verdict.denied : verdict.approved.targets;
 }
 
@@ -108,12 +112,24 @@ async function proveEvidence(
   for (const { text } of sent) await core.keyholder.prove(service.kpHsId, text);
 }
 
+/** Until when (Unix seconds) the keyholder has period keys for everything that is published; 0 when not even now. */
+async function askCustody({ keyholder }: SignerCore, { service }: ServicePolicy): Promise<number> {
+  const { services } = await keyholder.status();
+  return services.find(({ alias }) => alias === service)?.certifiedUntil ?? 0;
+}
+
+const unavailable = (): SignerError =>
+  new SignerError('CUSTODY_UNAVAILABLE', 'bring the token back; status says why it was not opened', {
+    retryAfter: 10,
+  });
+
 /** The verdict at this moment, over all that is proven for the service. */
 function judge(
   core: SignerCore,
   publisher: string,
   request: SignRequest,
   now: number,
+  certifiedUntil: number,
 ): ReturnType<typeof evaluate> {
   const policy = core.policy();
   const service = policy.services.find(each => each.service === request.service);
@@ -124,7 +140,7 @@ function judge(
     points: request.points,
     requestsLastHour: 0, // judged by evaluateRequest before anything was proven
     evidence: new Map([...proven].map(([digest, { evidence }]) => [digest, evidence])),
-    targets: service === undefined ? [] : planTargets(core, service, now),
+    targets: service === undefined ? [] : planTargets(core, service, now, certifiedUntil),
     profile: core.profile,
     now,
     // Reservation decides this durably, with Retry-After; the rule's row covers doubles within one request.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { describeAnswers } from './daemon/answers.ts';
+import { backendAddress } from './daemon/backends.ts';
 import { describeBadInput } from './daemon/bad-input.ts';
 import { describeFirstOpening, describeLostToken } from './daemon/custody.ts';
 import { describeEvidenceAge } from './daemon/evidence-age.ts';
@@ -34,9 +35,14 @@ beforeAll(async () => {
 
 async function prepareHome(): Promise<void> {
   await home.succeed('init');
-  await home.addService('frontpage', FRONTPAGE);
-  await home.addService('elsewhere', { publisher: OTHER_PUBLISHER, backends: ['far-1'] });
-  await home.addService('asleep', { publisher: PUBLISHER, backends: ['bed-1'], lines: ['enabled: false'] });
+  await Promise.all([
+    home.addService('frontpage', FRONTPAGE),
+    home.addService('elsewhere', { publisher: OTHER_PUBLISHER, backends: ['far-1'] }),
+  ]);
+  // Disabled, so that nobody misses its identity.
+  home.addresses.set('asleep', backendAddress('asleep'));
+  const asleep = { publisher: PUBLISHER, backends: ['bed-1'], lines: ['enabled: false'] };
+  await home.writePolicy('asleep', asleep);
   await home.succeed('policy', 'apply', '--yes');
 }
 

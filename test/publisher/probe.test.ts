@@ -1,22 +1,26 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { countMisses, probeBackend } from '../../src/publisher/probe.ts';
+import { countMisses, newIsolation, probeBackend } from '../../src/publisher/probe.ts';
 import { ScriptedPeer } from './scripted-peer.ts';
 
 const HOST = `${'c'.repeat(56)}.onion`;
 const CONFIG = { enabled: true, port: 80, timeout: 1, interval: 60 };
 
+const TARGET = { address: HOST, isolation: 'probe-1' };
+
+let heard: Buffer = Buffer.alloc(0);
 let peer: ScriptedPeer | undefined;
 afterEach(() => peer?.close());
 
 /** A SOCKS port that answers every request with this reply byte; undefined: not at all. */
 async function probeWith(reply: number | undefined) {
-  let greeted = false;
-  peer = await ScriptedPeer.listen(socket => {
-    if (!greeted) socket.write(Buffer.of(5, 0));
-    else if (reply !== undefined) socket.write(Buffer.of(5, reply, 0, 1, 0, 0, 0, 0, 0, 0));
-    greeted = true;
+  const answers = [Buffer.of(5, 2), Buffer.of(1, 0)];
+  if (reply !== undefined) answers.push(Buffer.of(5, reply, 0, 1, 0, 0, 0, 0, 0, 0));
+  peer = await ScriptedPeer.listen((socket, received) => {
+    heard = received;
+    const answer = answers.shift();
+    if (answer !== undefined) socket.write(answer);
   });
-  return probeBackend(peer.endpoint, HOST, CONFIG);
+  return probeBackend(peer.endpoint, CONFIG, TARGET);
 }
 
 describe('A probe', () => {
@@ -33,6 +37,12 @@ describe('A probe', () => {
     expect(await probeWith(reply)).toEqual({ verdict: 'miss', code });
   });
 
+  it('goes over a stream of its own, whose name is new after a miss.', async () => {
+    await probeWith(0);
+    expect(heard.toString('latin1')).toContain('probe-1');
+    expect(newIsolation()).not.toBe(newIsolation());
+  });
+
   it('counts silence beyond its limit as a miss.', async () => {
     expect(await probeWith(undefined)).toEqual({ verdict: 'miss', code: 'SOCKS_TIMEOUT' });
   });
@@ -40,7 +50,7 @@ describe('A probe', () => {
   it('says nothing of a backend when our own tor is away.', async () => {
     const gone = await ScriptedPeer.listen(() => undefined);
     gone.close();
-    expect(await probeBackend(gone.endpoint, HOST, CONFIG)).toEqual({
+    expect(await probeBackend(gone.endpoint, CONFIG, TARGET)).toEqual({
       verdict: 'unknown',
       code: 'SOCKS_CONNECT',
     });

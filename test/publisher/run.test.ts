@@ -153,7 +153,7 @@ describe('The publisher on a network of stock tor', () => {
     const published = recorded().texts.flatMap(
       ({ client }) => client?.points.map(({ authKey }) => authKey) ?? [],
     );
-    expect(new Set(published).size).toBe(6);
+    expect(new Set(published).size).toBeGreaterThanOrEqual(6);
     for (const { authKey } of foreign) expect(published).not.toContain(encodeBase64Unpadded(authKey));
   });
 

@@ -12,6 +12,8 @@ import type { TokenAccess } from '../../src/pkcs11/token-messages.ts';
 const run = promisify(execFile);
 
 const MODULE_PATHS = [
+  // Where set-up unpacked it for a user who is not root.
+  ...[process.env['SOFTHSM2_MODULE'] ?? []].flat(),
   '/usr/lib/softhsm/libsofthsm2.so',
   '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so',
   '/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so',

@@ -1,5 +1,5 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type NetworkProfile, testNetwork } from '../../../src/descriptor/index.ts';
 import type { SignAnswer, SignRequest, StatusAnswer } from '../../../src/signer/contract/requests.ts';
@@ -38,16 +38,19 @@ export class SignerHome {
   /** Service → address, 62 characters. */
   readonly addresses = new Map<string, string>();
   settings: Settings;
+  /** What our processes get beside the environment; the compile cache halves the time that a command takes. */
+  readonly env: NodeJS.ProcessEnv;
   readonly #daemons: ManagedProcess[] = [];
   readonly #refused: ManagedProcess[] = [];
 
   constructor(folder: string, hsm: SoftHsm) {
     this.folder = folder;
     this.hsm = hsm;
+    this.env = { ...hsm.env, NODE_COMPILE_CACHE: join(dirname(folder), 'compile-cache') };
     this.settings = {
       intervalSeconds: 10,
       ahead: '4min',
-      runway: '60s',
+      runway: '20s',
       deadline: '10s',
       pin: hsm.pinSource,
     };
@@ -99,7 +102,7 @@ export class SignerHome {
   /** Runs one `onion-signer` command to its end. */
   async command(...args: string[]): Promise<CommandResult> {
     const all = ['--config', join(this.folder, 'signer.yaml'), ...args];
-    const result = await runCommand('onion-signer', all, { env: this.hsm.env });
+    const result = await runCommand('onion-signer', all, { env: this.env });
     this.spoken.push(result.stderr);
     return result;
   }
@@ -186,7 +189,7 @@ export class SignerHome {
 
   #spawn(): ManagedProcess {
     const args = ['--config', join(this.folder, 'signer.yaml'), 'serve', '--log-level', 'debug'];
-    const daemon = new ManagedProcess('onion-signer', args, this.hsm.env);
+    const daemon = new ManagedProcess('onion-signer', args, this.env);
     this.#daemons.push(daemon);
     return daemon;
   }

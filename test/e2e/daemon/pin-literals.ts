@@ -15,10 +15,10 @@ export function describePinLiterals(homeOf: () => SignerHome): void {
 
   /** Runs a command on a fresh folder, with signer.yaml when `text` is given. */
   async function run(text: string | undefined, ...args: string[]) {
-    const { folder, hsm, spoken } = homeOf();
+    const { folder, env, spoken } = homeOf();
     const config = join(await mkdtemp(join(folder, 'literal-')), 'signer.yaml');
     if (text !== undefined) await writeFile(config, text);
-    const result = await runCommand('onion-signer', ['--config', config, ...args], { env: hsm.env });
+    const result = await runCommand('onion-signer', ['--config', config, ...args], { env });
     spoken.push(result.stderr);
     return { ...result, config };
   }
