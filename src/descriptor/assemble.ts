@@ -1,4 +1,4 @@
-import { type Bytes, concat, equalBytes, fixedBytes } from './bytes.ts';
+import { type Bytes, concat, equalBytes } from './bytes.ts';
 import { CERT_TYPE, parseCert, x25519ToEd25519 } from './ed25519-cert.ts';
 import { DescriptorError } from './error.ts';
 import { type InnerLayer, encodeInnerLayer } from './inner-layer.ts';
@@ -49,6 +49,8 @@ export interface SignableDescriptor {
 /** tor's padding takes the middle layer to 40,000 bytes beyond this, and the descriptor beyond its size. */
 export const MAX_MIDDLE_LENGTH = 30_000;
 
+/** With one extension. */
+const CERT_LENGTH = 140;
 const TOR_LIFETIME_MINUTES = 180;
 const SIGNATURE_LINE_LENGTH = 97;
 
@@ -105,7 +107,13 @@ function checkPoint(point: CertifiedIntroductionPoint, kpHsDescSign: Bytes): voi
 }
 
 function expectCert(bytes: Bytes, certType: number, signingKey: Bytes): { readonly certifiedKey: Bytes } {
-  const cert = parseCert(fixedBytes(bytes, 140, 'a certificate'));
+  if (bytes.length !== CERT_LENGTH) {
+    throw new DescriptorError(
+      'BAD_LENGTH',
+      `a certificate must have ${CERT_LENGTH} bytes, not ${bytes.length}`,
+    );
+  }
+  const cert = parseCert(bytes);
   if (cert.certType !== certType) {
     throw new DescriptorError('BAD_CERT', `a certificate of type ${certType} must stand here`);
   }

@@ -144,7 +144,7 @@ export function isTorsionFree(bytes: Uint8Array): boolean {
  * Not constant-time: never call it with a secret. Throws BAD_KEY when `point` is no point.
  */
 export function multiplyPublicPoint(scalar: Uint8Array, point: Uint8Array): Uint8Array {
-  const product = products.getOrMake(`${toKey(scalar)} ${toKey(point)}`, () => {
+  const product = products.getOrMake(`${scalar.length} ${toKey(scalar)}${toKey(point)}`, () => {
     const decoded = decodePoint(point);
     if (decoded === undefined)
       throw new DescriptorError('BAD_KEY', 'the key must be a canonical Ed25519 point');

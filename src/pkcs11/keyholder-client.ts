@@ -269,14 +269,8 @@ export async function initKeyholder(
   paths: Pick<KeyholderPaths, 'state' | 'hostKey'>,
   options: { readonly recover?: boolean } = {},
 ): Promise<void> {
-  const args = [
-    'init',
-    '--state',
-    paths.state,
-    '--host-key',
-    paths.hostKey,
-    ...(options.recover === true ? ['--recover'] : []),
-  ];
+  const args = ['init', '--state', paths.state, '--host-key', paths.hostKey];
+  if (options.recover === true) args.push('--recover');
   const child = startProcess(args, {}, ['ignore', 'ignore', 'pipe', 'ignore']);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

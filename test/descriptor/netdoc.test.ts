@@ -88,6 +88,17 @@ describe('splitting a document into items', () => {
     expectRefusal(code, () => read(text));
   });
 
+  test.each([
+    ['a keyword line', 'a b\u0001\n', 3],
+    ['a keyword line behind a good object', `a\n${encodeObject('X', Uint8Array.of(1))}b \r\n`, 43],
+    ['a BEGIN line', 'a\n-----BEGIN X-----\u0001\nAAAA\n-----END X-----\n', 19],
+    ['the base64 of an object', 'a\n-----BEGIN X-----\nAAA\u0001A\n-----END X-----\n', 23],
+    ['an END line', 'a\n-----BEGIN X-----\nAAAA\n-----END X-----\r\n', 40],
+  ])('a control character in %s is refused where it stands', (_, text, offset) => {
+    expect(expectRefusal('BAD_SYNTAX', () => read(text))).toMatchObject({ offset });
+    expect(read(text.replace('\u0001', '').replace('\r', ''))[0]?.keyword).toBe('a');
+  });
+
   test('bytes that are not UTF-8 are refused', () => {
     expectRefusal('BAD_UTF8', () => parseNetdoc(Uint8Array.of(0x61, 0x20, 0xff, 0x0a)));
     expectRefusal('BAD_UTF8', () => parseNetdoc(Uint8Array.of(0x61, 0x20, 0xc0, 0x80, 0x0a)));

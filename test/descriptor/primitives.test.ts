@@ -222,6 +222,8 @@ describe('points', () => {
     expect(p.multiplyPublicPoint(le(L), base)).toEqual(le(1n));
     expectRefusal('BAD_KEY', () => p.multiplyPublicPoint(le(1n), le(2n)));
     expectRefusal('BAD_KEY', () => p.multiplyPublicPoint(le(1n), new Uint8Array(31)));
+    p.multiplyPublicPoint(le(1n), base).fill(0);
+    expect(p.multiplyPublicPoint(le(1n), base)).toEqual(base);
   });
 });
 

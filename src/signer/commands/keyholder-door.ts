@@ -24,6 +24,7 @@ export class KeyholderDoor implements Keyholder {
   #client: Promise<KeyholderClient> | undefined;
   #backOffMs = 0;
   #notBefore = 0;
+  #closed = false;
   /** Process id of a keyholder that is our child. */
   pid: number | undefined;
 
@@ -77,7 +78,9 @@ export class KeyholderDoor implements Keyholder {
     };
   }
 
+  /** For good: whoever still asks gets KEYHOLDER_UNAVAILABLE, and no other keyholder is started. */
   async close(): Promise<void> {
+    this.#closed = true;
     const client = await this.#client?.catch(() => undefined);
     this.#client = undefined;
     await client?.close();
@@ -95,7 +98,7 @@ export class KeyholderDoor implements Keyholder {
   /** One attempt at a time; after a failure the next ones wait longer and longer. */
   async #reach(): Promise<KeyholderClient> {
     if (this.#client !== undefined) return this.#client;
-    if (Date.now() < this.#notBefore) throw new CustodyError('KEYHOLDER_DEAD');
+    if (this.#closed || Date.now() < this.#notBefore) throw new CustodyError('KEYHOLDER_DEAD');
     const client = this.#start();
     this.#client = client;
     const forget = (): void => {
