@@ -14,6 +14,8 @@ import type { SignerTarget } from './config.ts';
 import { codeOf, PublisherError } from './error.ts';
 import { type HttpAnswer, SignerTransport } from './signer-transport.ts';
 
+const MAX_RETRY_AFTER_SECONDS = 300;
+
 /**
  * What a signer said to a request. `approved`: it would sign (dry run only).
  * `denied`: policy says no to this content. `busy`: the same request may be repeated after `retryAfter` seconds.
@@ -126,7 +128,9 @@ export class SignerClient {
 function outcomeOf(answer: HttpAnswer): SignOutcome {
   const problem = readProblem(answer);
   const code = problem?.rule ?? problem?.code ?? `HTTP_${answer.status}`;
-  const retryAfter = answer.retryAfter ?? problem?.retryAfter;
+  const wait = answer.retryAfter ?? problem?.retryAfter;
+  // A signer that is broken must not silence a service for days.
+  const retryAfter = wait === undefined ? undefined : Math.min(wait, MAX_RETRY_AFTER_SECONDS);
   if (problem?.code === 'DENIED') {
     return { kind: 'denied', code, observed: problem.observed, limit: problem.limit, retryAfter };
   }

@@ -73,11 +73,15 @@ type TextVerdict =
   | { readonly fault: AnswerFault; readonly cause?: string }
   | { readonly fault?: undefined; readonly restricted: boolean };
 
+const MAX_PERIOD_NUM = 2 ** 32 - 1;
+
 function verifyText(
   signed: SignedDescriptor,
   kpHsId: KpHsId,
   { profile, points, now }: Expectation,
 ): TextVerdict {
+  // Beyond it no period has a number: a hostile answer, not a defect of ours.
+  if (signed.period.periodNum > MAX_PERIOD_NUM) return { fault: 'ANSWER_PERIOD' };
   const period = timePeriod(profile, signed.period.periodNum);
   if (
     period.lengthMinutes !== signed.period.lengthMinutes ||

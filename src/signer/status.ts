@@ -19,14 +19,14 @@ export function describeServices(
   return {
     services: policy()
       .services.filter(mayAsk(publisher))
-      .map(({ service, address, backends, limits: { minPoints, maxPoints, minBackends } }) => ({
+      .map(({ service, address, backends, limits: { requestsPerHour: _, ...limits } }) => ({
         service,
         address,
         network: { name, votingIntervalSeconds, periodLengthMinutes },
         backends: backends
           .filter(({ enabled }) => enabled)
           .map(backend => ({ name: backend.name, address: backend.address })),
-        limits: { minPoints, maxPoints, minBackends },
+        limits,
         runwaySeconds,
       })),
   };

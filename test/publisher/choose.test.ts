@@ -7,7 +7,7 @@ import {
   type Rng,
 } from '../../src/publisher/choose.ts';
 
-const LIMITS: ChoiceLimits = { minPoints: 1, maxPoints: 20, minBackends: 1 };
+const LIMITS: ChoiceLimits = { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 };
 
 function points(backend: string, count: number): AvailablePoint[] {
   return Array.from({ length: count }, (_, index) => ({

@@ -45,7 +45,7 @@ function service(more: Partial<ReturnType<typeof newServiceState>> = {}) {
     address: `${'a'.repeat(56)}.onion`,
     network: { name: 'tor', votingIntervalSeconds: 3600, periodLengthMinutes: 1440 },
     backends: [],
-    limits: { minPoints: 1, maxPoints: 20, minBackends: 1 },
+    limits: { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 },
     runwaySeconds: 21_600,
   };
   return { ...newServiceState('unix:/s', description), ...more };

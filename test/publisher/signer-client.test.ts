@@ -109,6 +109,20 @@ describe('A signer on a Unix socket', () => {
       {},
       { kind: 'busy', code: 'SECOND_SPENT', retryAfter: 1 },
     ],
+    [
+      'broken and wants to be left alone for days',
+      503,
+      problemBody('NOT_READY', { retryAfter: 86_400 }),
+      { 'retry-after': '999999' },
+      { kind: 'busy', code: 'NOT_READY', retryAfter: 300 },
+    ],
+    [
+      'writing terminal escapes in its code',
+      403,
+      { ...problemBody('DENIED'), rule: '\u001b[2J' },
+      {},
+      { kind: 'refused', code: 'HTTP_403' },
+    ],
     ['broken without a body of ours', 502, 'x', {}, { kind: 'busy', code: 'HTTP_502' }],
     ['unwilling', 422, problemBody('EVIDENCE_INVALID'), {}, { kind: 'refused', code: 'EVIDENCE_INVALID' }],
     [

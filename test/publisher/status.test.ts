@@ -35,7 +35,7 @@ function service(more: Partial<ServiceState> = {}): ServiceState {
     address: ADDRESS,
     network: { name: 'tor', votingIntervalSeconds: 3600, periodLengthMinutes: 1440 },
     backends: [],
-    limits: { minPoints: 1, maxPoints: 20, minBackends: 1 },
+    limits: { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 },
     runwaySeconds: 21_600,
   };
   return {

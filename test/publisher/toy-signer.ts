@@ -110,7 +110,12 @@ export class ToySigner {
       address: this.address,
       network: { name, votingIntervalSeconds, periodLengthMinutes },
       backends: this.#options.backends.map(backend => ({ ...backend })),
-      limits: this.#options.limits ?? { minPoints: 1, maxPoints: 20, minBackends: 1 },
+      limits: this.#options.limits ?? {
+        minPoints: 1,
+        maxPoints: 20,
+        minBackends: 1,
+        maxPointsPerBackend: 20,
+      },
       runwaySeconds: 21_600,
     };
   }

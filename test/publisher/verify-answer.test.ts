@@ -86,6 +86,11 @@ describe('The answer of the signer', () => {
       spoilt({ period: { ...PERIOD, lengthMinutes: 720 } }),
       'ANSWER_PERIOD',
     ],
+    [
+      'of a period beyond all numbers',
+      spoilt({ period: { ...PERIOD, periodNum: 2 ** 33 } }),
+      'ANSWER_PERIOD',
+    ],
     ['to be used after its window', spoilt({ useFrom: NOON + 12 * 3600 }), 'ANSWER_PERIOD'],
     ['with a text that is none', spoilt({ text: 'hs-descriptor 3\n' }), 'ANSWER_DESCRIPTOR'],
     [

@@ -22,6 +22,9 @@ const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 const whole = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum });
 const seconds = () => whole(0, 2 ** 40);
 const checkpoint = () => text(MAX_CHECKPOINT_CHARS);
+/** What people are shown comes without control characters, whoever wrote it. */
+const printable = (maxLength: number) => Type.String({ maxLength, pattern: '^[ -~]*$' });
+const problemCode = () => Type.String({ maxLength: 64, pattern: '^[A-Z][A-Z0-9_-]*$' });
 
 /** One introduction point: the `index`-th of the descriptor with this SHA-256, sent along or seen before. */
 export const PointReferenceSchema = Type.Object(
@@ -95,7 +98,12 @@ export const ServiceSchema = Type.Object(
     network: NetworkSchema,
     backends: Type.Array(Type.Object({ name: name(), address: onionAddress() }, closed), { maxItems: 255 }),
     limits: Type.Object(
-      { minPoints: whole(1, MAX_POINTS), maxPoints: whole(1, MAX_POINTS), minBackends: whole(1, MAX_POINTS) },
+      {
+        minPoints: whole(1, MAX_POINTS),
+        maxPoints: whole(1, MAX_POINTS),
+        minBackends: whole(1, MAX_POINTS),
+        maxPointsPerBackend: whole(1, MAX_POINTS),
+      },
       closed,
     ),
     runwaySeconds: whole(0, 604_800),
@@ -156,10 +164,10 @@ export const ProblemSchema = Type.Object(
     type: text(128),
     title: text(256),
     status: whole(400, 599),
-    code: text(64),
-    rule: Type.Optional(text(64)),
-    observed: Type.Optional(text(256)),
-    limit: Type.Optional(text(256)),
+    code: problemCode(),
+    rule: Type.Optional(problemCode()),
+    observed: Type.Optional(printable(256)),
+    limit: Type.Optional(printable(256)),
     detail: text(1_024),
     retryAfter: Type.Optional(whole(0, 86_400)),
   },
