@@ -6,6 +6,7 @@ const network = [
   'test/tor-network/**/*.test.ts',
   'test/e2e/thread.test.ts',
   'test/publisher/control-tor.test.ts',
+  'test/fidelity/fidelity.test.ts',
 ];
 
 export default defineConfig({

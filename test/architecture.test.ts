@@ -58,6 +58,7 @@ describe('who may import what', () => {
     ['src/signer/a.ts', "await import('../publisher/a.ts');"],
     ['src/publisher/a.ts', "export { a } from '../signer/serve.ts';"],
     ['src/publisher/a.ts', "import { a } from '../pkcs11/uri.ts';"],
+    ['src/publisher/a.ts', "import { a } from 'onion-signer/descriptor';"],
     ['src/other/a.ts', "import { a } from '../descriptor/index.ts';"],
   ])('a forbidden import in %s is found: %s', (file, line) => {
     expect(folderViolations(fixture(file, line))).toHaveLength(1);

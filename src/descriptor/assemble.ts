@@ -57,8 +57,9 @@ const SIGNATURE_LINE_LENGTH = 97;
 /**
  * Builds a descriptor byte for byte as stock tor writes one with these fields (rend-spec-v3 §2.4 to §2.5). The
  * certificates must be of the right types and keys and name the right signers; their signatures are not verified
- * here, opening the result does that. Throws WRONG_KEY, BAD_CERT, POINT_COUNT, BAD_LAYER, BAD_LENGTH, BAD_INTEGER,
- * and TOO_LARGE when there are too many points and clients for one descriptor.
+ * here, opening the result does that. Throws WRONG_KEY, BAD_CERT, UNKNOWN_VERSION, TRAILING_DATA, BAD_KEY,
+ * POINT_COUNT, BAD_LAYER, BAD_SYNTAX, BAD_LENGTH, BAD_INTEGER, and TOO_LARGE when there are too many points and
+ * clients for one descriptor.
  */
 export function assembleDescriptor(parts: DescriptorParts): SignableDescriptor {
   const { kpHsBlindId, subcredential, revisionCounter, inner, salts } = parts;
@@ -89,7 +90,10 @@ export function assembleDescriptor(parts: DescriptorParts): SignableDescriptor {
   return { unsigned, signedMessage: descriptorSignedMessage(unsigned) };
 }
 
-/** The finished text: what was signable and its signature of 64 bytes, which is not verified. Throws BAD_LENGTH. */
+/**
+ * The finished text: what was signable and its signature of 64 bytes, which is not verified (rend-spec-v3 §2.4).
+ * Throws BAD_LENGTH.
+ */
 export function finishDescriptor(signable: SignableDescriptor, signature: Bytes): Bytes {
   return concat(signable.unsigned, encodeSignatureLine(signature));
 }

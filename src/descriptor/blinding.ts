@@ -14,12 +14,15 @@ const KEY_BLIND = asciiBytes('key-blind');
 const CREDENTIAL = asciiBytes('credential');
 const SUBCREDENTIAL = asciiBytes('subcredential');
 
-/** N_hs_cred = H("credential" | KP_hs_id) (rend-spec-v3 §2.1). Public data. */
+/** N_hs_cred = H("credential" | KP_hs_id), 32 bytes (rend-spec-v3 §2.1). Public data. Does not throw. */
 export function deriveCredential(kpHsId: KpHsId): NHsCred {
   return sha3_256(CREDENTIAL, kpHsId) as NHsCred;
 }
 
-/** N_hs_subcred = H("subcredential" | N_hs_cred | KP_hs_blind_id) (rend-spec-v3 §2.1). Public data. */
+/**
+ * N_hs_subcred = H("subcredential" | N_hs_cred | KP_hs_blind_id), 32 bytes (rend-spec-v3 §2.1). Public data.
+ * Does not throw.
+ */
 export function deriveSubcredential(kpHsId: KpHsId, kpHsBlindId: KpHsBlindId): NHsSubcred {
   return sha3_256(SUBCREDENTIAL, deriveCredential(kpHsId), kpHsBlindId) as NHsSubcred;
 }
@@ -27,6 +30,7 @@ export function deriveSubcredential(kpHsId: KpHsId, kpHsBlindId: KpHsBlindId): N
 /**
  * h of rend-spec-v3 appendix A.2 for one period, 32 bytes, not clamped, without the optional secret (tor has none).
  * Public to whoever knows the address. The nonce part of the hash takes period number, then length.
+ * Throws BAD_INTEGER for a period whose numbers are not whole or negative.
  */
 export function blindingParam(kpHsId: KpHsId, period: TimePeriod): Bytes {
   return sha3_256(
@@ -41,7 +45,10 @@ export function blindingParam(kpHsId: KpHsId, period: TimePeriod): Bytes {
   );
 }
 
-/** The tweak: a copy of the 32 bytes h with the bits cleared and set as in an Ed25519 scalar. Throws BAD_LENGTH. */
+/**
+ * The tweak: a copy of the 32 bytes h with the bits cleared and set as in an Ed25519 scalar (rend-spec-v3
+ * appendix A.2). Throws BAD_LENGTH.
+ */
 export function clampTweak(h: Bytes): Bytes {
   const [first, last] = [h[0], h[31]];
   if (first === undefined || last === undefined || h.length !== 32) {
@@ -53,7 +60,10 @@ export function clampTweak(h: Bytes): Bytes {
   return tweak;
 }
 
-/** KP_hs_blind_id = tweak·KP_hs_id for one period (rend-spec-v3 appendix A.2). Public data only. */
+/**
+ * KP_hs_blind_id = tweak·KP_hs_id for one period, 32 bytes (rend-spec-v3 appendix A.2). Public data only.
+ * Throws BAD_INTEGER for a period whose numbers are not whole or negative.
+ */
 export function deriveKpHsBlindId(kpHsId: KpHsId, period: TimePeriod): KpHsBlindId {
   return parseKpHsBlindId(multiplyPublicPoint(clampTweak(blindingParam(kpHsId, period)), kpHsId));
 }

@@ -10,6 +10,7 @@ const VERDICTS_KEPT = 65_536;
 /**
  * `verify` (OpenSSL's when not given) that remembers certificates whose signature held, by SHA-256 over key,
  * signature and body: the same bytes are verified once. Bad verdicts, and those on longer messages, are not remembered.
+ * Ours; the verdicts are those of RFC 8032 §5.1.7. Does not throw.
  */
 export function createCachingVerify(verify: Ed25519Verify = ed25519Verify): Ed25519Verify {
   const good = new RecentMap<true>(VERDICTS_KEPT);

@@ -20,7 +20,9 @@ export interface ClientKeys {
   readonly cookieKey: Bytes;
 }
 
+/** Length of a client id in bytes (rend-spec-v3 §2.5.1.2). */
 export const CLIENT_ID_LENGTH = 8;
+/** Length of the IV of a client line in bytes (rend-spec-v3 §2.5.1.2). */
 export const CLIENT_IV_LENGTH = 16;
 /** The length of the three fields of one line together, which is how much randomness a fake line takes. */
 export const AUTH_CLIENT_LENGTH = CLIENT_ID_LENGTH + CLIENT_IV_LENGTH + DESCRIPTOR_COOKIE_LENGTH;
@@ -43,7 +45,10 @@ export function deriveClientKeys(
   return { clientId: keys.subarray(0, CLIENT_ID_LENGTH), cookieKey: keys.subarray(CLIENT_ID_LENGTH) };
 }
 
-/** The line by which one client gets the descriptor cookie (16 bytes); `iv` is 16 random bytes. Throws BAD_LENGTH. */
+/**
+ * The line by which one client gets the descriptor cookie (16 bytes); `iv` is 16 random bytes
+ * (rend-spec-v3 §2.5.1.2). Throws BAD_LENGTH.
+ */
 export function makeAuthClientLine(keys: ClientKeys, iv: Bytes, descriptorCookie: Bytes): AuthClientLine {
   if (descriptorCookie.length !== DESCRIPTOR_COOKIE_LENGTH) throw badCookie();
   return {
@@ -53,7 +58,7 @@ export function makeAuthClientLine(keys: ClientKeys, iv: Bytes, descriptorCookie
   };
 }
 
-/** A line of no client, from {@link AUTH_CLIENT_LENGTH} random bytes. Throws BAD_LENGTH. */
+/** A line of no client, from {@link AUTH_CLIENT_LENGTH} random bytes (rend-spec-v3 §2.5.1.4). Throws BAD_LENGTH. */
 export function makeFakeAuthClientLine(random: Bytes): AuthClientLine {
   const bytes = fixedBytes(random, AUTH_CLIENT_LENGTH, 'the randomness of a fake client');
   const ivEnd = CLIENT_ID_LENGTH + CLIENT_IV_LENGTH;
@@ -66,7 +71,8 @@ export function makeFakeAuthClientLine(random: Bytes): AuthClientLine {
 
 /**
  * The descriptor cookie (16 bytes, secret) for the holder of a client's private key (32 bytes), or undefined when no
- * line is for it. Nothing tells a true cookie from a wrong one but that the inner layer opens with it.
+ * line is for it (rend-spec-v3 §2.5.1.2). Nothing tells a true cookie from a wrong one but that the inner layer opens
+ * with it.
  * Throws BAD_LENGTH, BAD_KEY.
  */
 export function openCookie(

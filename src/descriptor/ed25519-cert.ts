@@ -53,7 +53,10 @@ export interface CertExpectation {
   readonly verify?: Ed25519Verify | undefined;
 }
 
-/** The 76 bytes that get signed (cert-spec §2.1), with one extension naming the signing key. Throws BAD_LENGTH, BAD_INTEGER. */
+/**
+ * The 76 bytes that get signed (cert-spec §2.1), with one extension naming the signing key. Throws BAD_LENGTH,
+ * BAD_INTEGER.
+ */
 export function encodeCertBody(cert: CertBody): Bytes {
   return concat(
     u8(CERT_VERSION),
@@ -69,7 +72,7 @@ export function encodeCertBody(cert: CertBody): Bytes {
   );
 }
 
-/** Body (76 bytes) and signature (64) as the finished certificate of 140 bytes. Throws BAD_LENGTH. */
+/** Body (76 bytes) and signature (64) as the finished certificate of 140 bytes (cert-spec §2.1). Throws BAD_LENGTH. */
 export function assembleCert(body: Bytes, signature: Bytes): Bytes {
   return concat(
     fixedBytes(body, BODY_LENGTH, 'the body of a certificate'),
@@ -80,7 +83,8 @@ export function assembleCert(body: Bytes, signature: Bytes): Bytes {
 /**
  * Reads a certificate (cert-spec §2.1) of any type: version 1, exactly one signing-key extension with no flags,
  * other extensions only when they do not affect validation, nothing after the signature.
- * Throws BAD_CERT, UNKNOWN_VERSION, TRAILING_DATA. Says nothing about signature or expiry: see {@link verifyCert}.
+ * Copies `bytes`; says nothing about signature or expiry, see {@link verifyCert}. Throws BAD_CERT, UNKNOWN_VERSION,
+ * TRAILING_DATA.
  */
 export function parseCert(bytes: Bytes): Ed25519Cert {
   if (bytes.length < HEADER_LENGTH + SIGNATURE_LENGTH) throw badCert('is too short');
@@ -102,7 +106,7 @@ export function parseCert(bytes: Bytes): Ed25519Cert {
 }
 
 /**
- * Checks a certificate against what its place demands: type, certified key type 1, the very signing key, expiry
+ * Checks a certificate (cert-spec §2.1) against what its place demands: type, key type 1, the very signing key, expiry
  * (good while now ≤ expiry hour · 3600) and signature. Throws BAD_CERT, WRONG_KEY, CERT_EXPIRED, BAD_SIGNATURE.
  */
 export function verifyCert(cert: Ed25519Cert, expected: CertExpectation): void {

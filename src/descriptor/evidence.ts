@@ -51,9 +51,9 @@ export interface AgeFault {
 const HOUR = 3600;
 
 /**
- * Proves a backend's descriptor from first principles, all certificates strictly, and dates it by itself. Says
+ * Proves a backend's descriptor from first principles, all certificates strictly, and dates it by itself. Ours. Says
  * nothing about its age: that is judged again at every use, see {@link checkEvidenceAge}.
- * Throws the codes of `openDescriptor`; COOKIE_MISSING for a restricted backend, whose points nobody can prove;
+ * Throws the codes of {@link openDescriptor}; COOKIE_MISSING for a restricted backend, whose points nobody can prove;
  * POINT_COUNT when it has none; COUNTER_OUT_OF_RANGE; EVIDENCE_INCONSISTENT when certificate and counter name
  * different times, which stock tor's never do.
  */
@@ -86,7 +86,7 @@ export function proveEvidence(text: Bytes, claim: EvidenceClaim): Evidence {
 
 /**
  * When a certificate of type 08 with this expiry was made by stock tor, which rounds now + 54 h up to the hour:
- * (E − 55 h, E − 54 h] as whole Unix seconds, both ends included.
+ * (E − 55 h, E − 54 h] as whole Unix seconds, both ends included. Ours; no specification has it. Does not throw.
  */
 export function certTimeInterval(expiryHours: number): TimeInterval {
   const to = (expiryHours - CERT_LIFETIME_HOURS) * HOUR;
@@ -96,7 +96,7 @@ export function certTimeInterval(expiryHours: number): TimeInterval {
 /**
  * How evidence fails the age limits of the profile at `nowSeconds`, or undefined. The certificate's and the
  * counter's interval must each overlap [now − maxAge, now + maxSkew]; the expiry is at most now + 55 h; and no
- * certificate has expired.
+ * certificate has expired. Ours. Throws COUNTER_OUT_OF_RANGE for a counter that no evidence has.
  */
 export function evidenceAgeFault(
   evidence: Pick<Evidence, 'period' | 'expiryHours' | 'validUntilHours' | 'revisionCounter'>,
@@ -118,7 +118,10 @@ export function evidenceAgeFault(
   return undefined;
 }
 
-/** Throws EVIDENCE_STALE or EVIDENCE_FROM_FUTURE when {@link evidenceAgeFault} finds a fault. */
+/**
+ * Lets evidence pass whose age is within the limits of the profile at `nowSeconds`, Unix time. Ours. Throws
+ * EVIDENCE_STALE or EVIDENCE_FROM_FUTURE when {@link evidenceAgeFault} finds a fault.
+ */
 export function checkEvidenceAge(evidence: Evidence, profile: NetworkProfile, nowSeconds: number): void {
   const fault = evidenceAgeFault(evidence, profile, nowSeconds);
   if (fault === undefined) return;
@@ -129,7 +132,10 @@ export function checkEvidenceAge(evidence: Evidence, profile: NetworkProfile, no
   throw new DescriptorError(fault.code, advice);
 }
 
-/** The periods whose descriptors may be evidence at this time: those published now. Throws BAD_PERIOD. */
+/**
+ * The periods whose descriptors may be evidence at `nowSeconds`, Unix time: those published then
+ * (rend-spec-v3 §2.2.4). Throws BAD_PERIOD.
+ */
 export function evidencePeriods(profile: NetworkProfile, nowSeconds: number): TimePeriod[] {
   return publishablePeriods(profile, nowSeconds);
 }

@@ -8,8 +8,9 @@ const STORE_AT_IDX = asciiBytes('store-at-idx');
 const NODE_IDX = asciiBytes('node-idx');
 const SHARED_RANDOM_DISASTER = asciiBytes('shared-random-disaster');
 
-/** Parameters of the public network where its consensus names none (param-spec). */
+/** hsdir_n_replicas of the public network where its consensus names none (param-spec §8). */
 export const DEFAULT_HSDIR_REPLICAS = 2;
+/** hsdir_spread_store of the public network where its consensus names none (param-spec §8). */
 export const DEFAULT_HSDIR_SPREAD_STORE = 4;
 
 /** A relay that may store descriptors: listed with HSDir, HSDir=2 and an Ed25519 identity. */
@@ -38,7 +39,10 @@ export interface RingConsensus {
   readonly profile: NetworkProfile;
 }
 
-/** hs_index of a replica counted from 1, 32 bytes (rend-spec-v3 §2.2.3): period length before number. */
+/**
+ * hs_index of a replica counted from 1, 32 bytes (rend-spec-v3 §2.2.3): period length before number. Throws
+ * BAD_INTEGER for what is not whole or negative.
+ */
 export function hsIndex(kpHsBlindId: KpHsBlindId, replica: number, period: TimePeriod): Bytes {
   return sha3_256(
     STORE_AT_IDX,
@@ -49,12 +53,18 @@ export function hsIndex(kpHsBlindId: KpHsBlindId, replica: number, period: TimeP
   );
 }
 
-/** hsdir_index of a relay, 32 bytes (rend-spec-v3 §2.2.3): period number before length. */
+/**
+ * hsdir_index of a relay, 32 bytes (rend-spec-v3 §2.2.3): period number before length. Throws BAD_INTEGER for what
+ * is not whole or negative.
+ */
 export function hsdirIndex(ed25519Id: RelayEd25519Id, srv: SharedRandomValue, period: TimePeriod): Bytes {
   return sha3_256(NODE_IDX, ed25519Id, srv, u64be(period.periodNum), u64be(period.lengthMinutes));
 }
 
-/** What stands in for a shared random value that the consensus lacks (rend-spec-v3 §2.2.2, srv-spec). */
+/**
+ * What stands in for a shared random value that the consensus lacks, 32 bytes (rend-spec-v3 §2.3.1). Throws
+ * BAD_INTEGER for what is not whole or negative.
+ */
 export function disasterSrv(period: TimePeriod): SharedRandomValue {
   return sha3_256(
     SHARED_RANDOM_DISASTER,
@@ -80,14 +90,15 @@ export function ringSrvFor(period: TimePeriod, consensus: RingConsensus): Shared
   );
 }
 
-/** Start of the shared random run that contains a consensus' valid-after, Unix seconds (srv-spec). */
+/** Start of the shared random run that contains a consensus' valid-after, Unix seconds (srv-spec). Does not throw. */
 export function currentRunStart(profile: NetworkProfile, validAfter: number): number {
   return validAfter - (validAfter % runLength(profile));
 }
 
 /**
  * The relays that store the descriptor, replica by replica, at most replicas·spread of them and none twice
- * (rend-spec-v3 §2.2.3). On a ring too small for all of them every relay comes once. Throws BAD_INTEGER.
+ * (rend-spec-v3 §2.2.3). On a ring too small for all of them every relay comes once. Throws BAD_INTEGER for replicas
+ * or spread outside their ranges.
  */
 export function responsibleHsDirs(query: RingQuery): RelayFingerprint[] {
   checkParameter(query.replicas, 16, 'hsdir_n_replicas');

@@ -56,6 +56,7 @@ export interface LinkSpecifier {
   readonly data: Bytes;
 }
 
+/** Types of link specifiers that this library knows (tor-spec §5.1.2). */
 export const LINK_SPECIFIER = Object.freeze({ ipv4: 0, ipv6: 1, rsaId: 2, ed25519Id: 3 } as const);
 
 const LENGTH_OF_TYPE = [6, 18, 20, 32];
@@ -141,7 +142,8 @@ export function encodeIntroductionPoint(point: CertifiedIntroductionPoint): stri
 
 /**
  * Reads a block of link specifiers: at least one, each of its type's length, at most one identity of each kind,
- * nothing after the last. Throws BAD_LINK_SPECIFIER.
+ * nothing after the last (tor-spec §5.1.2, rend-spec-v3 §2.5.2.2). Data are views into `block`. Throws
+ * BAD_LINK_SPECIFIER.
  */
 export function parseLinkSpecifiers(block: Bytes): LinkSpecifier[] {
   const specifiers: LinkSpecifier[] = [];
@@ -166,7 +168,10 @@ export function parseLinkSpecifiers(block: Bytes): LinkSpecifier[] {
   return specifiers;
 }
 
-/** A block of link specifiers, 1…255 of them with at most 255 bytes each. Throws BAD_LINK_SPECIFIER. */
+/**
+ * A block of link specifiers (tor-spec §5.1.2), 1…255 of them with at most 255 bytes each. Throws
+ * BAD_LINK_SPECIFIER.
+ */
 export function encodeLinkSpecifiers(specifiers: readonly LinkSpecifier[]): Bytes {
   const block = concat(
     Uint8Array.of(specifiers.length),
@@ -176,12 +181,17 @@ export function encodeLinkSpecifiers(specifiers: readonly LinkSpecifier[]): Byte
   return block;
 }
 
-/** Whether two introduction points are the same: every field equal. */
+/**
+ * Whether two introduction points are the same: every field equal. Ours. Does not throw for points that were parsed.
+ */
 export function samePoint(a: IntroductionPoint, b: IntroductionPoint): boolean {
   return equalBytes(canonicalPoint(a), canonicalPoint(b));
 }
 
-/** A name for an introduction point: SHA-256 over all of its fields, 64 hexadecimal digits. */
+/**
+ * A name for an introduction point: SHA-256 over all of its fields, 64 hexadecimal digits. Ours. Does not throw for
+ * points that were parsed.
+ */
 export function pointKey(point: IntroductionPoint): string {
   return sha256Hex(canonicalPoint(point));
 }

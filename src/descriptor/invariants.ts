@@ -1,4 +1,5 @@
 import { type AgeFault, type Evidence, evidenceAgeFault } from './evidence.ts';
+import { toHex } from './bytes.ts';
 import { type IntroductionPoint, pointKey } from './introduction-point.ts';
 import { type NetworkProfile, type TimePeriod, publicationWindow } from './time.ts';
 
@@ -10,6 +11,14 @@ export const INVARIANTS = Object.freeze({
   periodWindow: 'PERIOD-WINDOW',
   horizon: 'HORIZON',
   onePerSecond: 'ONE-PER-SECOND',
+} as const);
+
+/** Rules whose numbers the operator's policy sets; core and keyholder both hold them. */
+export const LIMIT_RULES = Object.freeze({
+  pointCount: 'POINT-COUNT',
+  minBackends: 'MIN-BACKENDS',
+  introShare: 'INTRO-SHARE',
+  signRate: 'SIGN-RATE',
 } as const);
 
 /** One of {@link INVARIANTS}. */
@@ -30,7 +39,7 @@ export interface PointReference {
   readonly index: number;
 }
 
-/** INTRO-PROVENANCE: every point stands in evidence that was proven, keyed by digest. */
+/** INTRO-PROVENANCE: every point stands in evidence that was proven, keyed by digest. Ours. Does not throw. */
 export function checkIntroProvenance(
   refs: readonly PointReference[],
   evidence: ReadonlyMap<string, Evidence>,
@@ -47,7 +56,10 @@ export function checkIntroProvenance(
   };
 }
 
-/** The points that references name, in order. To be called after {@link checkIntroProvenance} found nothing. */
+/**
+ * The points that references name, in order. Ours. To be called after {@link checkIntroProvenance} found nothing: what
+ * has no evidence is left out. Does not throw.
+ */
 export function resolvePoints(
   refs: readonly PointReference[],
   evidence: ReadonlyMap<string, Evidence>,
@@ -55,7 +67,7 @@ export function resolvePoints(
   return refs.flatMap(ref => pointOf(ref, evidence) ?? []);
 }
 
-/** POINT-UNIQUE: no introduction point twice in one descriptor. */
+/** POINT-UNIQUE: no introduction point twice in one descriptor. Ours. Does not throw. */
 export function checkPointUnique(points: readonly IntroductionPoint[]): Denial | undefined {
   const seen = new Set<string>();
   for (const [index, point] of points.entries()) {
@@ -68,7 +80,50 @@ export function checkPointUnique(points: readonly IntroductionPoint[]): Denial |
   return undefined;
 }
 
-/** EVIDENCE-AGE: the evidence was made within the limits of the profile, judged at `nowSeconds`. */
+/**
+ * MIN-BACKENDS: the points come from at least so many backends. References without evidence count for nobody. Ours.
+ * Does not throw.
+ */
+export function checkMinBackends(
+  refs: readonly PointReference[],
+  evidence: ReadonlyMap<string, Evidence>,
+  minBackends: number,
+): Denial | undefined {
+  const { size } = pointsPerBackend(refs, evidence);
+  if (size >= minBackends) return undefined;
+  return { rule: LIMIT_RULES.minBackends, observed: String(size), limit: `at least ${minBackends}` };
+}
+
+/** INTRO-SHARE: no backend has more than so many of the points, over all of its descriptors. Ours. Does not throw. */
+export function checkIntroShare(
+  refs: readonly PointReference[],
+  evidence: ReadonlyMap<string, Evidence>,
+  maxPointsPerBackend: number,
+): Denial | undefined {
+  const most = Math.max(0, ...pointsPerBackend(refs, evidence).values());
+  if (most <= maxPointsPerBackend) return undefined;
+  const observed = `${most} points of one backend`;
+  return { rule: LIMIT_RULES.introShare, observed, limit: `at most ${maxPointsPerBackend}` };
+}
+
+/** EVIDENCE-AGE: evidence counts while its time period is published, and not a second longer. Ours. Does not throw. */
+export function checkEvidencePeriod(
+  { period }: Pick<Evidence, 'period'>,
+  profile: NetworkProfile,
+  nowSeconds: number,
+): Denial | undefined {
+  const { from, to } = publicationWindow(profile, period);
+  if (from <= nowSeconds && nowSeconds < to) return undefined;
+  return {
+    rule: INVARIANTS.evidenceAge,
+    observed: `of a period published ${timeText(from)} to ${timeText(to)}`,
+    limit: `of a period published at ${timeText(nowSeconds)}`,
+  };
+}
+
+/**
+ * EVIDENCE-AGE: the evidence was made within the limits of the profile, judged at `nowSeconds`. Ours. Does not throw.
+ */
 export function checkEvidenceAge(
   evidence: Evidence,
   profile: NetworkProfile,
@@ -78,7 +133,7 @@ export function checkEvidenceAge(
   return fault && { rule: INVARIANTS.evidenceAge, ...ageInWords(fault) };
 }
 
-/** PERIOD-WINDOW: nothing is signed for a second at which nobody publishes the period. */
+/** PERIOD-WINDOW: nothing is signed for a second at which nobody publishes the period. Ours. Does not throw. */
 export function checkPeriodWindow(
   profile: NetworkProfile,
   period: TimePeriod,
@@ -93,7 +148,10 @@ export function checkPeriodWindow(
   };
 }
 
-/** HORIZON: no key is certified for a period that is over, or that is published later than `aheadSeconds` from now. */
+/**
+ * HORIZON: no key is certified for a period that is over, or that is published later than `aheadSeconds` from now.
+ * Ours. Does not throw.
+ */
 export function checkHorizon(
   profile: NetworkProfile,
   nowSeconds: number,
@@ -110,7 +168,7 @@ export function checkHorizon(
   };
 }
 
-/** ONE-PER-SECOND: a second whose revision counter is spent is never spent again. */
+/** ONE-PER-SECOND: a second whose revision counter is spent is never spent again. Ours. Does not throw. */
 export function checkOnePerSecond(
   spent: { has(second: number): boolean },
   second: number,
@@ -119,6 +177,29 @@ export function checkOnePerSecond(
   return fits
     ? undefined
     : { rule: INVARIANTS.onePerSecond, observed: timeText(second), limit: 'one descriptor for each second' };
+}
+
+/**
+ * ONE-PER-SECOND: the counter depends on the second alone, so there is one variant until each has its own counters.
+ * Ours. Does not throw.
+ */
+export function checkVariant(variant: number): Denial | undefined {
+  if (variant === 0) return undefined;
+  return { rule: INVARIANTS.onePerSecond, observed: `variant ${variant}`, limit: 'variant 0' };
+}
+
+function pointsPerBackend(
+  refs: readonly PointReference[],
+  evidence: ReadonlyMap<string, Evidence>,
+): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const ref of refs) {
+    const backend = evidence.get(ref.evidence)?.backend;
+    if (backend === undefined) continue;
+    const key = toHex(backend);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
 }
 
 function pointOf(

@@ -21,9 +21,9 @@ export interface SecretKeyParts {
 }
 
 /**
- * Finds the expanded key in a `hs_ed25519_secret_key` of 96 bytes. The parts are views: they are wiped with `file`.
- * Throws BAD_KEY_FILE for another length or tag, for a scalar without the fixed bits, and for an empty RH, which
- * would make every nonce public.
+ * Finds the expanded key in a `hs_ed25519_secret_key` of 96 bytes, tor's own format that is in no specification. The
+ * parts are views: they are wiped with `file`. Throws BAD_KEY_FILE for another length or tag, for a scalar without
+ * the fixed bits, and for an empty RH, which would make every nonce public.
  */
 export function parseSecretKeyFile(file: Bytes): SecretKeyParts {
   checkTag(file, SECRET_KEY_FILE_LENGTH, SECRET_TAG, 'hs_ed25519_secret_key');
@@ -40,8 +40,8 @@ export function parseSecretKeyFile(file: Bytes): SecretKeyParts {
 }
 
 /**
- * Writes the tag of a `hs_ed25519_secret_key` into the caller's buffer of 96 bytes and returns where the expanded
- * key goes. Throws BAD_KEY_FILE for another length.
+ * Writes the tag of a `hs_ed25519_secret_key` (tor's own format, in no specification) into the caller's buffer of
+ * 96 bytes and returns where the expanded key goes. Throws BAD_KEY_FILE for another length.
  */
 export function prepareSecretKeyFile(file: Bytes): SecretKeyParts {
   if (file.length !== SECRET_KEY_FILE_LENGTH) throw badFile('hs_ed25519_secret_key must have 96 bytes');
@@ -49,25 +49,31 @@ export function prepareSecretKeyFile(file: Bytes): SecretKeyParts {
   return secretParts(file);
 }
 
-/** Reads `hs_ed25519_public_key` (64 bytes). Throws BAD_KEY_FILE; BAD_KEY for a key that is no identity. */
+/**
+ * Reads `hs_ed25519_public_key` (64 bytes, tor's own format, in no specification). Throws BAD_KEY_FILE; BAD_KEY for
+ * a key that is no identity.
+ */
 export function parsePublicKeyFile(file: Bytes): KpHsId {
   checkTag(file, PUBLIC_KEY_FILE_LENGTH, PUBLIC_TAG, 'hs_ed25519_public_key');
   return parseKpHsId(file.subarray(TAG_LENGTH));
 }
 
-/** `hs_ed25519_public_key`, 64 bytes. */
+/** `hs_ed25519_public_key`, 64 bytes: tor's own format, in no specification. Does not throw. */
 export function encodePublicKeyFile(kpHsId: KpHsId): Bytes {
   return concat(PUBLIC_TAG, kpHsId);
 }
 
-/** Reads `hostname`: one address with `.onion`, ended by LF or by the file. Throws BAD_KEY_FILE, BAD_ADDRESS. */
+/**
+ * Reads tor's file `hostname` (in no specification): one address with `.onion`, ended by LF or by the file. Throws
+ * BAD_KEY_FILE, BAD_ADDRESS.
+ */
 export function parseHostnameFile(text: string): KpHsId {
   const line = text.endsWith('\n') ? text.slice(0, -1) : text;
   if (!line.endsWith('.onion')) throw badFile('hostname must hold one address ending in .onion');
   return parseOnionAddress(line);
 }
 
-/** `hostname`, 63 characters. */
+/** tor's file `hostname` (in no specification), 63 characters: the address and LF. Does not throw. */
 export function encodeHostnameFile(kpHsId: KpHsId): string {
   return `${formatOnionAddress(kpHsId)}\n`;
 }

@@ -36,8 +36,8 @@ export type NHsCred = Brand<Bytes, 'NHsCred'>;
 export type NHsSubcred = Brand<Bytes, 'NHsSubcred'>;
 
 /**
- * Takes 32 bytes as an Ed25519 public key: canonical encoding, on the curve, not of small order.
- * `what` names the key in the message. Throws BAD_LENGTH, BAD_KEY.
+ * Takes 32 bytes as an Ed25519 public key: canonical encoding, on the curve (RFC 8032 §5.1.3), not of small order.
+ * Returns a copy; `what` names the key in the message. Throws BAD_LENGTH, BAD_KEY.
  */
 export function parseEd25519Public(bytes: Bytes, what = 'an Ed25519 public key'): Ed25519Public {
   const key = fixedBytes(bytes, 32, what);
@@ -50,7 +50,10 @@ export function parseEd25519Public(bytes: Bytes, what = 'an Ed25519 public key')
   return key as Ed25519Public;
 }
 
-/** Takes 32 bytes as an X25519 public key: u < p and not of low order. Throws BAD_LENGTH, BAD_KEY. */
+/**
+ * Takes 32 bytes as an X25519 public key (RFC 7748 §5): u < p and not of low order. Returns a copy; `what` names the
+ * key in the message. Throws BAD_LENGTH, BAD_KEY.
+ */
 export function parseX25519Public(bytes: Bytes, what = 'an X25519 public key'): X25519Public {
   const key = fixedBytes(bytes, 32, what);
   if (!isX25519Public(key)) {
@@ -61,7 +64,7 @@ export function parseX25519Public(bytes: Bytes, what = 'an X25519 public key'): 
 
 /**
  * Takes 32 bytes as an identity: besides {@link parseEd25519Public}, ℓ·A must be the identity element, so that no
- * two addresses share a blinded key. Throws BAD_LENGTH, BAD_KEY.
+ * two addresses share a blinded key (rend-spec-v3 §2.2.7). Throws BAD_LENGTH, BAD_KEY.
  */
 export function parseKpHsId(bytes: Bytes): KpHsId {
   const key = parseEd25519Public(bytes, 'KP_hs_id');
@@ -69,62 +72,77 @@ export function parseKpHsId(bytes: Bytes): KpHsId {
   return key as KpHsId;
 }
 
-/** {@link parseEd25519Public} for KP_hs_blind_id. */
+/** {@link parseEd25519Public} for KP_hs_blind_id (rend-spec-v3 §1.9), 32 bytes. Throws BAD_LENGTH, BAD_KEY. */
 export function parseKpHsBlindId(bytes: Bytes): KpHsBlindId {
   return parseEd25519Public(bytes, 'KP_hs_blind_id') as KpHsBlindId;
 }
 
-/** {@link parseEd25519Public} for KP_hs_desc_sign. */
+/** {@link parseEd25519Public} for KP_hs_desc_sign (rend-spec-v3 §1.9), 32 bytes. Throws BAD_LENGTH, BAD_KEY. */
 export function parseKpHsDescSign(bytes: Bytes): KpHsDescSign {
   return parseEd25519Public(bytes, 'KP_hs_desc_sign') as KpHsDescSign;
 }
 
-/** {@link parseEd25519Public} for KP_hs_ipt_sid, the `auth-key` of an introduction point. */
+/**
+ * {@link parseEd25519Public} for KP_hs_ipt_sid, the `auth-key` of an introduction point (rend-spec-v3 §2.5.2.2),
+ * 32 bytes. Throws BAD_LENGTH, BAD_KEY.
+ */
 export function parseKpHsIptSid(bytes: Bytes): KpHsIptSid {
   return parseEd25519Public(bytes, 'KP_hs_ipt_sid') as KpHsIptSid;
 }
 
-/** {@link parseX25519Public} for KP_hss_ntor, the `enc-key` of an introduction point. */
+/**
+ * {@link parseX25519Public} for KP_hss_ntor, the `enc-key` of an introduction point (rend-spec-v3 §2.5.2.2),
+ * 32 bytes. Throws BAD_LENGTH, BAD_KEY.
+ */
 export function parseKpHssNtor(bytes: Bytes): KpHssNtor {
   return parseX25519Public(bytes, 'KP_hss_ntor') as KpHssNtor;
 }
 
-/** {@link parseX25519Public} for KP_ntor, the `onion-key` of an introduction point. */
+/**
+ * {@link parseX25519Public} for KP_ntor, the `onion-key` of an introduction point (rend-spec-v3 §2.5.2.2), 32 bytes.
+ * Throws BAD_LENGTH, BAD_KEY.
+ */
 export function parseKpNtor(bytes: Bytes): KpNtor {
   return parseX25519Public(bytes, 'KP_ntor') as KpNtor;
 }
 
-/** {@link parseX25519Public} for KP_hsc_desc_enc, a client of a restricted service. */
+/**
+ * {@link parseX25519Public} for KP_hsc_desc_enc, a client of a restricted service (rend-spec-v3 §1.9.1), 32 bytes.
+ * Throws BAD_LENGTH, BAD_KEY.
+ */
 export function parseKpHscDescEnc(bytes: Bytes): KpHscDescEnc {
   return parseX25519Public(bytes, 'KP_hsc_desc_enc') as KpHscDescEnc;
 }
 
-/** {@link parseX25519Public} for KP_hss_desc_enc, the `desc-auth-ephemeral-key`. */
+/**
+ * {@link parseX25519Public} for KP_hss_desc_enc, the `desc-auth-ephemeral-key` (rend-spec-v3 §2.5.1.2), 32 bytes.
+ * Throws BAD_LENGTH, BAD_KEY.
+ */
 export function parseKpHssDescEnc(bytes: Bytes): KpHssDescEnc {
   return parseX25519Public(bytes, 'KP_hss_desc_enc') as KpHssDescEnc;
 }
 
-/** Takes 20 bytes as a relay's fingerprint. Throws BAD_LENGTH. */
+/** Takes 20 bytes as a relay's fingerprint, SHA-1 of its RSA identity (dir-spec §2.1.1). Throws BAD_LENGTH. */
 export function parseRelayFingerprint(bytes: Bytes): RelayFingerprint {
   return fixedBytes(bytes, 20, 'a relay fingerprint') as RelayFingerprint;
 }
 
-/** Takes 32 bytes as a relay's Ed25519 identity. Throws BAD_LENGTH. */
+/** Takes 32 bytes as a relay's Ed25519 identity, which is not judged (rend-spec-v3 §2.2.3). Throws BAD_LENGTH. */
 export function parseRelayEd25519Id(bytes: Bytes): RelayEd25519Id {
   return fixedBytes(bytes, 32, 'a relay Ed25519 identity') as RelayEd25519Id;
 }
 
-/** Takes 32 bytes as a shared random value. Throws BAD_LENGTH. */
+/** Takes 32 bytes as a shared random value (srv-spec §4.2). Throws BAD_LENGTH. */
 export function parseSharedRandomValue(bytes: Bytes): SharedRandomValue {
   return fixedBytes(bytes, 32, 'a shared random value') as SharedRandomValue;
 }
 
-/** Takes 32 bytes as N_hs_cred. Throws BAD_LENGTH. */
+/** Takes 32 bytes as N_hs_cred (rend-spec-v3 §2.1). Throws BAD_LENGTH. */
 export function parseNHsCred(bytes: Bytes): NHsCred {
   return fixedBytes(bytes, 32, 'N_hs_cred') as NHsCred;
 }
 
-/** Takes 32 bytes as N_hs_subcred. Throws BAD_LENGTH. */
+/** Takes 32 bytes as N_hs_subcred (rend-spec-v3 §2.1). Throws BAD_LENGTH. */
 export function parseNHsSubcred(bytes: Bytes): NHsSubcred {
   return fixedBytes(bytes, 32, 'N_hs_subcred') as NHsSubcred;
 }

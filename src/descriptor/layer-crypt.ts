@@ -32,7 +32,9 @@ export interface LayerContext {
   readonly constant: Bytes;
 }
 
+/** Length of the salt before each layer in bytes (rend-spec-v3 §2.5.3). */
 export const SALT_LENGTH = 16;
+/** Length of a descriptor cookie in bytes (rend-spec-v3 §2.5.2.1). */
 export const DESCRIPTOR_COOKIE_LENGTH = 16;
 
 const MAC_LENGTH = 32;

@@ -8,7 +8,7 @@ noble.hashes.sha512 = sha512;
  * The second implementation of Ed25519 verification: @noble alone, strict encodings (`zip215: false`).
  * @noble multiplies by the cofactor, which accepts signatures whose R or A has a torsion part; tor and OpenSSL do
  * not; and OpenSSL refuses an R of small order. Both are asked as well, the first as the exact equation
- * S·B = R + k·A, so that the two implementations give one verdict.
+ * S·B = R + k·A, so that the two implementations give one verdict (RFC 8032 §5.1.7). Does not throw.
  */
 export const nobleVerify: Ed25519Verify = (message, signature, publicKey) => {
   if (signature.length !== 64 || publicKey.length !== 32) return false;

@@ -23,7 +23,7 @@ export function parseOnionAddress(text: string): KpHsId {
   }
 }
 
-/** The address of an identity: 62 characters, with `.onion`. */
+/** The address of an identity: 62 characters, with `.onion` (rend-spec-v3 §6). Does not throw. */
 export function formatOnionAddress(kpHsId: KpHsId): string {
   return encodeBase32(concat(kpHsId, checksum(kpHsId), u8(ONION_VERSION))) + SUFFIX;
 }

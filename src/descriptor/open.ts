@@ -49,6 +49,7 @@ export interface LayerSettings extends OpenSettings {
   readonly strictCerts?: boolean | undefined;
 }
 
+/** What the opening of a descriptor by address is told: whose it may be. */
 export interface OpenOptions extends LayerSettings {
   readonly kpHsId: KpHsId;
   /** The periods that the descriptor may be of; usually the two that are published now. */
@@ -70,6 +71,7 @@ export interface DroppedPoint {
   readonly code: DescriptorErrorCode;
 }
 
+/** A descriptor whose layers are open and whose certificates hold. */
 export interface OpenedLayers extends OpenedOuter {
   readonly subcredential: NHsSubcred;
   readonly middle: ParsedMiddleLayer;
@@ -78,6 +80,7 @@ export interface OpenedLayers extends OpenedOuter {
   readonly dropped: readonly DroppedPoint[];
 }
 
+/** A descriptor opened by address, and the period that it is of. */
 export interface OpenedDescriptor extends OpenedLayers {
   readonly period: TimePeriod;
 }
@@ -90,7 +93,11 @@ export const OPENSSL_OPENING: OpeningCrypto = {
   x25519ToEd25519,
 };
 
-/** Reads the outer document alone and verifies nothing; codes of {@link parseOuterLayer}. */
+/**
+ * Reads the outer document alone (rend-spec-v3 §2.4), 1…49,999 bytes, and verifies nothing. Throws TOO_LARGE,
+ * UNKNOWN_VERSION; BAD_UTF8, BAD_SYNTAX, BAD_BASE64, BAD_INTEGER, MISSING_ITEM, DUPLICATE_ITEM for its text; BAD_CERT,
+ * TRAILING_DATA for its certificate.
+ */
 export function parseDescriptor(text: Bytes): OuterLayer {
   return parseOuterLayer(text);
 }
@@ -100,7 +107,8 @@ export function parseDescriptor(text: Bytes): OuterLayer {
  * the periods' blinded keys must have signed the certificate, that key's descriptor signing key the text and the
  * certificates of every point, each over the key at its place, all unexpired (rend-spec-v3 §2.4 to §2.5.2).
  * Throws WRONG_PERIOD when no period's blinded key is the signer, WRONG_KEY, BAD_CERT, CERT_EXPIRED, BAD_SIGNATURE,
- * BAD_LAYER, BAD_MAC (of the inner layer only when a cookie was given), and the codes of the readers.
+ * BAD_LAYER, BAD_MAC (of the inner layer only when a cookie was given), the codes of {@link parseDescriptor} for each
+ * layer, and BAD_KEY, BAD_LENGTH, BAD_POINT, BAD_LINK_SPECIFIER, POINT_COUNT for what the layers hold.
  */
 export function openDescriptor(text: Bytes, options: OpenOptions): OpenedDescriptor {
   return openDescriptorWith(withVerify(options), text, options);
@@ -126,8 +134,9 @@ export function openDescriptorWith(
 }
 
 /**
- * {@link openDescriptor} for who has a period's blinded key and subcredential but not the address.
- * Throws WRONG_KEY when another blinded key signed.
+ * {@link openDescriptor} for who has a period's blinded key and subcredential but not the address (rend-spec-v3 §2.4
+ * to §2.5.2). Throws WRONG_KEY when another blinded key signed, otherwise the codes of {@link openDescriptor} but
+ * WRONG_PERIOD.
  */
 export function openWithSubcredential(
   text: Bytes,
@@ -139,9 +148,9 @@ export function openWithSubcredential(
 }
 
 /**
- * Verifies the outer document as an HSDir does, which knows no address: certificate and signature under the blinded
- * key that the document names, or under the one given. Throws WRONG_KEY, BAD_KEY, BAD_CERT, CERT_EXPIRED,
- * BAD_SIGNATURE, and the codes of {@link parseOuterLayer}.
+ * Verifies the outer document (rend-spec-v3 §2.4) as an HSDir does, which knows no address: certificate and signature
+ * under the blinded key that the document names, or under the one given. Throws WRONG_KEY, BAD_KEY, BAD_CERT,
+ * CERT_EXPIRED, BAD_SIGNATURE, and the codes of {@link parseDescriptor}.
  */
 export function openWithBlindedKey(
   text: Bytes,

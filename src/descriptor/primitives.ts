@@ -55,6 +55,7 @@ const LOW_ORDER_U = new Set([
 const points = new RecentMap<true>(8192);
 const torsionFree = new RecentMap<boolean>(2048);
 const edwardsForms = new RecentMap<Uint8Array>(8192);
+const factors = new RecentMap<InstanceType<typeof Point>>(512);
 const products = new RecentMap<Uint8Array>(2048);
 const verifyingKeys = new RecentMap<KeyObject>(1024);
 
@@ -63,12 +64,12 @@ export function sha3_256(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha3-256', parts);
 }
 
-/** SHA-256, 32 bytes. */
+/** SHA-256 of the joined parts (FIPS 180-4), 32 bytes. Does not throw. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha256', parts);
 }
 
-/** SHA-256 of one string of bytes as lower-case hexadecimal. */
+/** SHA-256 of one string of bytes (FIPS 180-4) as 64 lower-case hexadecimal digits. Does not throw. */
 export function sha256Hex(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex');
 }
@@ -78,7 +79,7 @@ export function sha256Key(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'binary');
 }
 
-/** SHA-512, 64 bytes. */
+/** SHA-512 of the joined parts (FIPS 180-4), 64 bytes. Does not throw. */
 export function sha512(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha512', parts);
 }
@@ -97,7 +98,7 @@ export function aes256ctr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Ui
   return plain(createCipheriv('aes-256-ctr', createSecretKey(key), iv).update(data));
 }
 
-/** Compares two byte strings in a time that depends on their lengths only. */
+/** Whether two byte strings are equal, in a time that depends on their lengths only. Ours. Does not throw. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
@@ -105,7 +106,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 /**
  * Verifies an Ed25519 signature (RFC 8032, without cofactor) with OpenSSL. Stricter than OpenSSL: R and A must be
  * canonical, S < ℓ, and neither R nor A of small order, so that no signature and no key has a second encoding and
- * the second implementation (noble-verify.ts) gives the same verdict.
+ * the second implementation (noble-verify.ts) gives the same verdict. Does not throw.
  */
 export const ed25519Verify: Ed25519Verify = (message, signature, publicKey) => {
   if (signature.length !== 64 || publicKey.length !== 32) return false;
@@ -145,10 +146,14 @@ export function isTorsionFree(bytes: Uint8Array): boolean {
  */
 export function multiplyPublicPoint(scalar: Uint8Array, point: Uint8Array): Uint8Array {
   const product = products.getOrMake(`${scalar.length} ${toKey(scalar)}${toKey(point)}`, () => {
-    const decoded = decodePoint(point);
-    if (decoded === undefined)
+    const factor = factors.getOrMake(toKey(point), () => {
+      const decoded = decodePoint(point);
+      if (decoded !== undefined) return decoded;
       throw new DescriptorError('BAD_KEY', 'the key must be a canonical Ed25519 point');
-    return decoded.multiplyUnsafe(littleEndian(scalar) % GROUP_ORDER).toBytes();
+    });
+    const bytes = factor.multiplyUnsafe(littleEndian(scalar) % GROUP_ORDER).toBytes();
+    points.set(toKey(bytes), true); // it need not be decoded to be known as one
+    return bytes;
   });
   return new Uint8Array(product);
 }
@@ -178,14 +183,14 @@ export function montgomeryToEdwards(u: Uint8Array): Uint8Array {
   return new Uint8Array(edwards);
 }
 
-/** The X25519 public key of a 32-byte private key. Throws BAD_LENGTH. */
+/** The X25519 public key (32 bytes) of a 32-byte private key (RFC 7748 §6.1). Throws BAD_LENGTH. */
 export function x25519PublicKey(privateKey: Uint8Array): Uint8Array {
   const spki = createPublicKey(importX25519Private(privateKey)).export({ format: 'der', type: 'spki' });
   return new Uint8Array(spki.subarray(SPKI_X25519.length));
 }
 
 /**
- * The 32-byte X25519 shared secret. The result is secret and lies in ordinary memory: overwrite it after use.
+ * The 32-byte X25519 shared secret (RFC 7748 §6.1). It lies in ordinary memory: overwrite it after use.
  * Throws BAD_LENGTH, and BAD_KEY when the public key is not canonical or of low order.
  */
 export function x25519SharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array {

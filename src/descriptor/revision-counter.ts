@@ -34,7 +34,8 @@ export function revisionCounterAt(key: Bytes, t: number): bigint {
 /**
  * Counters under one key, with the sums at every 1024th second remembered, so that a call reads at most 2 kB of
  * keystream beyond what was asked before. `key` (32 bytes) is referenced, never copied: the caller keeps it readable
- * and unchanged while it uses the result, and wipes it. Throws BAD_LENGTH.
+ * and unchanged while it uses the result, and wipes it (rend-spec-v3 appendix F.2). Throws BAD_LENGTH; its `at`
+ * throws COUNTER_OUT_OF_RANGE.
  */
 export function createRevisionCounter(key: Bytes): RevisionCounter {
   if (key.length !== 32) throw new DescriptorError('BAD_LENGTH', 'a revision counter key has 32 bytes');
@@ -54,7 +55,8 @@ export function createRevisionCounter(key: Bytes): RevisionCounter {
 
 /**
  * When a descriptor with this counter was made, Unix seconds, both ends included, to five standard deviations:
- * every T with |counter/32768.5 − T| ≤ 2.9·√T, and never one that the counter makes impossible.
+ * every T with |counter/32768.5 − T| ≤ 2.9·√T, and never one that the counter makes impossible. Ours, over the
+ * counters of rend-spec-v3 appendix F.2.
  * Throws COUNTER_OUT_OF_RANGE for a counter that no second in 1…262144 has.
  */
 export function counterTimeInterval(

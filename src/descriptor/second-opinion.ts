@@ -24,8 +24,9 @@ export const NOBLE_OPENING: OpeningCrypto = {
 };
 
 /**
- * `openDescriptor` a second time with other cryptography: only the readers of text are shared. Options and codes
- * are the same, `verify` is not looked at. Some 2 ms for each signature.
+ * {@link openDescriptor} a second time with other cryptography: only the readers of text are shared. Ours, as no
+ * specification asks for two. `verify` is not looked at; some 2 ms for each signature. Throws the codes of
+ * {@link openDescriptor}.
  */
 export function openDescriptorWithNoble(text: Bytes, options: OpenOptions): OpenedDescriptor {
   return openDescriptorWith(NOBLE_OPENING, text, options);

@@ -6,12 +6,12 @@ export type Base64Form = 'padded' | 'unpadded' | 'either';
 const BASE64_COLUMNS = 64;
 const BASE32_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** Lower-case hexadecimal. */
+/** Lower-case hexadecimal (RFC 4648 §8), two digits for each byte. Does not throw. */
 export function toHex(bytes: Uint8Array): string {
   return bufferOver(bytes).toString('hex');
 }
 
-/** Reads lower-case hexadecimal; the empty string is the empty byte string. Throws BAD_HEX. */
+/** Reads lower-case hexadecimal (RFC 4648 §8); the empty string is the empty byte string. Throws BAD_HEX. */
 export function fromHex(text: string): Uint8Array {
   const bytes = new Uint8Array(Buffer.from(text, 'hex'));
   if (toHex(bytes) !== text) {
@@ -20,12 +20,12 @@ export function fromHex(text: string): Uint8Array {
   return bytes;
 }
 
-/** Standard base64 (RFC 4648 §4) with padding. */
+/** Standard base64 (RFC 4648 §4) with padding. Does not throw. */
 export function encodeBase64(bytes: Uint8Array): string {
   return bufferOver(bytes).toString('base64');
 }
 
-/** Standard base64 without padding. */
+/** Standard base64 (RFC 4648 §4) without padding. Does not throw. */
 export function encodeBase64Unpadded(bytes: Uint8Array): string {
   return encodeBase64(bytes).replace(/=+$/, '');
 }
@@ -41,8 +41,8 @@ export function wrapBase64(bytes: Uint8Array): string {
 }
 
 /**
- * Reads standard base64 on one line. Only the canonical text of a byte string is taken: no white space, no other
- * alphabet, no set bits beyond the last byte, padding as `form` says. Throws BAD_BASE64.
+ * Reads standard base64 (RFC 4648 §4) on one line. Only the canonical text of a byte string is taken: no white
+ * space, no other alphabet, no set bits beyond the last byte, padding as `form` says. Throws BAD_BASE64.
  */
 export function decodeBase64(text: string, form: Base64Form = 'padded'): Uint8Array {
   const bytes = new Uint8Array(Buffer.from(text, 'base64'));

@@ -45,7 +45,8 @@ export const TOR_NETWORK: NetworkProfile = Object.freeze({
 });
 
 /**
- * A private network with `TestingTorNetwork 1`: its period is one run of the shared random protocol.
+ * A private network with `TestingTorNetwork 1`: its period is one run of the shared random protocol, as tor's code
+ * and no specification has it.
  * `votingIntervalSeconds` is a multiple of 5 between 10 and 3600. Throws BAD_PERIOD.
  */
 export function testNetwork(name: string, votingIntervalSeconds: number): NetworkProfile {
@@ -59,8 +60,9 @@ export function testNetwork(name: string, votingIntervalSeconds: number): Networ
 }
 
 /**
- * Returns the profile when time periods and runs of the shared random protocol have one length, without which no
- * period has one publication window; and when its limits are whole and not negative. Throws BAD_PERIOD.
+ * Returns the profile when time periods (rend-spec-v3 §2.2.1) and runs of the shared random protocol have one length,
+ * without which no period has one publication window; and when its limits, which are ours, are whole and not negative.
+ * Throws BAD_PERIOD.
  */
 export function checkNetworkProfile(profile: NetworkProfile): NetworkProfile {
   const { votingIntervalSeconds: v, evidenceMaxAgeSeconds: age, evidenceMaxSkewSeconds: skew } = profile;
@@ -78,7 +80,7 @@ function badProfile(): DescriptorError {
   );
 }
 
-/** The period with number `periodNum`, 0…2^32−1. Throws BAD_PERIOD. */
+/** The period with number `periodNum`, 0…2^32−1 (rend-spec-v3 §2.2.1). Throws BAD_PERIOD. */
 export function timePeriod(profile: NetworkProfile, periodNum: number): TimePeriod {
   if (!Number.isSafeInteger(periodNum) || periodNum < 0 || periodNum > MAX_PERIOD_NUM) {
     throw new DescriptorError('BAD_PERIOD', 'the number of a time period must be whole, from 0 to 2^32-1');
@@ -99,7 +101,7 @@ export function timePeriodAt(profile: NetworkProfile, unixSeconds: number): Time
   return timePeriod(profile, Math.floor((unixSeconds - offset) / (profile.periodLengthMinutes * 60)));
 }
 
-/** P_n: the Unix time in seconds at which the period starts. */
+/** P_n: the Unix time in seconds at which the period starts (rend-spec-v3 §2.2.1). Does not throw. */
 export function periodStart(period: TimePeriod): number {
   return period.periodNum * period.lengthMinutes * 60 + period.offsetSeconds;
 }
@@ -107,6 +109,7 @@ export function periodStart(period: TimePeriod): number {
 /**
  * When descriptors of this period are published: [P_n − 12·V, P_n + length + 12·V), Unix seconds, `to` excluded
  * (rend-spec-v3 §2.2.4). 48 hours on the public network, of which the first half as the "next" descriptor.
+ * Does not throw.
  */
 export function publicationWindow(profile: NetworkProfile, period: TimePeriod): TimeInterval {
   const start = periodStart(period);
@@ -114,7 +117,10 @@ export function publicationWindow(profile: NetworkProfile, period: TimePeriod): 
   return { from: start - phase, to: start + period.lengthMinutes * 60 + phase };
 }
 
-/** The periods whose publication window contains `unixSeconds`, ascending: two of them at any time. Throws BAD_PERIOD. */
+/**
+ * The periods whose publication window contains `unixSeconds`, ascending: two of them at any time
+ * (rend-spec-v3 §2.2.4). Throws BAD_PERIOD.
+ */
 export function publishablePeriods(profile: NetworkProfile, unixSeconds: number): TimePeriod[] {
   const { periodNum } = timePeriodAt(profile, unixSeconds);
   const near = [periodNum - 1, periodNum, periodNum + 1].filter(n => n >= 0 && n <= MAX_PERIOD_NUM);
@@ -128,25 +134,31 @@ export function publishablePeriods(profile: NetworkProfile, unixSeconds: number)
 
 /**
  * The start of the shared random run that belongs to the period, Unix seconds: the origin of T in the revision
- * counter (rend-spec-v3 appendix F.2). It is the first second of the publication window.
+ * counter (rend-spec-v3 appendix F.2). It is the first second of the publication window. Does not throw.
  */
 export function srvRunStart(profile: NetworkProfile, period: TimePeriod): number {
   return publicationWindow(profile, period).from;
 }
 
-/** Expiry of a certificate of type 08 made at `atSeconds`, as stock tor sets it: 54 hours on, rounded up; hours since 1970. */
+/**
+ * Expiry of a certificate of type 08 made at `atSeconds` (Unix time), as stock tor sets it and no specification says:
+ * 54 hours on, rounded up; hours since 1970. Does not throw.
+ */
 export function certExpiryHours(atSeconds: number): number {
   return Math.ceil(atSeconds / HOUR) + CERT_LIFETIME_HOURS;
 }
 
-/** Expiry of the certificates 09 and 0B made at `atSeconds`, as stock tor sets it: the hour begun and 54; hours since 1970. */
+/**
+ * Expiry of the certificates 09 and 0B made at `atSeconds` (Unix time), as stock tor sets it and no specification
+ * says: the hour begun and 54; hours since 1970. Does not throw.
+ */
 export function innerCertExpiryHours(atSeconds: number): number {
   return Math.floor(atSeconds / HOUR) + CERT_LIFETIME_HOURS;
 }
 
 /**
  * Every expiry that stock tor could write into a certificate of type 08 during the period's publication window,
- * ascending, hours since 1970: 49 values on the public network.
+ * ascending, hours since 1970: 49 values on the public network. Ours; no specification has it. Does not throw.
  */
 export function ladderHours(profile: NetworkProfile, period: TimePeriod): number[] {
   const { from, to } = publicationWindow(profile, period);

@@ -8,7 +8,10 @@ import type { CheckpointMark, MarkLog } from './mark-log.ts';
 
 /** Ed25519, as signed-note numbers it. */
 const SIGNATURE_TYPE = 1;
-const MAX_SIZE = (1n << 63n) - 1n;
+/** What every other program can count exactly. */
+const MAX_SIZE = (1n << 53n) - 1n;
+/** More entries than lie between two checkpoints: an absurd size must not end the log. */
+const MAX_GROWTH = 1n << 32n;
 
 /** Name of the rule that keeps the log one log. */
 export const CHECKPOINT_FORK = 'CHECKPOINT-FORK';
@@ -40,12 +43,14 @@ export class CheckpointSigner {
 
   /**
    * The signed note of a tree head; it is recorded durably first.
-   * @throws CustodyError KEYHOLDER_REFUSED: CHECKPOINT-FORK when it is smaller than the last one or another root of
-   *   the same size; STATE_WRITE
+   * @throws CustodyError KEYHOLDER_REFUSED: CHECKPOINT-FORK when it is smaller than the last one another root of the
+   *   same size, or too large; STATE_WRITE
    */
   sign({ size, rootHash }: TreeHead): string {
     const last = this.#marks.checkpoint;
-    if (size > MAX_SIZE) throw refuse(CHECKPOINT_FORK, `size ${size}`, `at most ${MAX_SIZE}`);
+    const grown = (last?.size ?? 0n) + MAX_GROWTH;
+    const largest = grown < MAX_SIZE ? grown : MAX_SIZE;
+    if (size > largest) throw refuse(CHECKPOINT_FORK, `size ${size}`, `at most ${largest}`);
     if (last !== undefined) checkSuccessor(last, { size, root: rootHash });
     if (last?.size !== size) this.#marks.recordCheckpoint({ size, root: rootHash });
     const text = `${this.origin}\n${size}\n${Buffer.from(rootHash).toString('base64')}\n`;

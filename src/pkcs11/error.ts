@@ -50,7 +50,10 @@ const NEXT_STEP = {
   KEYHOLDER_FAULT: 'the keyholder met what it does not expect; this is a defect or an attack, report it',
   KEYHOLDER_LATCHED: 'a signature of this service did not verify; find out why, then restart the keyholder',
   KEYHOLDER_ENVIRONMENT: 'the keyholder must run without inspector, preloaded modules or Node options',
-  KEYHOLDER_ARGUMENTS: 'start it as [init [--recover]] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
+  KEYHOLDER_ARGUMENTS:
+    'start it as [init [--recover]] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
+  CLOCK_UNPROVEN:
+    'the clock is far from the time that evidence proved; correct it, or have a backend’s descriptor sent',
   OPENING_LIMIT: 'this service was opened too often lately; wait, and see its last error in status',
   ENVELOPE_FILE:
     'the envelope is missing or not a regular file of yours or root’s that nobody else may write',
@@ -76,6 +79,7 @@ const NEXT_STEP = {
   STATE_SEALED: 'the keyholder state was sealed on another host or with another credential',
   STATE_CORRUPT: 'the keyholder state is damaged; run init --recover',
   STATE_WRITE: 'the keyholder state cannot be written; check the disk',
+  STATE_FULL: 'the keyholder’s marks have used their space; lower the limits of policy or wait',
   STATE_ROLLBACK: 'the keyholder state is older than one already seen; run init --recover',
   STATE_EXISTS: 'there is a keyholder state already; run init --recover to put it aside',
   STATE_LOCKED: 'another keyholder uses this state; stop it first',

@@ -9,6 +9,8 @@ import {
   type NetworkProfile,
   type PointReference,
   checkIntroProvenance,
+  checkIntroShare,
+  checkMinBackends,
   checkPointUnique,
   deriveKpHsBlindId,
   evidencePeriods,
@@ -16,11 +18,12 @@ import {
   parseDescriptor,
   proveEvidence,
   resolvePoints,
+  sha256Hex,
   toHex,
 } from '../descriptor/index.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { refuse, refuseIf } from './denial.ts';
-import type { ListBackend } from './list.ts';
+import type { ListBackend, ListService } from './list.ts';
 
 const EVIDENCE_KEPT = 64;
 
@@ -48,23 +51,28 @@ export class EvidenceStore {
   }
 
   /**
-   * Proves a descriptor (at most 50,000 bytes) and remembers what it proves. Refused evidence leaves no trace.
+   * Proves a descriptor (at most 50,000 bytes) and remembers what it proves; one that was proven before is only
+   * judged by its age again. Refused evidence leaves no trace.
    * @throws CustodyError KEYHOLDER_REFUSED: INTRO-PROVENANCE (no listed backend, or why it proves nothing),
    *   EVIDENCE-AGE
    */
   prove(text: Uint8Array, nowSeconds: number): Evidence {
-    const evidence = this.#proveNew(text, nowSeconds);
-    refuseIf(invariants.checkEvidenceAge(evidence, this.#profile, nowSeconds));
+    const evidence = this.#proven.get(sha256Hex(text)) ?? this.#proveNew(text, nowSeconds);
+    this.#checkAge(evidence, nowSeconds);
     this.#proven.set(evidence.digest, evidence);
     return evidence;
   }
 
   /**
-   * The points that references name, judged again: every one stands in proven evidence, which is fresh enough now;
-   * no point and no auth key twice.
-   * @throws CustodyError KEYHOLDER_REFUSED: INTRO-PROVENANCE, EVIDENCE-AGE, POINT-UNIQUE
+   * The points that references name, judged again: every one stands in proven evidence, which is fresh enough and of a
+   * published period now; no point and no auth key twice; enough backends, none with too many points.
+   * @throws CustodyError KEYHOLDER_REFUSED: INTRO-PROVENANCE, EVIDENCE-AGE, POINT-UNIQUE, MIN-BACKENDS, INTRO-SHARE
    */
-  choose(references: readonly PointReference[], nowSeconds: number): ChosenPoints {
+  choose(
+    references: readonly PointReference[],
+    limits: Pick<ListService, 'minBackends' | 'maxPointsPerBackend'>,
+    nowSeconds: number,
+  ): ChosenPoints {
     const named = new Map<string, Evidence>();
     for (const { evidence: digest } of references) {
       const evidence = this.#proven.get(digest);
@@ -72,11 +80,18 @@ export class EvidenceStore {
     }
     refuseIf(checkIntroProvenance(references, named));
     const evidence = [...named.values()];
-    for (const each of evidence) refuseIf(invariants.checkEvidenceAge(each, this.#profile, nowSeconds));
+    for (const each of evidence) this.#checkAge(each, nowSeconds);
     const points = resolvePoints(references, named);
     refuseIf(checkPointUnique(points));
     checkAuthKeysUnique(points);
+    refuseIf(checkMinBackends(references, named, limits.minBackends));
+    refuseIf(checkIntroShare(references, named, limits.maxPointsPerBackend));
     return { points, evidence };
+  }
+
+  #checkAge(evidence: Evidence, nowSeconds: number): void {
+    refuseIf(invariants.checkEvidencePeriod(evidence, this.#profile, nowSeconds));
+    refuseIf(invariants.checkEvidenceAge(evidence, this.#profile, nowSeconds));
   }
 
   #proveNew(text: Uint8Array, nowSeconds: number): Evidence {

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { KpHsId } from '../descriptor/index.ts';
+import { childCommand, passedEnvironment } from './child-command.ts';
 import { type CustodyDenial, CustodyError, parseCustodyErrorCode } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import {
@@ -210,9 +211,8 @@ const CHILD_FLAGS = [
   '--disable-sigusr1',
   '--disallow-code-generation-from-strings',
   '--no-warnings',
-  '--max-semi-space-size=4',
+  '--max-semi-space-size=2',
 ];
-const PASSED_ENVIRONMENT = /^(?:PATH|SOFTHSM2_CONF|P11_KIT_\w+|CREDENTIALS_DIRECTORY)$/u;
 const EXIT_GRACE_MS = 5_000;
 
 /**
@@ -291,9 +291,9 @@ function startProcess(
   stdio: ('ignore' | 'inherit' | 'pipe')[],
 ): ChildProcess {
   const entry = fileURLToPath(new URL(`./keyholder.${EXTENSION}`, import.meta.url));
-  const passed = Object.entries(process.env).filter(([name]) => PASSED_ENVIRONMENT.test(name));
-  return spawn(process.execPath, [...CHILD_FLAGS, entry, ...args], {
-    env: { ...Object.fromEntries(passed), ...env },
+  return spawn(...childCommand([...CHILD_FLAGS, entry, ...args]), {
+    // One arena of malloc: each thread of V8 would keep freed texts in one of its own.
+    env: { ...passedEnvironment(), MALLOC_ARENA_MAX: '1', ...env },
     stdio,
   });
 }

@@ -53,7 +53,7 @@ export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder
   }
 }
 
-/** Keys of periods that are over go; a disk that refuses is asked again with the next request. */
+/** Keys that are of no use any more go; a disk that refuses is asked again with the next request. */
 export function expireQuietly(keyholder: Keyholder): void {
   try {
     keyholder.expire();

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import type { TimePeriod } from '../descriptor/index.ts';
 import { CheckpointSigner } from './checkpoint.ts';
-import { refuse } from './denial.ts';
+import { refuse, refuseIf } from './denial.ts';
 import { type CheckResult, buildDescriptor, createResultCheck } from './descriptor-builder.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
@@ -19,9 +19,11 @@ import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
 import { type TokenOpener, wantedPeriods } from './openings.ts';
 import { prepareServices } from './preparation.ts';
 import { readCheckedFile } from './private-file.ts';
+import { ProvenTime } from './proven-time.ts';
 import { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import { aheadSeconds, planTargets, runwaySeconds } from './sign-plan.ts';
+import { rateLimits } from './sign-rate.ts';
 
 /** What a keyholder is given. */
 export interface KeyholderOptions {
@@ -45,6 +47,9 @@ export class Keyholder {
   readonly #checkResult: CheckResult;
   readonly #book: ServiceBook;
   readonly #startedAt: number;
+  readonly #proven: ProvenTime;
+  /** The earliest second seen: a clock that was ahead at the start must not forbid everything until then. */
+  #firstSecond = Infinity;
   #list: KeyholderList;
   #preparing: Promise<void> | undefined;
 
@@ -53,6 +58,7 @@ export class Keyholder {
     const { host } = options;
     this.#options = options;
     this.#startedAt = this.#now();
+    this.#proven = new ProvenTime(host.marks.proven);
     this.#checkpoints = new CheckpointSigner(host.state.checkpointSeed, host.marks);
     this.#checkResult = options.checkResult ?? createResultCheck();
     const { list, digest } = this.#readList();
@@ -66,26 +72,33 @@ export class Keyholder {
    * @throws CustodyError KEYHOLDER_REFUSED: SERVICE-UNKNOWN, INTRO-PROVENANCE, EVIDENCE-AGE
    */
   prove(kpHsId: Uint8Array, text: Uint8Array): ProvenEvidence {
-    const { digest, backend, points } = this.#enabled(kpHsId).evidence.prove(text, this.#now());
+    const { digest, backend, points, made } = this.#enabled(kpHsId).evidence.prove(text, this.#now());
+    this.#proven.accept(made);
     return { digest, backend, points: points.length };
   }
 
   /**
    * SIGN: checks everything again, spends the seconds durably, builds, signs and opens what it built.
-   * @throws CustodyError KEYHOLDER_REFUSED: SERVICE-UNKNOWN, POINT-COUNT, INTRO-PROVENANCE, EVIDENCE-AGE,
-   *   POINT-UNIQUE, HORIZON, PERIOD-WINDOW, ONE-PER-SECOND, DESCRIPTOR-SIZE; PERIOD_UNPREPARED, KEYHOLDER_LATCHED,
-   *   STATE_WRITE
+   * @throws CustodyError KEYHOLDER_REFUSED: SERVICE-UNKNOWN, POINT-COUNT, SIGN-RATE, INTRO-PROVENANCE,
+   *   EVIDENCE-AGE, POINT-UNIQUE, MIN-BACKENDS, INTRO-SHARE, HORIZON, PERIOD-WINDOW, ONE-PER-SECOND, DESCRIPTOR-SIZE;
+   *   PERIOD_UNPREPARED, KEYHOLDER_LATCHED, STATE_WRITE, STATE_FULL
    */
   sign(order: SignOrder): SignedDescriptor[] {
     const nowSeconds = this.#now();
     const slot = this.#enabled(order.kpHsId);
     if (slot.latched) throw new CustodyError('KEYHOLDER_LATCHED');
     const { marks } = this.#options.host;
-    const rules = { list: this.#list, nowSeconds, startedAt: this.#startedAt, marks };
+    const rules = { list: this.#list, nowSeconds, firstSecond: this.#firstSecond, marks };
     checkPointCount(order.points.length, slot);
-    const chosen = slot.evidence.choose(order.points, nowSeconds);
+    const limits = rateLimits(this.#list, slot.entry);
+    refuseIf(slot.rate.check(limits, order.targets.length, nowSeconds));
+    const chosen = slot.evidence.choose(order.points, slot.entry, nowSeconds);
     const plans = planTargets(order.targets, slot.periods, rules);
-    marks.spend(plans.map(({ key, target }) => ({ kpHsBlindId: key.kpHsBlindId, ...target })));
+    marks.spend(
+      plans.map(({ key, target }) => ({ kpHsBlindId: key.kpHsBlindId, ...target })),
+      { at: nowSeconds, proven: this.#proven.second },
+    );
+    slot.rate.note(plans.length, nowSeconds);
     const fields = { kpHsId: slot.kpHsId, singleOnion: slot.entry.singleOnion, chosen };
     try {
       return plans.map(plan => buildDescriptor(plan, fields, this.#checkResult));
@@ -145,9 +158,9 @@ export class Keyholder {
     this.#list = list;
   }
 
-  /** Destroys the keys of periods that are over. @throws CustodyError STATE_WRITE; nothing is lost, call again */
+  /** Destroys keys that evidence shows to be of no use any more. @throws CustodyError STATE_WRITE; nothing is lost, call again */
   expire(): void {
-    this.#book.expire(this.#now());
+    this.#book.expire(this.#now(), aheadSeconds(this.#list), this.#proven);
   }
 
   /** Wipes every secret. */
@@ -157,7 +170,9 @@ export class Keyholder {
   }
 
   #now(): number {
-    return Math.floor((this.#options.clock ?? Date.now)() / 1000);
+    const second = Math.floor((this.#options.clock ?? Date.now)() / 1000);
+    this.#firstSecond = Math.min(this.#firstSecond, second);
+    return second;
   }
 
   #wanted(): TimePeriod[] {
@@ -176,7 +191,8 @@ export class Keyholder {
     const { host, openerFor } = this.#options;
     const list = this.#list;
     const token = openerFor(list.deadlineMs);
-    await prepareServices({ host, book: this.#book, list, token, now: () => this.#now() });
+    const [book, proven] = [this.#book, this.#proven];
+    await prepareServices({ host, book, list, token, proven, now: () => this.#now() });
   }
 
   /** The list on disk, when it is not older than the newest seen. */

@@ -23,6 +23,8 @@ export const LIST_LIMITS = Object.freeze({
   evidenceMaxSkewSeconds: 300,
   deadlineMs: { from: 1000, to: 600_000 },
   points: 20,
+  /** 3,600 for each of 64 publishers: more than that is not asked for by anybody. */
+  requestsPerHour: 230_400,
   tokens: 16,
 });
 
@@ -51,6 +53,12 @@ export interface ListService {
   readonly minPoints: number;
   /** minPoints..20 */
   readonly maxPoints: number;
+  /** MIN-BACKENDS: distinct backends in one descriptor, 1..20. */
+  readonly minBackends: number;
+  /** INTRO-SHARE: points of one backend in one descriptor, 1..20. */
+  readonly maxPointsPerBackend: number;
+  /** SIGN-RATE: requests for this service in an hour, 1..230,400. */
+  readonly requestsPerHour: number;
   /** Ascending by name; at least one for an enabled service. */
   readonly backends: readonly ListBackend[];
 }
@@ -84,7 +92,9 @@ export function encodeList(list: KeyholderList): Uint8Array {
   for (const service of list.services) {
     const flags = (service.singleOnion ? FLAG_SINGLE_ONION : 0) | (service.enabled ? FLAG_ENABLED : 0);
     out.str8(service.alias).bytes(service.kpHsId, 32).str16(service.envelopePath);
-    out.u8(flags).u8(service.minPoints).u8(service.maxPoints).u8(service.backends.length);
+    out.u8(flags).u8(service.minPoints).u8(service.maxPoints);
+    out.u8(service.minBackends).u8(service.maxPointsPerBackend).u32(service.requestsPerHour);
+    out.u8(service.backends.length);
     for (const backend of service.backends) out.str8(backend.name).bytes(backend.kpHsId, 32);
   }
   return out.finish();
@@ -126,6 +136,7 @@ function readService(reader: WireReader): ListService {
   const flags = reader.u8();
   if ((flags & ~(FLAG_SINGLE_ONION | FLAG_ENABLED)) !== 0) throw reader.fault('an unknown flag is set');
   const [minPoints, maxPoints] = [reader.u8(), reader.u8()];
+  const [minBackends, maxPointsPerBackend, requestsPerHour] = [reader.u8(), reader.u8(), reader.u32()];
   const backends = repeat(reader.u8(), () => ({ name: reader.str8(), kpHsId: readKey(reader) }));
   return {
     alias,
@@ -135,6 +146,9 @@ function readService(reader: WireReader): ListService {
     enabled: (flags & FLAG_ENABLED) !== 0,
     minPoints,
     maxPoints,
+    minBackends,
+    maxPointsPerBackend,
+    requestsPerHour,
     backends,
   };
 }
@@ -188,6 +202,16 @@ function checkService(service: ListService): void {
   check(isPath(service.envelopePath), 'the path of an envelope');
   check(service.minPoints >= 1 && service.minPoints <= service.maxPoints, 'the least number of points');
   check(service.maxPoints <= LIST_LIMITS.points, 'the greatest number of points');
+  const { points, requestsPerHour } = LIST_LIMITS;
+  check(service.minBackends >= 1 && service.minBackends <= points, 'the least number of backends');
+  check(
+    service.maxPointsPerBackend >= 1 && service.maxPointsPerBackend <= points,
+    'the points of one backend',
+  );
+  check(
+    service.requestsPerHour >= 1 && service.requestsPerHour <= requestsPerHour,
+    'the number of requests in an hour',
+  );
   check(!service.enabled || service.backends.length > 0, 'an enabled service without backends');
   for (const backend of service.backends) check(NAME.test(backend.name), 'the name of a backend');
   checkAscending(service.backends.map(backend => backend.name));

@@ -1,70 +1,91 @@
-// Append-only marks: what must never be forgotten before a signature leaves. Fixed records, each durable by itself:
-//   kind u8 | body 55 | first 8 bytes of SHA-256 over both
+// Append-only marks: what must never be forgotten before a signature leaves, as far as a period key can still ask.
 
-import { hash } from 'node:crypto';
 import { closeSync, constants, fdatasyncSync, ftruncateSync, openSync } from 'node:fs';
 import { CustodyError, toCustodyError } from './error.ts';
+import { MAX_TARGETS } from './keyholder-messages.ts';
+import {
+  type CheckpointMark,
+  type Mark,
+  RECORD_BYTES,
+  type SpentSecond,
+  encodeMark,
+  isIntact,
+  parseMark,
+} from './mark-records.ts';
 import { readCheckedFile, removeFile, replaceFile, writeFully } from './private-file.ts';
-import { WireReader, WireWriter } from './wire.ts';
 
-const RECORD_BYTES = 64;
-const BODY_BYTES = 55;
-const HEADER = 0;
-const SPENT = 1;
-const CHECKPOINT = 2;
-const GENERATION = 3;
+export type { CheckpointMark, SpentSecond } from './mark-records.ts';
+
+/** Largest file that is ever written, and read. */
 const MAX_BYTES = 64 << 20;
-/** Records after which spent seconds that can never be asked for again are dropped. */
-const COMPACT_RECORDS = 1 << 16;
-const KEEP_SECONDS = 4 * 86_400;
+/** Room that spent seconds leave to the other marks. */
+const RESERVED_BYTES = 64 << 10;
+/** From here on seconds that can never be asked for again are dropped. */
+const COMPACT_BYTES = 4 << 20;
+/** Dropped are seconds so much before everything that is known of the time. */
+const KEEP_SECONDS = 3600;
+/** Between two attempts to make room in a log that is full of what is still needed. */
+const RETRY_SECONDS = 60;
+/** One order and what goes with it: so many records a crash may leave half written. */
+const BATCH_RECORDS = MAX_TARGETS + 1;
 
-/** One second of one blinded key and variant; can be spent once. */
-export interface SpentSecond {
-  readonly kpHsBlindId: Uint8Array;
-  readonly variant: number;
-  readonly second: number;
+/** What is known of the time when seconds are spent, Unix seconds. */
+export interface SpendTime {
+  /** The clock. */
+  readonly at: number;
+  /** It is not earlier than this, whatever the clock says: see ProvenTime. 0 when nothing is known. */
+  readonly proven: number;
 }
 
-/** Size and root hash (32 bytes) of the newest checkpoint that was signed. */
-export interface CheckpointMark {
-  readonly size: bigint;
-  readonly root: Uint8Array;
+/** Seconds of one blinded key and variant, each with when it was spent. */
+interface SpentGroup extends Omit<SpentSecond, 'second'> {
+  readonly seconds: Map<number, number>;
 }
 
 /** The marks of one state folder. Every method that adds returns only when the mark is on disk. */
 export class MarkLog {
   readonly #path: string;
   readonly #stateId: Uint8Array;
-  readonly #spent = new Map<string, Map<number, SpentSecond>>();
+  readonly #maximum: number;
+  readonly #spent = new Map<string, SpentGroup>();
   #checkpoint: CheckpointMark | undefined;
   #generation = 0n;
-  #records = 0;
-  #compactAt = COMPACT_RECORDS;
+  #floor = 0;
+  #proven = 0;
+  #bytes = 0;
+  #compactAt = COMPACT_BYTES;
+  #retryAt = 0;
   #fd: number | undefined;
 
-  private constructor(path: string, stateId: Uint8Array) {
+  private constructor(path: string, stateId: Uint8Array, maximum: number) {
     this.#path = path;
     this.#stateId = stateId;
+    this.#maximum = maximum;
   }
 
-  /** Starts a log for a new state (`stateId` 16 bytes), replacing what is there. @throws CustodyError STATE_WRITE */
-  static create(path: string, stateId: Uint8Array): MarkLog {
-    const log = new MarkLog(path, stateId);
+  /**
+   * Starts a log for a new state (`stateId` 16 bytes), replacing what is there; it never grows beyond `maximum`
+   * bytes. @throws CustodyError STATE_WRITE
+   */
+  static create(path: string, stateId: Uint8Array, maximum = MAX_BYTES): MarkLog {
+    const log = new MarkLog(path, stateId, maximum);
     log.#rewrite();
     return log;
   }
 
   /**
-   * Reads the log of a state. A last record that was cut off by a crash was never relied on and is dropped.
-   * @throws CustodyError STATE_MISSING, STATE_OWNER, STATE_CORRUPT (also for the log of another state), STATE_WRITE
+   * Reads the log of a state. Records at its end that a crash left half written, one order of them at most, were
+   * never relied on and are dropped.
+   * @throws CustodyError STATE_MISSING, STATE_OWNER, STATE_FULL (larger than any that is written), STATE_CORRUPT
+   *   (also for the log of another state), STATE_WRITE
    */
-  static open(path: string, stateId: Uint8Array): MarkLog {
+  static open(path: string, stateId: Uint8Array, maximum = MAX_BYTES): MarkLog {
     removeFile(`${path}.new`);
-    const demand = { maximum: MAX_BYTES, forbidden: 0o077 } as const;
+    const demand = { maximum, forbidden: 0o077, tooLarge: 'STATE_FULL' } as const;
     const bytes = readCheckedFile(path, { ...demand, missing: 'STATE_MISSING', refused: 'STATE_OWNER' });
-    const log = new MarkLog(path, stateId);
+    const log = new MarkLog(path, stateId, maximum);
     log.#load(bytes);
-    log.#openForAppending(log.#records * RECORD_BYTES);
+    log.#openForAppending();
     return log;
   }
 
@@ -77,27 +98,40 @@ export class MarkLog {
     return this.#checkpoint;
   }
 
+  /** The latest time that was proven when seconds were spent, Unix seconds; 0 for none. */
+  get proven(): number {
+    return this.#proven;
+  }
+
   isSpent(spent: SpentSecond): boolean {
-    return this.#spent.get(keyOf(spent))?.has(spent.second) ?? false;
+    if (spent.second < this.#floor) return true;
+    return this.#spent.get(keyOf(spent))?.seconds.has(spent.second) ?? false;
   }
 
-  /** Spends seconds together: all are on disk before it returns. @throws CustodyError STATE_WRITE */
-  spend(seconds: readonly SpentSecond[]): void {
-    this.#append(seconds.map(encodeSpent));
-    for (const spent of seconds) this.#remember(spent);
-    if (this.#records > this.#compactAt) this.#compact();
+  /** When seconds of a blinded key and variant were spent, one entry for each that is still remembered. */
+  spentAt(of: Omit<SpentSecond, 'second'>): readonly number[] {
+    return [...(this.#spent.get(keyOf(of))?.seconds.values() ?? [])];
   }
 
-  /** @throws CustodyError STATE_WRITE */
-  recordCheckpoint(mark: CheckpointMark): void {
-    this.#append([encodeCheckpoint(mark)]);
-    this.#checkpoint = mark;
+  /**
+   * Spends seconds together: all are on disk before it returns. Drops old marks when the log grows long.
+   * @throws CustodyError STATE_WRITE, STATE_FULL when all marks are still needed; nothing is spent then
+   */
+  spend(seconds: readonly SpentSecond[], time: SpendTime): void {
+    const marks: Mark[] = seconds.map(spent => ({ kind: 'spent', spent, at: time.at }));
+    if (time.proven > this.#proven) marks.unshift({ kind: 'proven', second: time.proven });
+    this.#makeRoom(marks.length, time);
+    this.#append(marks);
   }
 
-  /** To be called after a state of this generation is on disk. @throws CustodyError STATE_WRITE */
+  /** @throws CustodyError STATE_WRITE, STATE_FULL */
+  recordCheckpoint(checkpoint: CheckpointMark): void {
+    this.#appendOne({ kind: 'checkpoint', checkpoint });
+  }
+
+  /** To be called after a state of this generation is on disk. @throws CustodyError STATE_WRITE, STATE_FULL */
   recordGeneration(generation: bigint): void {
-    this.#append([record(GENERATION, out => out.u64(generation))]);
-    this.#generation = generation;
+    this.#appendOne({ kind: 'generation', generation });
   }
 
   close(): void {
@@ -105,70 +139,92 @@ export class MarkLog {
     this.#fd = undefined;
   }
 
-  #append(records: readonly Uint8Array[]): void {
+  #appendOne(mark: Mark): void {
+    // Of these only the last of a kind counts, so that a new file always has room for more.
+    if (this.#bytes + RECORD_BYTES > this.#maximum) this.#rewrite();
+    if (this.#bytes + RECORD_BYTES > this.#maximum) throw new CustodyError('STATE_FULL');
+    this.#append([mark]);
+  }
+
+  #append(marks: readonly Mark[]): void {
     // After a failed write nobody knows what the disk holds: this process stops adding, the next one reads.
     const fd = this.#fd;
     if (fd === undefined) throw new CustodyError('STATE_WRITE');
+    const bytes = Buffer.concat(marks.map(encodeMark));
     this.#fd = undefined;
     try {
-      writeFully(fd, Buffer.concat(records));
+      writeFully(fd, bytes);
       fdatasyncSync(fd);
     } catch (thrown) {
       closeSync(fd);
       throw toCustodyError(thrown, 'STATE_WRITE');
     }
     this.#fd = fd;
-    this.#records += records.length;
+    this.#bytes += bytes.length;
+    for (const mark of marks) this.#take(mark);
+  }
+
+  #makeRoom(count: number, time: SpendTime): void {
+    const limit = this.#maximum - Math.min(RESERVED_BYTES, this.#maximum / 4);
+    const needed = this.#bytes + count * RECORD_BYTES;
+    if (needed <= Math.min(limit, this.#compactAt)) return;
+    if (time.at >= this.#retryAt || time.at < this.#retryAt - RETRY_SECONDS) {
+      this.#retryAt = time.at + RETRY_SECONDS;
+      this.#compact(Math.min(time.at, time.proven) - KEEP_SECONDS);
+    }
+    if (this.#bytes + count * RECORD_BYTES > limit) throw new CustodyError('STATE_FULL');
   }
 
   #load(bytes: Uint8Array): void {
+    const recordAt = (i: number): Uint8Array => bytes.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES);
     const whole = Math.floor(bytes.length / RECORD_BYTES);
-    for (let i = 0; i < whole; i++) {
-      const part = bytes.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES);
-      if (!isIntact(part)) {
-        if (i > 0 && i === whole - 1) break;
-        throw new CustodyError('STATE_CORRUPT', 'the marks are damaged');
+    let count = whole;
+    while (count > 1 && whole - count < BATCH_RECORDS && !isIntact(recordAt(count - 1))) count -= 1;
+    if (count === 0) throw new CustodyError('STATE_CORRUPT', 'the marks have no header');
+    for (let i = 0; i < count; i++) {
+      if (!isIntact(recordAt(i))) throw new CustodyError('STATE_CORRUPT', 'the marks are damaged');
+      const mark = parseMark(recordAt(i));
+      if ((i === 0) !== (mark.kind === 'header'))
+        throw new CustodyError('STATE_CORRUPT', 'the header is not the first mark');
+      this.#take(mark);
+    }
+    this.#bytes = count * RECORD_BYTES;
+    this.#compactAt = Math.max(COMPACT_BYTES, this.#bytes);
+  }
+
+  #take(mark: Mark): void {
+    switch (mark.kind) {
+      case 'header':
+        if (!Buffer.from(mark.stateId).equals(this.#stateId))
+          throw new CustodyError('STATE_CORRUPT', 'marks of another state');
+        return;
+      case 'spent': {
+        const { kpHsBlindId, variant, second } = mark.spent;
+        const key = keyOf(mark.spent);
+        const group = this.#spent.get(key) ?? { kpHsBlindId, variant, seconds: new Map() };
+        group.seconds.set(second, mark.at);
+        this.#spent.set(key, group);
+        return;
       }
-      this.#take(part, i);
-      this.#records = i + 1;
-    }
-    if (this.#records === 0) throw new CustodyError('STATE_CORRUPT', 'the marks have no header');
-  }
-
-  #take(part: Uint8Array, index: number): void {
-    const reader = new WireReader(part, 'STATE_CORRUPT');
-    const kind = reader.u8();
-    if ((index === 0) !== (kind === HEADER)) throw reader.fault('the header is not the first mark');
-    switch (kind) {
-      case HEADER:
-        if (!Buffer.from(reader.bytes(16)).equals(this.#stateId))
-          throw reader.fault('marks of another state');
+      case 'checkpoint':
+        this.#checkpoint = mark.checkpoint;
         return;
-      case SPENT:
-        this.#remember({ variant: reader.u16(), second: reader.u64Number(), kpHsBlindId: reader.bytes(32) });
+      case 'generation':
+        this.#generation = mark.generation;
         return;
-      case CHECKPOINT:
-        this.#checkpoint = { size: reader.u64(), root: reader.bytes(32) };
+      case 'floor':
+        this.#floor = Math.max(this.#floor, mark.second);
         return;
-      case GENERATION:
-        this.#generation = reader.u64();
-        return;
-      default:
-        throw reader.fault('a mark of unknown kind');
+      case 'proven':
+        this.#proven = Math.max(this.#proven, mark.second);
     }
   }
 
-  #remember(spent: SpentSecond): void {
-    const key = keyOf(spent);
-    const seconds = this.#spent.get(key) ?? new Map<number, SpentSecond>();
-    this.#spent.set(key, seconds.set(spent.second, spent));
-  }
-
-  // Only after a signature's evidence agreed with the clock: a jumped clock must not drop marks.
-  #compact(): void {
-    const oldest = Date.now() / 1000 - KEEP_SECONDS;
-    for (const [key, seconds] of this.#spent) {
-      for (const second of seconds.keys()) if (second < oldest) seconds.delete(second);
+  /** Seconds before `floor` lose their marks and stay spent together, so that no clock brings them back. */
+  #compact(floor: number): void {
+    this.#floor = Math.max(this.#floor, floor);
+    for (const [key, { seconds }] of this.#spent) {
+      for (const second of seconds.keys()) if (second < this.#floor) seconds.delete(second);
       if (seconds.size === 0) this.#spent.delete(key);
     }
     this.#rewrite();
@@ -176,53 +232,31 @@ export class MarkLog {
 
   #rewrite(): void {
     this.close();
-    const records = [record(HEADER, out => out.bytes(this.#stateId, 16))];
-    if (this.#generation > 0n) records.push(record(GENERATION, out => out.u64(this.#generation)));
-    if (this.#checkpoint !== undefined) records.push(encodeCheckpoint(this.#checkpoint));
-    for (const seconds of this.#spent.values()) records.push(...[...seconds.values()].map(encodeSpent));
-    replaceFile(this.#path, Buffer.concat(records));
-    this.#records = records.length;
-    this.#compactAt = Math.max(COMPACT_RECORDS, 2 * records.length);
-    this.#openForAppending(this.#records * RECORD_BYTES);
+    const marks: Mark[] = [{ kind: 'header', stateId: this.#stateId }];
+    if (this.#generation > 0n) marks.push({ kind: 'generation', generation: this.#generation });
+    if (this.#checkpoint !== undefined) marks.push({ kind: 'checkpoint', checkpoint: this.#checkpoint });
+    if (this.#floor > 0) marks.push({ kind: 'floor', second: this.#floor });
+    if (this.#proven > 0) marks.push({ kind: 'proven', second: this.#proven });
+    for (const { kpHsBlindId, variant, seconds } of this.#spent.values()) {
+      for (const [second, at] of seconds)
+        marks.push({ kind: 'spent', spent: { kpHsBlindId, variant, second }, at });
+    }
+    replaceFile(this.#path, Buffer.concat(marks.map(encodeMark)));
+    this.#bytes = marks.length * RECORD_BYTES;
+    this.#compactAt = Math.max(COMPACT_BYTES, 2 * this.#bytes);
+    this.#openForAppending();
   }
 
-  #openForAppending(length: number): void {
+  #openForAppending(): void {
     try {
       this.#fd = openSync(this.#path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
-      ftruncateSync(this.#fd, length);
+      ftruncateSync(this.#fd, this.#bytes);
     } catch (thrown) {
       throw toCustodyError(thrown, 'STATE_WRITE');
     }
   }
 }
 
-function keyOf(spent: SpentSecond): string {
-  return `${Buffer.from(spent.kpHsBlindId).toString('hex')}/${spent.variant}`;
-}
-
-function encodeSpent(spent: SpentSecond): Uint8Array {
-  return record(SPENT, out => out.u16(spent.variant).u64(spent.second).bytes(spent.kpHsBlindId, 32));
-}
-
-function encodeCheckpoint(mark: CheckpointMark): Uint8Array {
-  return record(CHECKPOINT, out => out.u64(mark.size).bytes(mark.root, 32));
-}
-
-function record(kind: number, write: (out: WireWriter) => WireWriter): Uint8Array {
-  const body = write(new WireWriter('STATE_CORRUPT').u8(kind)).finish();
-  const padded = new Uint8Array(RECORD_BYTES);
-  padded.set(body);
-  padded.set(checkOf(padded), 1 + BODY_BYTES);
-  return padded;
-}
-
-function checkOf(part: Uint8Array): Uint8Array {
-  return hash('sha256', part.subarray(0, 1 + BODY_BYTES), 'buffer').subarray(
-    0,
-    RECORD_BYTES - 1 - BODY_BYTES,
-  );
-}
-
-function isIntact(part: Uint8Array): boolean {
-  return Buffer.from(checkOf(part)).equals(part.subarray(1 + BODY_BYTES));
+function keyOf({ kpHsBlindId, variant }: Omit<SpentSecond, 'second'>): string {
+  return `${Buffer.from(kpHsBlindId).toString('hex')}/${variant}`;
 }

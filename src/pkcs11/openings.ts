@@ -27,6 +27,7 @@ import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from './pe
 import { readCheckedFile } from './private-file.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import type { OpenRequest, OpeningResult } from './token-messages.ts';
+import { parsePkcs11Uri } from './uri.ts';
 
 const MAX_ENVELOPE_BYTES = 1 << 15;
 const SECRET_BYTES = 32;
@@ -199,14 +200,20 @@ export function isCurableByAnotherToken(error: CustodyError): boolean {
 }
 
 /**
- * Names a PIN by where it comes from (never by its value), so that one that was refused is not tried again, not even
- * after a restart: another file, other content or a newer list changes the name. 32 bytes.
+ * Names the PINs of a list by where they come from (never by their values), so that one that was refused is not tried
+ * again, not even after a restart: another source, another file or other content changes the name; a new list does
+ * not. What a person types is named by the process that asks. 32 bytes.
  */
 export function pinFingerprint(list: KeyholderList): Uint8Array {
-  const path = list.pinSource.startsWith('file:')
-    ? list.pinSource.slice('file:'.length)
-    : `${process.env['CREDENTIALS_DIRECTORY'] ?? ''}/${list.pinSource.slice('credential:'.length)}`;
-  const stat = list.pinSource === 'tty' ? undefined : lstatSync(path, { throwIfNoEntry: false });
-  const text = [list.serial, list.pinSource, stat?.ino, stat?.mtimeMs, stat?.size].join('\n');
-  return hash('sha256', text, 'buffer');
+  const sources = list.tokens.map(({ uri }) => parsePkcs11Uri(uri).pinSource ?? list.pinSource);
+  return hash('sha256', JSON.stringify(sources.map(pinName)), 'buffer');
+}
+
+function pinName(source: string): string[] {
+  if (source === 'tty') return [source, String(performance.timeOrigin)];
+  const path = source.startsWith('credential:')
+    ? `${process.env['CREDENTIALS_DIRECTORY'] ?? ''}/${source.slice('credential:'.length)}`
+    : source.slice('file:'.length);
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return [source, String(stat?.ino), String(stat?.mtimeNs), String(stat?.size)];
 }

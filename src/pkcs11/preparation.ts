@@ -15,6 +15,7 @@ import {
   wantedPeriods,
 } from './openings.ts';
 import { discardKeys } from './period-keys.ts';
+import type { ProvenTime } from './proven-time.ts';
 import type { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import { aheadSeconds } from './sign-plan.ts';
@@ -28,6 +29,7 @@ export interface PreparationContext {
   readonly book: ServiceBook;
   readonly list: KeyholderList;
   readonly token: TokenOpener;
+  readonly proven: ProvenTime;
   /** Unix seconds now. */
   readonly now: () => number;
 }
@@ -51,7 +53,14 @@ function planFor(slot: ServiceSlot, context: PreparationContext, nowSeconds: num
   if (!slot.entry.enabled) return undefined;
   const wanted = wantedPeriods(list.profile, nowSeconds, aheadSeconds(list));
   const missing = wanted.filter(period => !slot.periods.has(period.periodNum));
-  if (missing.length === 0) return undefined;
+  if (missing.length === 0) {
+    if (slot.lastError === 'CLOCK_UNPROVEN') slot.noteSuccess();
+    return undefined;
+  }
+  if (!context.proven.allowsOpening(list, nowSeconds)) {
+    slot.noteError('CLOCK_UNPROVEN', nowSeconds);
+    return undefined;
+  }
   try {
     checkPinWasNotRefused(host, list);
     if (!slot.budget.allows(nowSeconds)) {

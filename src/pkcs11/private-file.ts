@@ -25,6 +25,8 @@ export interface FileDemand {
   readonly missing: CustodyErrorCode;
   /** Code when it is not a regular file of root's or ours, too large, or open to others. */
   readonly refused: CustodyErrorCode;
+  /** Code when it is too large, if that has one of its own. */
+  readonly tooLarge?: CustodyErrorCode;
 }
 
 /** Opens the file, checks it and hands descriptor and size to `read`. @throws CustodyError with the demand's codes */
@@ -38,8 +40,9 @@ export function withCheckedFile<T>(
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stat = fstatSync(fd);
     const ours = stat.uid === 0 || stat.uid === process.geteuid?.();
-    const fit = stat.isFile() && ours && (stat.mode & demand.forbidden) === 0 && stat.size <= demand.maximum;
+    const fit = stat.isFile() && ours && (stat.mode & demand.forbidden) === 0;
     if (!fit) throw new CustodyError(demand.refused);
+    if (stat.size > demand.maximum) throw new CustodyError(demand.tooLarge ?? demand.refused);
     return read(fd, stat.size);
   } catch (thrown) {
     throw toCustodyError(thrown, isAbsent(thrown) ? demand.missing : demand.refused);

@@ -5,10 +5,13 @@ import type { HostState } from './host-state.ts';
 import type { KeyholderList } from './list.ts';
 import type { PeriodRecord } from './state-codec.ts';
 import { PeriodKey, discardKeys } from './period-keys.ts';
+import type { ProvenTime } from './proven-time.ts';
 import { ServiceSlot, slotName } from './service-slot.ts';
 
 /** How long a period's key outlives its window: a request on its way may still be answered. */
 const GRACE_SECONDS = 60;
+/** How far beyond the horizon a key may lie: clocks are set back by seconds now and then. */
+const SLACK_SECONDS = 300;
 
 /** The services by name; owns their period keys. */
 export class ServiceBook {
@@ -34,6 +37,10 @@ export class ServiceBook {
       }
     }
     this.#dropUnused();
+    for (const slot of this.#slots.values()) {
+      const keys = [...slot.periods.values()];
+      slot.rate.restore(keys.flatMap(({ kpHsBlindId }) => host.marks.spentAt({ kpHsBlindId, variant: 0 })));
+    }
   }
 
   /** In the order of the list. */
@@ -79,22 +86,30 @@ export class ServiceBook {
     slot.origin = origin;
   }
 
-  /** Destroys the keys of periods that are over. When the disk refuses, they stay until the next call. */
-  expire(nowSeconds: number): void {
-    const over = this.slots.flatMap(slot =>
-      [...slot.periods.values()]
-        .filter(key => publicationWindow(this.#profile, key.period).to + GRACE_SECONDS <= nowSeconds)
-        .map(key => ({ slot, key })),
+  /**
+   * Destroys keys, as far as evidence agrees with the clock: those of periods that are over, and those that a clock
+   * which was ahead had certified beyond `aheadSeconds`. When the disk refuses, they stay until the next call.
+   * @throws CustodyError STATE_WRITE
+   */
+  expire(nowSeconds: number, aheadSeconds: number, proven: ProvenTime): void {
+    const past = Math.min(nowSeconds, proven.second);
+    const horizon = proven.agreesWith(this.#profile, nowSeconds) ? aheadSeconds + SLACK_SECONDS : Infinity;
+    const isUseless = ({ period }: PeriodKey): boolean => {
+      const { from, to } = publicationWindow(this.#profile, period);
+      return to + GRACE_SECONDS <= past || from > nowSeconds + horizon;
+    };
+    const useless = this.slots.flatMap(slot =>
+      [...slot.periods.values()].filter(isUseless).map(key => ({ slot, key })),
     );
-    if (over.length === 0) return;
-    for (const { slot, key } of over) slot.periods.delete(key.period.periodNum);
+    if (useless.length === 0) return;
+    for (const { slot, key } of useless) slot.periods.delete(key.period.periodNum);
     try {
       this.#host.save({ services: this.slots.map(slot => slot.record()) });
     } catch (thrown) {
-      for (const { slot, key } of over) slot.periods.set(key.period.periodNum, key);
+      for (const { slot, key } of useless) slot.periods.set(key.period.periodNum, key);
       throw thrown;
     }
-    discardKeys(over.map(({ key }) => key));
+    discardKeys(useless.map(({ key }) => key));
   }
 
   /** Forgets what is in memory only; the state on disk stays. */

@@ -8,6 +8,7 @@ import type { ServiceStatus } from './keyholder-status.ts';
 import type { ListService } from './list.ts';
 import { OpeningBudget } from './opening-budget.ts';
 import type { PeriodKey } from './period-keys.ts';
+import { SignRate } from './sign-rate.ts';
 import type { ServiceRecord } from './state-codec.ts';
 
 const HOUR = 3600;
@@ -18,6 +19,7 @@ export class ServiceSlot {
   entry: ListService;
   evidence: EvidenceStore;
   readonly budget: OpeningBudget;
+  readonly rate = new SignRate();
   /** By number. */
   readonly periods = new Map<number, PeriodKey>();
   origin = '';

@@ -9,6 +9,7 @@ import {
   checkHorizon,
   checkOnePerSecond,
   checkPeriodWindow,
+  checkVariant,
   timePeriod,
 } from '../descriptor/index.ts';
 import { refuse, refuseIf } from './denial.ts';
@@ -36,8 +37,8 @@ export interface PlannedTarget {
 export interface PlanRules {
   readonly list: KeyholderList;
   readonly nowSeconds: number;
-  /** The second in which this process started. */
-  readonly startedAt: number;
+  /** Nothing is signed up to this second: the first that this process saw. */
+  readonly firstSecond: number;
   readonly marks: MarkLog;
 }
 
@@ -72,7 +73,7 @@ export function planTargets(
     const mark = { kpHsBlindId: key.kpHsBlindId, variant: target.variant };
     const spent = {
       has: (second: number): boolean =>
-        second <= rules.startedAt || taken.has(name) || rules.marks.isSpent({ ...mark, second }),
+        second <= rules.firstSecond || taken.has(name) || rules.marks.isSpent({ ...mark, second }),
     };
     refuseIf(checkOnePerSecond(spent, target.second));
     taken.add(name);
@@ -80,8 +81,9 @@ export function planTargets(
   });
 }
 
-function checkTime({ periodNum, second }: SignTarget, { list, nowSeconds }: PlanRules): TimePeriod {
+function checkTime({ periodNum, variant, second }: SignTarget, { list, nowSeconds }: PlanRules): TimePeriod {
   const { profile } = list;
+  refuseIf(checkVariant(variant));
   const period = periodOf(profile, periodNum);
   refuseIf(checkHorizon(profile, nowSeconds, aheadSeconds(list), period));
   refuseIf(checkPeriodWindow(profile, period, second));

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { childCommand, passedEnvironment } from './child-command.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { FrameChannel } from './frames.ts';
 import { parsePinSource } from './pin.ts';
@@ -37,7 +38,6 @@ const DEADLINE_MS = 10_000;
 const TERMINAL_DEADLINE_MS = 120_000;
 /** A module that hangs while it unloads does not delay the answer for longer. */
 const EXIT_GRACE_MS = 2_000;
-const PASSED_ENVIRONMENT = /^(?:PATH|SOFTHSM2_CONF|P11_KIT_\w+|CREDENTIALS_DIRECTORY)$/u;
 
 /** Starts a token process for each request and kills it at the deadline. A PIN found wrong is not sent again. */
 export class TokenClient {
@@ -120,7 +120,7 @@ export async function askChild(
   stdin: 'ignore' | 'inherit' = 'ignore',
 ): Promise<Uint8Array> {
   const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
-  const child = spawn(process.execPath, [...CHILD_FLAGS, path], {
+  const child = spawn(...childCommand([...CHILD_FLAGS, path]), {
     env: { ...passedEnvironment(), ...options.env },
     stdio: [stdin, 'ignore', 'ignore', 'pipe'],
   });
@@ -166,12 +166,4 @@ async function exitOf(child: ChildProcess): Promise<void> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-}
-
-function passedEnvironment(): Record<string, string> {
-  const passed: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && PASSED_ENVIRONMENT.test(name)) passed[name] = value;
-  }
-  return passed;
 }

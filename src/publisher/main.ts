@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { SignerError } from '../signer/contract/problems.ts';
 import { DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
 import { codeOf, PublisherError } from './error.ts';
@@ -15,6 +15,8 @@ import { CONFIG_TEMPLATE } from './template.ts';
 /** Larger than any descriptor: an input beyond is not read to its end. */
 const MAX_INPUT_BYTES = 1024 * 1024;
 
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
+
 type RunFlags = { once?: true; dryRun?: true; only?: string[]; logLevel: string };
 type InspectFlags = { address?: string; votingInterval?: number; json?: true };
 
@@ -23,23 +25,25 @@ function createProgram(setExitCode: (code: number) => void): Command {
   const program = new Command('onion-publisher')
     .description('publishes and balances Tor v3 onion services whose keys stay with onion-signer')
     .version(readVersion())
-    .option('-c, --config <file>', 'configuration', DEFAULT_CONFIG_PATH)
+    .option('-c, --config <file>', 'publisher.yaml', DEFAULT_CONFIG_PATH)
     .exitOverride();
   const configPath = (): string => program.opts<{ config: string }>().config;
   program
     .command('init')
     .description('write a commented publisher.yaml; an existing file stays as it is')
     .action(() => {
-      writeFileSync(configPath(), CONFIG_TEMPLATE, { flag: 'wx', mode: 0o644 });
+      writeTemplate(configPath());
       process.stdout.write(`${configPath()} written: name the signer in it, then onion-publisher run\n`);
     });
   program
     .command('run')
     .description('read backends, ask the signer, publish')
     .option('--once', 'one round for every service, then end with the exit code of status')
-    .option('--only <service...>', 'only these services')
+    .option('--only <service...>', 'only these services of the signer')
     .option('--dry-run', 'sign and upload nothing')
-    .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'info')
+    .addOption(
+      new Option('--log-level <level>', 'least severe level logged').choices(LOG_LEVELS).default('info'),
+    )
     .action(async (flags: RunFlags) => setExitCode(await run(configPath(), flags)));
   program
     .command('status')
@@ -50,11 +54,24 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .command('inspect')
     .argument('<file>', 'a v3 descriptor, or - for standard input')
     .description('decode a descriptor: what an HSDir sees and, with the address, what a client sees')
-    .option('--address <address>', 'the onion address')
-    .option('--voting-interval <seconds>', 'of a test network', parseSeconds)
+    .option('--address <address>', 'the onion address, to decrypt the two layers')
+    .option('--voting-interval <seconds>', 'V3AuthVotingInterval of a test network', parseSeconds)
     .option('--json', 'for programs')
     .action(async (file: string, flags: InspectFlags) => setExitCode(await inspect(file, flags)));
   return program;
+}
+
+function writeTemplate(path: string): void {
+  try {
+    writeFileSync(path, CONFIG_TEMPLATE, { flag: 'wx', mode: 0o644 });
+  } catch (cause) {
+    const code = codeOf(cause);
+    const next =
+      code === 'EEXIST'
+        ? 'this file exists and was left alone; edit it, or name another with --config'
+        : `make its folder, or name another file with --config (${code})`;
+    throw new SignerError('FILE_UNREADABLE', `${path}: ${next}`, { cause, file: path });
+  }
 }
 
 async function run(path: string, flags: RunFlags): Promise<number> {
@@ -112,8 +129,8 @@ async function readInput(file: string): Promise<Uint8Array> {
 }
 
 function parseSeconds(text: string): number {
-  if (/^[1-9][0-9]{0,4}$/u.test(text)) return Number(text);
-  throw new InvalidArgumentError('a whole number of seconds');
+  if (/^[1-9][0-9]{0,4}s?$/u.test(text)) return Number.parseInt(text, 10);
+  throw new InvalidArgumentError('Write seconds, as 10 or 10s.');
 }
 
 function readVersion(): string {

@@ -13,8 +13,11 @@ export const adminSocketPath = (config: SignerConfig): string => join(config.run
 export interface PolicyDoor {
   /** The policy in force: its serial and canonical text. */
   current(): { readonly serial: number; readonly text: Uint8Array };
-  /** Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already. */
-  apply(serial: number, text: Uint8Array): Promise<void>;
+  /**
+   * Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already; the same
+   * again changes nothing. False when the keyholder has not read its list yet, which the daemon then tries again.
+   */
+  apply(serial: number, text: Uint8Array): Promise<boolean>;
 }
 
 const MAX_POLICY_BYTES = 16 * 2 ** 20;
@@ -44,8 +47,7 @@ export function createAdminServer(context: RouteContext, policy: PolicyDoor): Fa
     if (!Buffer.isBuffer(body) || !/^[1-9][0-9]{0,14}$/.test(params.serial)) {
       throw new SignerError('REQUEST_SCHEMA', 'send a canonical policy');
     }
-    await policy.apply(serial, body);
-    return { serial };
+    return { serial, settled: await policy.apply(serial, body) };
   });
   return server;
 }

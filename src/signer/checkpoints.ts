@@ -1,4 +1,4 @@
-import { openCheckpoint, parseNoteVerifier } from './contract/signed-note.ts';
+import { openCheckpoint, parseNoteVerifier, parseSignedNote } from './contract/signed-note.ts';
 import { SignerError } from './contract/problems.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Keyholder } from './ports.ts';
@@ -18,9 +18,14 @@ export class Checkpoints {
     this.#keyholder = keyholder;
   }
 
-  /** Why nothing is signed any more, if so. */
+  /** Why nothing is signed any more, if so: found now, or before the last start. */
   get halted(): SignerError | undefined {
-    return this.#halted;
+    return this.#halted ?? this.#journal.standing.halted;
+  }
+
+  /** Entries that the newest note covers; 0 before the first. */
+  get signedSize(): number {
+    return this.#newest?.size ?? 0;
   }
 
   /** The signed note over the present head. */
@@ -37,14 +42,22 @@ export class Checkpoints {
     return this.#newest?.note;
   }
 
-  /** Judges an echo. SignerError NOTE_FORMAT, NOTE_UNVERIFIED; CHECKPOINT_AHEAD and CHECKPOINT_FORK halt. */
+  /**
+   * Judges an echo. SignerError NOTE_FORMAT, NOTE_UNVERIFIED; CHECKPOINT_AHEAD and CHECKPOINT_FORK halt, durably. What
+   * was signed before a recovery, under another name, says nothing about this history.
+   */
   async check(note: string): Promise<void> {
+    const { formerOrigins } = this.#journal.standing;
+    if (parseSignedNote(note).signatures.every(({ name }) => formerOrigins.includes(name))) return;
     const { checkpointKey } = await this.#keyholder.status();
     const { size, rootHash } = openCheckpoint(note, parseNoteVerifier(checkpointKey));
     try {
       this.#journal.checkEcho(size, rootHash);
     } catch (error) {
-      if (error instanceof SignerError) this.#halted = error;
+      if (!(error instanceof SignerError)) throw error;
+      this.#halted = error;
+      if (error.code === 'CHECKPOINT_AHEAD' || error.code === 'CHECKPOINT_FORK')
+        await this.#journal.halt(error.code, size, rootHash);
       throw error;
     }
   }

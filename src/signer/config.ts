@@ -1,14 +1,17 @@
-import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/index.ts';
+import { isCleanPath, readPath, readPinSource, readSecretSource, readTokenUri } from './config-values.ts';
 import { NAME_PATTERN } from './contract/requests.ts';
 import { readConfigFile } from './program/read-file.ts';
 import {
   formatDuration,
+  formatSize,
   readAnyMap,
   readDuration,
   readList,
   readMap,
   readScalar,
+  readSize,
   readText,
   requireKey,
 } from './program/read-yaml.ts';
@@ -31,6 +34,10 @@ export interface SignerConfig {
   readonly aheadSeconds: number;
   readonly runwaySeconds: number;
   readonly deadlineMs: number;
+  /** How long archived texts and stored answers are kept. */
+  readonly keepSeconds: number;
+  /** Above it nothing is signed; the publishers share it equally. Bytes. */
+  readonly journalQuotaBytes: number;
   /** `child`, or the absolute path of the keyholder's socket. */
   readonly keyholder: KeyholderDoor;
   /** `file:/…` or `credential:NAME`. */
@@ -58,13 +65,15 @@ const KEYS = [
   'ahead',
   'runway',
   'deadline',
+  'keep',
+  'journal_quota',
   'keyholder',
   'host_key',
 ] as const;
 
 const DAY = 86_400;
+const GIB = 2 ** 30;
 const NAME = new RegExp(NAME_PATTERN);
-const CREDENTIAL = /^credential:[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
 // sun_path on Linux has 108 bytes, the last of them NUL.
 const MAX_SOCKET_PATH = 107;
 
@@ -93,6 +102,9 @@ export function parseConfig(text: string, file: string): SignerConfig {
   reader.note('publishers', [...publishers].map(([name, path]) => `${name}=unix:${path}`).join(' '));
   const profile = readNetwork(reader);
   const spans = readSpans(reader, profile);
+  // A replayed answer is rebuilt from the archive for an hour; a day leaves time to look into what happened.
+  const keepSeconds = reader.duration('keep', 30 * DAY, DAY, 4000 * DAY);
+  const journalQuotaBytes = reader.size('journal_quota', 8 * GIB, GIB / 64, 1024 * GIB);
   const keyholder = readKeyholder(reader);
   const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
   return Object.freeze({
@@ -106,6 +118,8 @@ export function parseConfig(text: string, file: string): SignerConfig {
     envelopes,
     profile,
     ...spans,
+    keepSeconds,
+    journalQuotaBytes,
     keyholder,
     hostKey,
     settings: reader.settings,
@@ -165,50 +179,14 @@ class ConfigReader {
     this.note(key, formatDuration(seconds));
     return seconds;
   }
-}
 
-const isCleanPath = (path: string): boolean =>
-  isAbsolute(path) && normalize(path) === path && !/[^\u0020-\u007e]/.test(path) && path.length <= 1024;
-
-function readPath(node: YamlNode, what: string): string {
-  const { text } = readScalar(node, what);
-  if (!isCleanPath(text))
-    throw errorAt('BAD_VALUE', node, `write ${what} as an absolute path without \`..\``);
-  return text;
-}
-
-/** Anything that is not the name of a source may be the PIN itself, and is repeated nowhere. */
-function readPinSource(node: YamlNode): string {
-  const { text } = readScalar(node, '`pin`');
-  if (text === 'tty') return text;
-  if (!text.startsWith('file:') && !text.startsWith('credential:')) {
-    throw errorAt(
-      'PIN_LITERAL',
-      node,
-      'write `pin` as credential:NAME, file:/path or tty, and change the PIN',
-    );
+  size(key: (typeof KEYS)[number], fallback: number, min: number, max: number): number {
+    const node = this.node(key);
+    const bytes = node === undefined ? fallback : readSize(node, `\`${key}\``, min, max);
+    this.note(key, formatSize(bytes));
+    return bytes;
   }
-  return readSecretSource(node);
 }
-
-function readSecretSource(node: YamlNode): string {
-  const { text } = readScalar(node, 'a source');
-  const ok = text.startsWith('file:') ? isCleanPath(text.slice('file:'.length)) : CREDENTIAL.test(text);
-  if (!ok) throw errorAt('BAD_VALUE', node, 'write credential:NAME or file:/absolute/path');
-  return text;
-}
-
-function readTokenUri(node: YamlNode): string {
-  const { text } = readScalar(node, 'a token');
-  if (/pin-(?:value|source)/i.test(decodeLoosely(text))) {
-    throw errorAt('PIN_LITERAL', node, 'take the PIN out of the URI and name its source under `pin`');
-  }
-  return readText(node, /^pkcs11:[\u0021-\u007e]{1,1000}$/, 'a token', 'an RFC 7512 URI: "pkcs11:token=…"');
-}
-
-/** Percent-encoded letters must not hide an attribute's name. */
-const decodeLoosely = (uri: string): string =>
-  uri.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 function readPublishers(node: YamlNode, run: string): ReadonlyMap<string, string> {
   const map = readAnyMap(node, '`publishers`');

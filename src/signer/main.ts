@@ -16,7 +16,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('onion-signer')
     .description('signs Tor v3 onion service descriptors with an identity that stays behind a token')
     .version('0.1.0')
-    .option('--config <file>', 'signer.yaml', DEFAULT_CONFIG)
+    .option('-c, --config <file>', 'signer.yaml', DEFAULT_CONFIG)
     .configureOutput({ outputError: (text, write) => write(withoutValues(text)) })
     .exitOverride();
   let config: SignerConfig | undefined;
@@ -49,8 +49,14 @@ function report(error: unknown): number {
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'INTERNAL';
   const message = error instanceof Error ? error.message : 'something that is no error was thrown';
-  process.stderr.write(`${code}: ${message}\n`);
+  process.stderr.write(`${code}: ${systemMessage(error) ?? message}\n`);
   return exitCodeOf(error);
+}
+
+/** What the system refused, with what to do next; undefined for any other error. */
+function systemMessage(error: unknown): string | undefined {
+  if (!(error instanceof Error && 'syscall' in error && 'path' in error)) return undefined;
+  return `${String(error.path)}: run this as the signer's user, or correct owner and mode (${String(error.syscall)})`;
 }
 
 await main(process.argv);

@@ -34,8 +34,10 @@ async function orderSome(
   const order = { kpHsId: approved.service.kpHsId, points: approved.points, targets };
   const first = await core.keyholder.sign(order);
   if (!('refused' in first) || first.refused.rule !== 'INTRO-PROVENANCE') return first;
-  for (const { text } of usedEvidence(core, approved))
-    await core.keyholder.prove(approved.service.kpHsId, text);
+  for (const { text } of usedEvidence(core, approved)) {
+    const answer = await core.keyholder.prove(approved.service.kpHsId, text);
+    if ('refused' in answer) return answer;
+  }
   return core.keyholder.sign(order);
 }
 

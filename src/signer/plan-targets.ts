@@ -6,19 +6,28 @@ import type { SignerCore } from './sign-descriptor.ts';
 /** A second is spent in steps of one voting interval, so the shelf skips at most this many spent ones. */
 const MAX_SHELF_SKIP = 8;
 
+/** What the keyholder can sign for, as its status says. */
+export interface Custody {
+  /** Unix seconds; see CustodyStatus. */
+  readonly certifiedUntil: number;
+  /** In force there: the policy that was applied, not the file that was changed since. */
+  readonly runwaySeconds: number;
+}
+
 /**
  * A text for now and one for each voting interval up to the runway, for each period published at that second. The shelf
- * ends where the period keys do (`certifiedUntil`, Unix seconds): it must not cost the text for now.
+ * ends where the keyholder's runway and its period keys do: it must not cost the text for now.
  */
 export function planTargets(
   core: SignerCore,
   service: ServicePolicy,
   now: number,
-  certifiedUntil: number,
+  custody: Custody,
 ): Target[] {
   const targets: Target[] = [];
   const step = core.profile.votingIntervalSeconds;
-  const end = Math.max(now, Math.min(now + core.runwaySeconds, certifiedUntil - 1));
+  const runway = Math.min(core.runwaySeconds, custody.runwaySeconds);
+  const end = Math.max(now, Math.min(now + runway, custody.certifiedUntil - 1));
   for (let useFrom = now; useFrom <= end; useFrom += step) {
     for (const period of publishablePeriods(core.profile, useFrom)) {
       if (useFrom === now) {

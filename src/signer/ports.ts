@@ -47,6 +47,8 @@ export interface CustodyStatus {
 export interface KeyholderState {
   readonly startedAt: number;
   readonly listSerial: number;
+  /** Name of the network in its list. */
+  readonly network: string;
   /** `same user`, or how the keyholder is kept apart from the core. */
   readonly isolation: string;
   /** What its state on disk is sealed to. */
@@ -74,5 +76,6 @@ export interface Keyholder {
   prepare(): Promise<void>;
   /** Reads the canonical list again. */
   reload(): Promise<void>;
+  /** At most a second old, and never from before the last `prepare` or `reload`. */
   status(): Promise<KeyholderState>;
 }

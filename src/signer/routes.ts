@@ -1,12 +1,18 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { denialBody, errorBody, type ProblemBody, problemBody, SignerError } from './contract/problems.ts';
-import { MAX_BODY_BYTES, parseSignRequest, type SignAnswer } from './contract/requests.ts';
-import type { SignerLog } from './program/log.ts';
-import type { SignerCore } from './sign-descriptor.ts';
-import { signDescriptor } from './sign-descriptor.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { denialBody, errorBody, type ProblemBody, problemBody, SignerError } from './contract/problems.ts';
+import {
+  type CheckAnswer,
+  MAX_BODY_BYTES,
+  parseSignRequest,
+  type SignAnswer,
+  type SignRequest,
+} from './contract/requests.ts';
+import type { SignerLog } from './program/log.ts';
+import { createGatedServer } from './request-gate.ts';
+import { checkDescriptor, type DeniedOutcome, type SignerCore, signDescriptor } from './sign-descriptor.ts';
 import { describeServices, describeStatus, isReady } from './status.ts';
 
 /** What the routes of one publisher work with. */
@@ -15,14 +21,9 @@ export interface RouteContext {
   readonly checkpoints: Checkpoints;
   readonly log: SignerLog;
   readonly startedAt: number;
+  /** Serial of the policy that the core judges by. */
+  readonly policySerial: () => number;
 }
-
-const HEADERS_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-/** How often the two limits above are looked at. */
-const TIMEOUT_CHECK_MS = 1_000;
-/** Each may hold a whole body in memory. */
-const MAX_CONNECTIONS = 16;
 
 const METHODS = ['GET', 'POST'] as const;
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? '';
@@ -34,13 +35,7 @@ const pathOf = (url: string): string => url.split('?', 1)[0] ?? '';
 export function createPublisherServer(context: RouteContext, publisher: string): FastifyInstance {
   const server = Fastify({
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: 2 * REQUEST_TIMEOUT_MS,
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      maxHeaderSize: 8192,
-    },
+    serverFactory: handler => createGatedServer(handler),
     clientErrorHandler: refuseUnreadable,
     frameworkErrors: (error, request, reply) => {
       void sendProblem(reply, toBody(context, publisher, request, error));
@@ -49,7 +44,6 @@ export function createPublisherServer(context: RouteContext, publisher: string):
     exposeHeadRoutes: false,
     return503OnClosing: true,
   });
-  server.server.maxConnections = MAX_CONNECTIONS;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
@@ -63,50 +57,65 @@ export function createPublisherServer(context: RouteContext, publisher: string):
     return sendProblem(reply.header('allow', allowed.join(', ')), problemBody('METHOD_NOT_ALLOWED'));
   });
   addSigning(server, context, publisher);
-  server.get('/v1/services', () => describeServices(context.core, publisher));
+  server.get('/v1/services', async () => describeServices(context.core, publisher));
   server.get('/v1/status', () => describeStatus(context, publisher));
   server.get('/healthz', () => ({ status: 'ok' }));
   server.get('/readyz', async (_request, reply) =>
-    (await isReady(context)) ? { status: 'ok' } : sendProblem(reply, problemBody('NOT_READY')),
+    (await isReady(context, publisher)) ? { status: 'ok' } : sendProblem(reply, problemBody('NOT_READY')),
   );
   return server;
 }
 
+type Answer = (
+  context: RouteContext,
+  publisher: string,
+  request: SignRequest,
+) => Promise<SignAnswer | CheckAnswer | DeniedOutcome>;
+
 function addSigning(server: FastifyInstance, context: RouteContext, publisher: string): void {
   let busy = false;
-  server.post('/v1/descriptors', async (request, reply) => {
-    // One request in flight per publisher: a flood costs its author, not the others.
-    if (busy)
-      throw new SignerError('REQUEST_IN_FLIGHT', 'wait for the answer to the request before', {
-        retryAfter: 1,
-      });
-    busy = true;
-    try {
-      return await answer(context, publisher, request, reply);
-    } finally {
-      busy = false;
-    }
-  });
+  const offer = (path: string, answer: Answer): void => {
+    server.post(path, async ({ body }, reply) => {
+      // One request in flight per publisher: a flood costs its author, not the others.
+      if (busy)
+        throw new SignerError('REQUEST_IN_FLIGHT', 'wait for the answer to the request before', {
+          retryAfter: 1,
+        });
+      busy = true;
+      try {
+        const outcome = await answer(context, publisher, await readRequest(context, body));
+        if (!('denied' in outcome)) return outcome;
+        context.log.denied(publisher, outcome.denied);
+        return sendProblem(reply, denialBody(outcome.denied, outcome.retryAfter));
+      } finally {
+        busy = false;
+      }
+    });
+  };
+  offer('/v1/descriptors', sign);
+  offer('/v1/descriptors/check', check);
 }
 
-async function answer(
-  { core, checkpoints, log }: RouteContext,
-  publisher: string,
-  { body }: FastifyRequest,
-  reply: FastifyReply,
-): Promise<SignAnswer | FastifyReply> {
+/** Bytes → request, unless the signer is halted or the echo in it halts it now. */
+async function readRequest({ checkpoints }: RouteContext, body: unknown): Promise<SignRequest> {
   if (checkpoints.halted !== undefined) throw checkpoints.halted;
   if (!Buffer.isBuffer(body)) throw new SignerError('MEDIA_TYPE', 'send application/json');
   const request = parseSignRequest(body);
   if (request.checkpoint !== undefined) await checkpoints.check(request.checkpoint);
+  return request;
+}
+
+const sign: Answer = async ({ core, checkpoints, log }, publisher, request) => {
   const outcome = await signDescriptor(core, publisher, request);
-  if (outcome.kind === 'denied') {
-    log.denied(publisher, outcome.denied);
-    return sendProblem(reply, denialBody(outcome.denied, outcome.retryAfter));
-  }
+  if (outcome.kind === 'denied') return outcome;
   log.signed(publisher, outcome.answer.service, outcome.answer.descriptors.length, outcome.repeated);
   return { ...outcome.answer, checkpoint: await checkpoints.newest() };
-}
+};
+
+const check: Answer = async ({ core }, publisher, request) => {
+  const outcome = await checkDescriptor(core, publisher, request);
+  return outcome.kind === 'denied' ? outcome : outcome.answer;
+};
 
 function sendProblem(reply: FastifyReply, body: ProblemBody): FastifyReply {
   if (body.retryAfter !== undefined) void reply.header('retry-after', String(body.retryAfter));

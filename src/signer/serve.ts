@@ -1,20 +1,21 @@
-import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { adminSocketPath, createAdminServer, type PolicyDoor } from './admin.ts';
 import { BlindedKeys } from './blinded-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { KeyholderDoor } from './commands/keyholder-door.ts';
+import { readKeyholderList } from './commands/list-file.ts';
 import { journalPath, type SignerConfig } from './config.ts';
-import { SignerError } from './contract/problems.ts';
-import { parseNoteVerifier } from './contract/signed-note.ts';
 import { EvidenceStore } from './evidence-store.ts';
+import { HourlyBudget } from './hourly-budget.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
-import { parsePolicySnapshot } from './policy/snapshot.ts';
+import { PolicyInForce } from './policy-in-force.ts';
 import type { SignerLog } from './program/log.ts';
+import { removeStaleSocket } from './program/socket-path.ts';
 import { createPublisherServer, type RouteContext } from './routes.ts';
 import type { SignerCore } from './sign-descriptor.ts';
+import { checkStart } from './start-check.ts';
 import { isReady } from './status.ts';
 import { OutputVerifier } from './verify-output.ts';
 
@@ -28,10 +29,10 @@ export class Daemon {
   readonly #log: SignerLog;
   readonly #journal: Journal;
   readonly #keyholder: KeyholderDoor;
+  readonly #policy: PolicyInForce;
   readonly #context: RouteContext;
   readonly #servers: FastifyInstance[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
-  #policy: { readonly serial: number; readonly text: Uint8Array };
   #ready: boolean | undefined;
   #preparing: Promise<void> | undefined;
 
@@ -39,45 +40,42 @@ export class Daemon {
     this.#config = config;
     this.#log = log;
     const now = (): number => Math.floor(Date.now() / 1000);
-    this.#journal = openJournal({ path: journalPath(config), now });
-    const stored = this.#journal.currentPolicy();
-    if (stored === undefined) {
+    const [quotaBytes, publishers] = [config.journalQuotaBytes, config.publishers.size];
+    this.#journal = openJournal({ path: journalPath(config), now, quotaBytes, publishers });
+    try {
+      this.#keyholder = new KeyholderDoor(config);
+      this.#policy = new PolicyInForce(this.#journal, this.#keyholder);
+    } catch (error) {
       this.#journal.close();
-      throw new SignerError('POLICY_EMPTY', 'run `init` first');
+      throw error;
     }
-    this.#policy = stored;
-    let policy = parsePolicySnapshot(stored.text);
-    this.#keyholder = new KeyholderDoor(config);
     const blindedKeys = new BlindedKeys();
     const core: SignerCore = {
       profile: config.profile,
       runwaySeconds: config.runwaySeconds,
-      policy: () => policy,
+      policy: () => this.#policy.policy,
       journal: this.#journal,
       keyholder: this.#keyholder,
       evidence: new EvidenceStore(config.profile, blindedKeys),
       blindedKeys,
       verifier: new OutputVerifier(config.profile),
+      checks: new HourlyBudget(),
       latched: new Set(),
       now,
-    };
-    this.#swapPolicy = next => {
-      policy = parsePolicySnapshot(next.text);
-      core.evidence.retain(policy);
     };
     this.#context = {
       core,
       checkpoints: new Checkpoints(this.#journal, this.#keyholder),
       log,
       startedAt: now(),
+      policySerial: () => this.#policy.serial,
     };
   }
 
-  readonly #swapPolicy: (next: { readonly text: Uint8Array }) => void;
-
   /** Opens every door. Resolves when all sockets listen; period keys may still be missing (see `ready` in the log). */
   async start(): Promise<void> {
-    await this.#checkState();
+    const list = readKeyholderList(this.#config);
+    await checkStart(this.#context, list);
     await this.#journal.started(VERSION);
     mkdirSync(this.#config.run, { recursive: true, mode: 0o755 });
     await this.#listen(
@@ -92,7 +90,8 @@ export class Daemon {
     // Often enough for a token that comes back, and for the next period on a test network.
     const period = Math.min(30_000, this.#config.profile.votingIntervalSeconds * 100);
     this.#timers.push(setInterval(() => void this.prepare(), period));
-    this.#timers.push(setInterval(() => void this.#flush(), FLUSH_INTERVAL_MS));
+    this.#timers.push(setInterval(() => this.#log.flush(), 2 * period));
+    this.#timers.push(setInterval(() => void this.#tidyJournal(), FLUSH_INTERVAL_MS));
     void this.prepare();
   }
 
@@ -111,34 +110,17 @@ export class Daemon {
     await this.#keyholder.close();
     await this.#preparing;
     this.#journal.close();
+    this.#log.flush();
     this.#log.event('stopped');
   }
 
-  /** Journal and keyholder are one signer's, and neither was put back to an older day. */
-  async #checkState(): Promise<void> {
-    const { checkpointKey, listSerial } = await this.#keyholder.status();
-    if (parseNoteVerifier(checkpointKey).name !== this.#journal.origin) {
-      throw new SignerError(
-        'JOURNAL_FOREIGN',
-        'journal and keyholder state are of two signers; restore the state directory',
-      );
-    }
-    if (listSerial !== this.#policy.serial) {
-      throw new SignerError(
-        'POLICY_SERIAL',
-        'the keyholder’s list and the journal differ; run `policy apply` again',
-      );
-    }
-    // The keyholder signs no head that is older than its last.
-    await this.#context.checkpoints.newest();
-  }
-
   async #prepareOnce(): Promise<void> {
+    await this.#settlePolicy();
     try {
       await this.#keyholder.prepare();
       const { services } = await this.#keyholder.status();
       for (const { alias, errorCode } of services) {
-        if (errorCode !== '') this.#log.event('custody failed', { service: alias, code: errorCode });
+        if (errorCode !== '') this.#log.custodyFailed(alias, errorCode);
       }
     } catch (error) {
       this.#log.problem('the keyholder did not prepare', error);
@@ -148,17 +130,27 @@ export class Daemon {
     this.#ready = ready;
   }
 
+  /** Whether the keyholder has the list of the policy in force; until then the signer is not ready. */
+  async #settlePolicy(): Promise<boolean> {
+    try {
+      await this.#policy.settle();
+      return true;
+    } catch (error) {
+      this.#log.problem('the keyholder did not take the list', error);
+      return false;
+    }
+  }
+
   #policyDoor(): PolicyDoor {
     return {
       current: () => this.#policy,
       apply: async (serial, text) => {
-        parsePolicySnapshot(text);
-        await this.#journal.applyPolicy(serial, text);
-        await this.#keyholder.reload();
-        this.#policy = { serial, text: Uint8Array.from(text) };
-        this.#swapPolicy(this.#policy);
+        await this.#policy.apply(serial, text);
+        this.#context.core.evidence.retain(this.#policy.policy);
         this.#log.event('policy in force', { serial });
+        const settled = await this.#settlePolicy();
         void this.prepare();
+        return settled;
       },
     };
   }
@@ -171,11 +163,14 @@ export class Daemon {
     this.#servers.push(server);
   }
 
-  async #flush(): Promise<void> {
+  /** Counted refusals go into the journal, and what is older than `keep` out of its archive. */
+  async #tidyJournal(): Promise<void> {
     try {
       await this.#journal.flushRefusals();
+      const before = this.#context.core.now() - this.#config.keepSeconds;
+      await this.#journal.prune(this.#context.checkpoints.signedSize, before);
     } catch (error) {
-      this.#log.problem('refusals were not written', error);
+      this.#log.problem('the journal was not tidied', error);
     }
   }
 }
@@ -185,20 +180,4 @@ async function closeServer(server: FastifyInstance): Promise<void> {
   const force = setTimeout(() => server.server.closeAllConnections(), STOP_GRACE_MS);
   await server.close();
   clearTimeout(force);
-}
-
-/** A socket that nobody answers on is left over; one that answers belongs to another daemon. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const code = await new Promise<string | undefined>(resolve => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(undefined);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'UNKNOWN'));
-  });
-  if (code === 'ENOENT') return;
-  if (code !== 'ECONNREFUSED')
-    throw new SignerError('JOURNAL_LOCKED', 'another daemon listens on a socket of this one');
-  unlinkSync(path);
 }

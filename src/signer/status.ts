@@ -1,6 +1,7 @@
+import { certExpiryHours } from '../descriptor/index.ts';
+import type { ProblemCode } from './contract/problems.ts';
 import type { ServiceStatus, ServicesAnswer, StatusAnswer } from './contract/requests.ts';
 import type { ServicePolicy } from './policy/types.ts';
-import { certExpiryHours } from '../descriptor/index.ts';
 import type { CustodyStatus, KeyholderState } from './ports.ts';
 import type { RouteContext } from './routes.ts';
 import type { SignerCore } from './sign-descriptor.ts';
@@ -32,32 +33,62 @@ export function describeServices(
   };
 }
 
-/** GET /v1/status for one publisher, or for the operator (every service) when `publisher` is undefined. */
+/**
+ * GET /v1/status: for one publisher its own services, without what an attacker there could use against the custody; for
+ * the operator (`publisher` undefined) everything.
+ */
 export async function describeStatus(
-  { core, checkpoints, startedAt }: RouteContext,
+  context: RouteContext,
   publisher: string | undefined,
 ): Promise<StatusAnswer> {
+  const { core, checkpoints, startedAt, policySerial } = context;
   const now = core.now();
   const keyholder = await core.keyholder.status();
   const services = core
     .policy()
     .services.filter(publisher === undefined ? () => true : mayAsk(publisher))
-    .map(service => serviceStatus(core, service, keyholder, now));
+    .map(service => serviceStatus(core, service, keyholder, now))
+    .map(status => (publisher === undefined ? status : withoutCustodyCode(status)));
   const checkpoint = checkpoints.known;
+  const code = faultOf(context, keyholder);
   return {
-    ready: checkpoints.halted === undefined && services.every(({ state }) => isOneOf(state, 'ready')),
+    ready: code === undefined && services.every(({ state }) => isOneOf(state, 'ready')),
     startedAt,
     now,
     isolation: keyholder.isolation,
-    stateProtection: keyholder.stateProtection,
-    policySerial: keyholder.listSerial,
-    runwaySeconds: core.runwaySeconds,
+    policySerial: policySerial(),
+    runwaySeconds: Math.min(core.runwaySeconds, keyholder.runwaySeconds),
     aheadSeconds: keyholder.aheadSeconds,
     services,
     checkpointKey: keyholder.checkpointKey,
     ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(publisher === undefined
+      ? {
+          stateProtection: keyholder.stateProtection,
+          journal: core.journal.size,
+          ...(code === undefined ? {} : { code }),
+        }
+      : {}),
   };
 }
+
+/** Why nothing is signed for anybody, or something else than policy says. */
+function faultOf(
+  { core, checkpoints, policySerial }: RouteContext,
+  keyholder: KeyholderState,
+): ProblemCode | undefined {
+  const { standing, stopped } = core.journal;
+  const fault = checkpoints.halted ?? stopped;
+  if (fault !== undefined) return fault.code;
+  if (core.now() < standing.fence) return 'FENCED';
+  return keyholder.listSerial === policySerial() ? undefined : 'POLICY_SERIAL';
+}
+
+/** The state of token and PIN is nothing for a publisher: whoever took it would know when to come for the token. */
+const withoutCustodyCode = (status: ServiceStatus): ServiceStatus =>
+  status.code === undefined || status.code === 'SERVICE_LATCHED'
+    ? status
+    : { ...status, code: 'CUSTODY_UNAVAILABLE' };
 
 function serviceStatus(
   core: SignerCore,
@@ -97,12 +128,15 @@ function stateOf(
   return custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '' ? 'degraded' : 'ready';
 }
 
-/** True while every enabled service has a certified key for now and nothing is halted. */
-export async function isReady(context: RouteContext): Promise<boolean> {
-  const { core, checkpoints } = context;
-  if (checkpoints.halted !== undefined || core.journal.stopped !== undefined) return false;
+/**
+ * True while every enabled service, or every one of `publisher`, has a certified key for now, nothing is halted or
+ * fenced, and the keyholder has the list of the policy in force.
+ */
+export async function isReady(context: RouteContext, publisher?: string): Promise<boolean> {
   try {
-    const { services } = await describeStatus(context, undefined);
+    const keyholder = await context.core.keyholder.status();
+    if (faultOf(context, keyholder) !== undefined) return false;
+    const { services } = await describeStatus(context, publisher);
     return services.every(({ state }) => isOneOf(state, 'ready', 'degraded'));
   } catch {
     return false; // the keyholder does not answer

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DescriptorErrorCode, DescriptorParts } from '../../src/descriptor/index.ts';
+import { decodeUtf8 } from '../../src/descriptor/bytes.ts';
 import {
   AUTH_CLIENT_LENGTH,
   assembleDescriptor,
-  decodeUtf8,
   finishDescriptor,
   makeFakeAuthClientLine,
   openCookie,

@@ -9,46 +9,49 @@ import type {
   KpHsId,
   TimePeriod,
 } from '../../src/descriptor/index.ts';
+import { asciiBytes, concat } from '../../src/descriptor/bytes.ts';
 import {
   AUTH_CLIENT_LENGTH,
   CERT_TYPE,
-  INNER_CONSTANT,
-  MIDDLE_CONSTANT,
   TOR_NETWORK,
-  asciiBytes,
   assembleCert,
   blindingParam,
   certExpiryHours,
   clampTweak,
-  concat,
   deriveClientKeys,
   deriveKpHsBlindId,
   deriveSubcredential,
-  descriptorSignedMessage,
   encodeCertBody,
-  encodeInnerLayer,
   encodeLinkSpecifiers,
-  encodeMiddleLayer,
-  encodeSignatureLine,
-  encodeUnsignedOuter,
-  encryptLayer,
   innerCertExpiryHours,
   makeAuthClientLine,
   makeFakeAuthClientLine,
-  padMiddle,
   parseKpHsId,
   parseKpHsIptSid,
   parseKpHssDescEnc,
   parseKpHssNtor,
   parseKpNtor,
   revisionCounterAt,
-  shake256,
   srvRunStart,
   timePeriod,
   x25519PublicKey,
   x25519SharedSecret,
   x25519ToEd25519,
 } from '../../src/descriptor/index.ts';
+import { encodeInnerLayer } from '../../src/descriptor/inner-layer.ts';
+import {
+  INNER_CONSTANT,
+  MIDDLE_CONSTANT,
+  encryptLayer,
+  padMiddle,
+} from '../../src/descriptor/layer-crypt.ts';
+import { encodeMiddleLayer } from '../../src/descriptor/middle-layer.ts';
+import {
+  descriptorSignedMessage,
+  encodeSignatureLine,
+  encodeUnsignedOuter,
+} from '../../src/descriptor/outer-layer.ts';
+import { shake256 } from '../../src/descriptor/primitives.ts';
 
 /** Bytes that look random and are the same in every run. */
 export function noise(label: string, length: number): Bytes {

@@ -4,9 +4,13 @@ import {
   TOR_NETWORK,
   checkHorizon,
   checkIntroProvenance,
+  checkIntroShare,
+  checkMinBackends,
   checkOnePerSecond,
   checkPeriodWindow,
   checkPointUnique,
+  checkVariant,
+  invariants,
   proveEvidence,
   resolvePoints,
 } from '../../src/descriptor/index.ts';
@@ -55,6 +59,45 @@ describe('POINT-UNIQUE', () => {
   });
 });
 
+describe('limits on backends', () => {
+  const other = forge({ label: 'another backend' });
+  const second = proveEvidence(other.text, {
+    backend: other.kpHsId,
+    profile: TOR_NETWORK,
+    periods: [PERIOD],
+  });
+  const both = new Map([...PROVEN, [second.digest, second] as const]);
+  const refs = (own: number, others: number) => [
+    ...Array.from({ length: own }, (_, index) => ({ evidence: EVIDENCE.digest, index })),
+    ...Array.from({ length: others }, (_, index) => ({ evidence: second.digest, index })),
+  ];
+
+  test('MIN-BACKENDS counts the backends whose points are taken, not those that were proven', () => {
+    expect(checkMinBackends(refs(2, 1), both, 2)).toBeUndefined();
+    expect(checkMinBackends(refs(3, 0), both, 2)).toEqual({
+      rule: 'MIN-BACKENDS',
+      observed: '1',
+      limit: 'at least 2',
+    });
+    expect(checkMinBackends(refs(2, 1), PROVEN, 2)?.observed).toBe('1');
+  });
+
+  test('INTRO-SHARE counts the points of each backend', () => {
+    expect(checkIntroShare(refs(2, 2), both, 2)).toBeUndefined();
+    expect(checkIntroShare(refs(1, 3), both, 2)).toMatchObject({ rule: 'INTRO-SHARE', limit: 'at most 2' });
+    expect(checkIntroShare([], both, 1)).toBeUndefined();
+  });
+});
+
+describe('EVIDENCE-AGE', () => {
+  const rule = (now: number) => invariants.checkEvidencePeriod(EVIDENCE, TOR_NETWORK, now)?.rule;
+
+  test('evidence counts while its period is published', () => {
+    expect([from, to - 1].map(rule)).toEqual([undefined, undefined]);
+    expect([from - 1, to, Number.NaN].map(rule)).toEqual(['EVIDENCE-AGE', 'EVIDENCE-AGE', 'EVIDENCE-AGE']);
+  });
+});
+
 describe('PERIOD-WINDOW', () => {
   test.each([from, NOON, to - 1])('second %i is in the window', second => {
     expect(checkPeriodWindow(TOR_NETWORK, PERIOD, second)).toBeUndefined();
@@ -88,4 +131,10 @@ describe('ONE-PER-SECOND', () => {
   test.each([NOON + 0.5, Number.NaN, 2 ** 60])('%d is no second', second => {
     expect(checkOnePerSecond(spent, second)?.rule).toBe('ONE-PER-SECOND');
   });
+});
+
+test('ONE-PER-SECOND: there is one variant', () => {
+  expect(checkVariant(0)).toBeUndefined();
+  for (const variant of [1, -1, 0.5, Number.NaN, 65_535])
+    expect(checkVariant(variant)?.rule).toBe('ONE-PER-SECOND');
 });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { DescriptorErrorCode } from '../../src/descriptor/index.ts';
+import { concat } from '../../src/descriptor/bytes.ts';
 import {
   CERT_TYPE,
   TOR_NETWORK,
   assembleCert,
-  concat,
   encodeCertBody,
   openDescriptor,
   timePeriod,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { decodeUtf8 } from '../../src/descriptor/bytes.ts';
 import {
   AUTH_CLIENT_MULTIPLE,
   TOR_NETWORK,
   assembleDescriptor,
-  decodeUtf8,
   finishDescriptor,
   openCookie,
   openWithBlindedKey,

@@ -1,14 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Bytes, OpenedLayers } from '../../src/descriptor/index.ts';
+import { concat, decodeUtf8 } from '../../src/descriptor/bytes.ts';
 import {
   DescriptorError,
-  INNER_CONSTANT,
-  MIDDLE_CONSTANT,
   TOR_NETWORK,
   assembleDescriptor,
-  concat,
-  decodeUtf8,
-  decryptLayer,
   deriveSubcredential,
   finishDescriptor,
   fromHex,
@@ -18,18 +14,23 @@ import {
   openWithBlindedKey,
   openWithSubcredential,
   parseDescriptor,
-  parseInnerLayer,
-  parseIntroductionPoint,
   parseKpHsBlindId,
   parseKpHsId,
-  parseMiddleLayer,
-  parseNetdoc,
   parseNHsSubcred,
   parseOnionAddress,
   timePeriod,
   toHex,
-  unpadMiddle,
 } from '../../src/descriptor/index.ts';
+import { parseInnerLayer } from '../../src/descriptor/inner-layer.ts';
+import { parseIntroductionPoint } from '../../src/descriptor/introduction-point.ts';
+import {
+  INNER_CONSTANT,
+  MIDDLE_CONSTANT,
+  decryptLayer,
+  unpadMiddle,
+} from '../../src/descriptor/layer-crypt.ts';
+import { parseMiddleLayer } from '../../src/descriptor/middle-layer.ts';
+import { parseNetdoc } from '../../src/descriptor/netdoc.ts';
 import { openTwice } from './both-verdicts.ts';
 import { expectRefusal } from './expect-refusal.ts';
 import { vector } from './vectors.ts';

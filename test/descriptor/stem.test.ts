@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { decodeUtf8 } from '../../src/descriptor/bytes.ts';
 import {
   TOR_NETWORK,
   assembleDescriptor,
-  decodeUtf8,
   encodeBase64,
   finishDescriptor,
   formatOnionAddress,

@@ -68,7 +68,22 @@ describe('a checkpoint', () => {
 
   test('has a size that other programs can count', () => {
     const signer = new CheckpointSigner(seed, marks);
-    expect(denialOf(() => signer.sign({ size: 2n ** 63n, rootHash: root('') })).rule).toBe('CHECKPOINT-FORK');
-    expect(signer.sign({ size: 2n ** 63n - 1n, rootHash: root('') })).toContain('\n9223372036854775807\n');
+    const largest = 2n ** 53n - 1n;
+    marks.recordCheckpoint({ size: largest - 1n, root: root('before') });
+    expect(denialOf(() => signer.sign({ size: largest + 1n, rootHash: root('') })).rule).toBe(
+      'CHECKPOINT-FORK',
+    );
+    expect(signer.sign({ size: largest, rootHash: root('') })).toContain('\n9007199254740991\n');
+  });
+
+  test('grows by a bound, so that one absurd size does not end the log', () => {
+    const signer = new CheckpointSigner(seed, marks);
+    const bound = 2n ** 32n;
+    for (const last of [0n, bound, bound + 5n]) {
+      if (last > 0n) signer.sign({ size: last, rootHash: root(`${last}`) });
+      const beyond = { size: last + bound + 1n, rootHash: root('') };
+      expect(denialOf(() => signer.sign(beyond)).limit).toBe(`at most ${last + bound}`);
+    }
+    expect(signer.sign({ size: 2n * bound + 5n, rootHash: root('') })).toContain('\n8589934597\n');
   });
 });

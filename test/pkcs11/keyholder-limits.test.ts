@@ -94,6 +94,65 @@ describe('the number of points', () => {
   });
 });
 
+describe('backends', () => {
+  const shown = () => keyholder.prove(rig.alpha, backendDescriptor('a2')).digest;
+
+  test('MIN-BACKENDS: the points come from as many as the list says', () => {
+    rig.writeList({}, { minBackends: 2 });
+    keyholder.reload();
+    evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+    const again = keyholder.prove(rig.alpha, backendDescriptor('a1', { at: now() - 700 })).digest;
+    // Two descriptors of one backend are one backend.
+    const denial = denialOf(() => sign([...pointsOf(evidence, 0), ...pointsOf(again, 1)]));
+    expect(denial).toEqual({ rule: 'MIN-BACKENDS', observed: '1', limit: 'at least 2' });
+    expect(sign([...pointsOf(evidence, 0), ...pointsOf(shown(), 0)])).toHaveLength(2);
+  });
+
+  test('INTRO-SHARE: none has more points than the list says, over all of its descriptors', () => {
+    rig.writeList({}, { maxPointsPerBackend: 2 });
+    keyholder.reload();
+    evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+    const again = keyholder.prove(rig.alpha, backendDescriptor('a1', { at: now() - 700 })).digest;
+    const two = pointsOf(evidence, 0, 1);
+    expect(denialOf(() => sign([...two, ...pointsOf(again, 2)])).rule).toBe('INTRO-SHARE');
+    expect(sign([...two, ...pointsOf(shown(), 0, 1)])).toHaveLength(2);
+  });
+});
+
+describe('SIGN-RATE', () => {
+  test('counts orders and texts, refuses what is beyond policy, and does not begin anew with a restart', () => {
+    const start = clock;
+    const shown = (label: string, kpHsId = rig.alpha) => {
+      const [, period] = publishablePeriods(TOR_NETWORK, second());
+      const text = backendDescriptor(label, { at: second(), ...(period ? { period } : {}) });
+      return keyholder.prove(kpHsId, text).digest;
+    };
+    rig.writeList({}, { requestsPerHour: 2 });
+    keyholder.reload();
+    // Beyond what the tests before have spent.
+    clock += 3_600_000;
+    evidence = shown('a1');
+    expect(sign()).toHaveLength(2);
+    // Refused orders are not counted.
+    expect(ruleOf(() => sign())).toBe('ONE-PER-SECOND');
+    clock += 1000;
+    expect(sign()).toHaveLength(2);
+    clock += 1000;
+    expect(ruleOf(() => sign())).toBe('SIGN-RATE');
+    keyholder.close();
+    keyholder = rig.keyholder({ clock: () => clock });
+    clock += 1000;
+    evidence = shown('a1');
+    expect(ruleOf(() => sign())).toBe('SIGN-RATE');
+    const other = pointsOf(shown('b1', rig.beta), 0);
+    expect(sign(other, targetsAt(second()), rig.beta)).toHaveLength(2);
+    clock += 3_540_000;
+    evidence = shown('a1');
+    expect(sign()).toHaveLength(2);
+    clock = start;
+  });
+});
+
 describe('time', () => {
   const [older, newer] = [0, 1].map(i => () => publishablePeriods(TOR_NETWORK, second())[i]?.periodNum ?? 0);
   const at = (seconds: number, periodNum = newer?.() ?? 0) => [{ periodNum, variant: 0, second: seconds }];
@@ -128,14 +187,23 @@ describe('time', () => {
     expect(sign(pointsOf(evidence, 0), at(second(), current))).toHaveLength(1);
   });
 
-  test('ONE-PER-SECOND: a second is spent once for each key and variant, also within one order', () => {
+  test('ONE-PER-SECOND: a second is spent once for each key, also within one order', () => {
     const points = pointsOf(evidence, 0);
     expect(sign(points, at(second()))).toHaveLength(1);
     expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
     expect(sign(points, at(second(), older?.()))).toHaveLength(1);
     expect(ruleOf(() => sign(points, [...at(second() + 1), ...at(second() + 1)]))).toBe('ONE-PER-SECOND');
     expect(sign(points, at(second() + 1))).toHaveLength(1);
-    expect(sign(points, [{ periodNum: newer?.() ?? 0, variant: 1, second: second() }])).toHaveLength(1);
+  });
+
+  test('ONE-PER-SECOND: there is one variant, because its counter would be the same', () => {
+    const points = pointsOf(evidence, 0);
+    const variant = (number: number) => at(second()).map(target => ({ ...target, variant: number }));
+    for (const number of [1, 2, 65_535]) {
+      const denial = denialOf(() => sign(points, [...variant(0), ...variant(number)]));
+      expect(denial).toMatchObject({ rule: 'ONE-PER-SECOND', observed: `variant ${number}` });
+    }
+    expect(sign(points, variant(0))).toHaveLength(1);
   });
 
   test('ONE-PER-SECOND: a refused order spends nothing', () => {
@@ -150,6 +218,20 @@ describe('time', () => {
     keyholder = rig.keyholder({ clock: () => clock });
     keyholder.prove(rig.alpha, backendDescriptor('a1'));
     const points = pointsOf(evidence, 0);
+    expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
+    expect(ruleOf(() => sign(points, at(second() - 1)))).toBe('ONE-PER-SECOND');
+    expect(sign(points, at(second() + 1))).toHaveLength(1);
+  });
+
+  test('ONE-PER-SECOND: a clock that was ahead at the start forbids nothing once it is corrected', () => {
+    const points = pointsOf(evidence, 0);
+    expect(sign(points, at(second()))).toHaveLength(1);
+    keyholder.close();
+    clock += 2 * 3_600_000;
+    keyholder = rig.keyholder({ clock: () => clock });
+    clock -= 2 * 3_600_000;
+    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    // Spent before the restart, and the first second seen after the step.
     expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
     expect(ruleOf(() => sign(points, at(second() - 1)))).toBe('ONE-PER-SECOND');
     expect(sign(points, at(second() + 1))).toHaveLength(1);

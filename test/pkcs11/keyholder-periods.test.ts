@@ -36,23 +36,6 @@ describe('a period key', () => {
     second.close();
   });
 
-  test('is destroyed when its window is over', async () => {
-    const keyholder = open();
-    await keyholder.prepare();
-    const [period] = keyholder.status().services[0]?.periods ?? [];
-    if (period === undefined) throw new Error('no period');
-    clock = (period.to + 59) * 1000;
-    keyholder.expire();
-    expect(keyholder.status().services[0]?.periods[0]?.periodNum).toBe(period.periodNum);
-    clock += 1000;
-    keyholder.expire();
-    expect(keyholder.status().services[0]?.periods[0]?.periodNum).toBe(period.periodNum + 1);
-    keyholder.close();
-    const again = open();
-    expect(again.status().services[0]?.periods[0]?.periodNum).toBe(period.periodNum + 1);
-    again.close();
-  });
-
   test('is destroyed when the list no longer names its service, and with the network', async () => {
     const keyholder = open();
     await keyholder.prepare();

@@ -196,7 +196,13 @@ describe('PREPARE', () => {
       keyholder.close();
     }
     expect(asked).toBe(1);
-    rig.writeList();
+    // A newer list is no newer PIN; a corrected file is.
+    rig.writeList({ pinSource: `file:${wrong}` });
+    const unchanged = open({ openerFor: counted() });
+    for (const each of await unchanged.prepare()) expect(each.errorCode).toBe('PIN_INCORRECT');
+    expect(asked).toBe(1);
+    unchanged.close();
+    copyFileSync(rig.hsm.pinSource.slice('file:'.length), wrong);
     const keyholder = open({ openerFor: counted() });
     clock = Date.now();
     for (const each of await keyholder.prepare()) expect(each.errorCode).toBe('');

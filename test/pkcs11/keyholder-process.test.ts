@@ -125,6 +125,32 @@ describe('a keyholder as a child of the core', () => {
     expect(core).not.toContain('sodium-native');
   });
 
+  test('writes no core file, and neither does its token process', async () => {
+    let pid = 0;
+    const limits: string[] = [];
+    const coreOf = (process: number) =>
+      /^Max core file size.*$/mu.exec(readFileSync(`/proc/${process}/limits`, 'latin1'))?.[0];
+    const client = await start({}, started => {
+      pid = started;
+    });
+    const timer = setInterval(() => {
+      for (const child of childrenOf(pid)) {
+        try {
+          if (readFileSync(`/proc/${child}/cmdline`, 'latin1').includes('token-process'))
+            limits.push(coreOf(child) ?? '');
+        } catch {
+          // It has ended.
+        }
+      }
+    }, 5);
+    await client.prepare();
+    clearInterval(timer);
+    expect(limits.length).toBeGreaterThan(0);
+    // The pid is that of the keyholder itself, not of a program before it.
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).toContain('keyholder.ts\0--state');
+    for (const limit of [coreOf(pid), limits.at(-1)]) expect(limit).toMatch(/size +0 +0 /u);
+  });
+
   test('does not start among foreign code', async () => {
     const { state, list, hostKey } = rig.paths;
     const args = [ENTRY, '--state', state, '--list', list, '--host-key', hostKey];

@@ -55,6 +55,9 @@ export async function createRig(): Promise<Rig> {
     enabled: true,
     minPoints: 1,
     maxPoints: 20,
+    minBackends: 1,
+    maxPointsPerBackend: 20,
+    requestsPerHour: 3600,
     backends: backends.map(name => ({ name, kpHsId: identity(name).kpHsId })),
   });
   const rig: Rig = {

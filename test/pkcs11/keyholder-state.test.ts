@@ -1,22 +1,24 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseHostKeySource } from '../../src/pkcs11/host-key.ts';
 import { HostState } from '../../src/pkcs11/host-state.ts';
 import { Secret } from '../../src/pkcs11/locked-memory.ts';
-import { MarkLog } from '../../src/pkcs11/mark-log.ts';
 import { lockState } from '../../src/pkcs11/state-lock.ts';
 import { identity } from '../descriptor/forge.ts';
 import { expectCode, expectCodeOf } from './expect-code.ts';
@@ -32,8 +34,6 @@ const opens = () => {
   opened.push(host);
   return host;
 };
-const { kpHsId } = identity('a');
-const spent = (second: number, variant = 0) => ({ kpHsBlindId: kpHsId, variant, second });
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'keyholder-state-'));
@@ -201,80 +201,45 @@ describe('the host key', () => {
   });
 });
 
-describe('the marks', () => {
-  const path = () => join(state, 'marks');
-  const id = new Uint8Array(16).fill(3);
-
-  test('remember spent seconds by key, variant and second', () => {
-    const log = MarkLog.create(path(), id);
-    log.spend([spent(100), spent(101, 1)]);
-    log.close();
-    const again = MarkLog.open(path(), id);
-    expect([spent(100), spent(101, 1)].map(each => again.isSpent(each))).toEqual([true, true]);
-    expect([spent(101), spent(100, 1), spent(102)].map(each => again.isSpent(each))).toEqual([
-      false,
-      false,
-      false,
-    ]);
-    expect(again.isSpent({ ...spent(100), kpHsBlindId: identity('b').kpHsId })).toBe(false);
-    again.close();
-  });
-
-  test('lose a last record that was cut off, and no other', () => {
-    const log = MarkLog.create(path(), id);
-    log.spend([spent(100)]);
-    log.spend([spent(101)]);
-    log.close();
-    truncateSync(path(), statSync(path()).size - 20);
-    const again = MarkLog.open(path(), id);
-    expect([again.isSpent(spent(100)), again.isSpent(spent(101))]).toEqual([true, false]);
-    again.spend([spent(102)]);
-    again.close();
-    const third = MarkLog.open(path(), id);
-    expect([100, 101, 102].map(second => third.isSpent(spent(second)))).toEqual([true, false, true]);
-    third.close();
-  });
-
-  test('are refused when a record before the last is damaged', () => {
-    const log = MarkLog.create(path(), id);
-    log.spend([spent(100), spent(101)]);
-    log.close();
-    const bytes = readFileSync(path());
-    bytes[64 + 10] = 0xff;
-    writeFileSync(path(), bytes);
-    expectCode('STATE_CORRUPT', () => MarkLog.open(path(), id));
-  });
-
-  test('stop when they cannot be written', () => {
-    const log = MarkLog.create(path(), id);
-    log.close();
-    expectCode('STATE_WRITE', () => log.spend([spent(1)]));
-    expect(log.isSpent(spent(1))).toBe(false);
-  });
-
-  test('drop what can never be asked for again when they grow long', () => {
-    const log = MarkLog.create(path(), id);
-    const now = Math.floor(Date.now() / 1000);
-    log.recordCheckpoint({ size: 5n, root: new Uint8Array(32).fill(1) });
-    log.spend([spent(now)]);
-    log.spend(Array.from({ length: 70_000 }, (_, i) => spent(i)));
-    expect(statSync(path()).size).toBeLessThan(1000);
-    log.close();
-    const again = MarkLog.open(path(), id);
-    expect([again.isSpent(spent(now)), again.isSpent(spent(5)), again.checkpoint?.size]).toEqual([
-      true,
-      false,
-      5n,
-    ]);
-    again.close();
-  });
-});
-
 describe('the lock of a state', () => {
   test('is held by one process at a time', async () => {
     const lock = await lockState(state);
     await expectCodeOf('STATE_LOCKED', lockState(state));
     await lock.release();
+    await (await lockState(state)).release();
+  });
+
+  test('is held by one of many that ask at once, also when a killed process left its socket', async () => {
+    const killed = spawnSync(process.execPath, [
+      '-e',
+      `require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`,
+      join(state, 'lock'),
+    ]);
+    expect(killed.signal).toBe('SIGKILL');
+    expect(lstatSync(join(state, 'lock')).isSocket()).toBe(true);
+    const asked = await Promise.allSettled(Array.from({ length: 8 }, () => lockState(state)));
+    const held = asked.filter(each => each.status === 'fulfilled');
+    expect(held).toHaveLength(1);
+    const refused = asked.filter(each => each.status === 'rejected');
+    for (const { reason } of refused) expect(reason).toMatchObject({ code: 'STATE_LOCKED' });
+    expect(refused).toHaveLength(7);
+    await held[0]?.value.release();
+    await (await lockState(state)).release();
+  });
+
+  test('is found by its socket in the folder too, and puts nothing away but an abandoned socket', async () => {
+    const path = join(state, 'lock');
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    await expectCodeOf('STATE_LOCKED', lockState(state));
+    server.close();
+    await once(server, 'close');
+    for (const put of [() => writeFileSync(path, 'x'), () => symlinkSync(join(folder, 'x'), path)]) {
+      put();
+      await expectCodeOf('STATE_LOCKED', lockState(state));
+      expect(lstatSync(path).isSocket()).toBe(false);
+      rmSync(path);
+    }
     await (await lockState(state)).release();
   });
 

@@ -228,6 +228,23 @@ describe('EVIDENCE-AGE', () => {
     clock = before;
   });
 
+  test('refuses evidence of a period that is published no longer, however fresh', () => {
+    const [period] = publishablePeriods(TOR_NETWORK, second());
+    if (period === undefined) throw new Error('no period');
+    const { to } = publicationWindow(TOR_NETWORK, period);
+    const before = clock;
+    clock = (to - 1) * 1000;
+    const text = backendDescriptor('a1', { period, at: to - 600 });
+    const { digest } = keyholder.prove(rig.alpha, text);
+    const points = pointsOf(digest, 0);
+    const target = (at: number) => [{ periodNum: period.periodNum + 1, variant: 0, second: at }];
+    expect(sign(points, target(to - 1))).toHaveLength(1);
+    clock += 1000;
+    expect(ruleOf(() => sign(points, target(to)))).toBe('EVIDENCE-AGE');
+    expect(ruleOf(() => keyholder.prove(rig.alpha, text))).toBe('EVIDENCE-AGE');
+    clock = before;
+  });
+
   test('refuses evidence from the future by counter or expiry, and remembers none of it', () => {
     const [period] = publishablePeriods(TOR_NETWORK, now());
     if (period === undefined) throw new Error('no period');

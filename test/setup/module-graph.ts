@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseSync } from 'vite';
+import { type SyntaxNode, isNode, parseModule, walk } from '../../scripts/api/syntax.ts';
 
 /** One import, re-export, import type or require of a module. */
 export interface ModuleImport {
@@ -22,20 +22,16 @@ export interface FileImport {
 /** Imports by file, both relative to the root, with forward slashes. */
 export type ModuleGraph = ReadonlyMap<string, readonly FileImport[]>;
 
-interface SyntaxNode {
-  readonly type: string;
-  readonly [key: string]: unknown;
-}
-
 /** Every import of the module text, static, type-only and dynamic. Throws when the text does not parse. */
 export function readImports(fileName: string, text: string): ModuleImport[] {
-  const { program, errors } = parseSync(fileName, text);
-  if (errors.length > 0) throw new Error(`${fileName}: ${errors.map(error => error.message).join('; ')}`);
   const found: ModuleImport[] = [];
-  walk(program, node => {
-    const imported = importOf(node);
-    if (imported !== undefined) found.push(imported);
-  });
+  for (const statement of parseModule(fileName, text).body) {
+    walk(statement, node => {
+      const imported = importOf(node);
+      if (imported !== undefined) found.push(imported);
+      return true;
+    });
+  }
   return found;
 }
 
@@ -133,17 +129,4 @@ function literal(node: unknown): string | undefined {
   if (!isNode(node)) return undefined;
   if (node.type === 'TSLiteralType') return literal(node['literal']);
   return typeof node['value'] === 'string' ? node['value'] : undefined;
-}
-
-function walk(value: unknown, visit: (node: SyntaxNode) => void): void {
-  if (Array.isArray(value)) {
-    for (const item of value) walk(item, visit);
-  } else if (typeof value === 'object' && value !== null) {
-    if (isNode(value)) visit(value);
-    for (const child of Object.values(value)) walk(child, visit);
-  }
-}
-
-function isNode(value: unknown): value is SyntaxNode {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }

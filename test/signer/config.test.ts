@@ -27,6 +27,8 @@ describe('signer.yaml', () => {
       aheadSeconds: 3 * 86_400,
       runwaySeconds: 6 * 3600,
       deadlineMs: 10_000,
+      keepSeconds: 30 * 86_400,
+      journalQuotaBytes: 8 * 2 ** 30,
       keyholder: { kind: 'child' },
       hostKey: 'file:/var/lib/onion-signer/host.key',
     });
@@ -50,7 +52,7 @@ describe('signer.yaml', () => {
     expect(settings.get('publishers')).toEqual({ value: 'vps1=unix:/tmp/run/vps1.sock', from: `${FILE}:3` });
     expect([...settings.keys()].sort()).toEqual(
       ['ahead', 'deadline', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
-        .concat(['publishers', 'run', 'runway', 'state', 'tokens'])
+        .concat(['publishers', 'run', 'runway', 'state', 'tokens', 'keep', 'journal_quota'])
         .sort(),
     );
   });
@@ -144,6 +146,12 @@ describe('signer.yaml', () => {
     ['ahead', ['1d', '24h', '7d'], ['23h', '8d', '3', '1w', '-1d']],
     ['runway', ['1s', '12h', '720min'], ['0s', '13h', '6']],
     ['deadline', ['1s', '60s', '1min'], ['0s', '61s', '500ms']],
+    ['keep', ['1d', '24h', '4000d'], ['23h', '4001d', '30']],
+    [
+      'journal_quota',
+      ['16MiB', '16384KiB', '1TiB'],
+      ['15MiB', '2TiB', '8', '8GB', '1.5GiB', '08GiB', '-1GiB'],
+    ],
   ])('bounds %s on both sides', (key, good, bad) => {
     for (const value of good) expect(parse(`${key}: ${value}\n`).settings.get(key)?.from).toBe(`${FILE}:4`);
     for (const value of bad) {
@@ -153,6 +161,13 @@ describe('signer.yaml', () => {
         column: key.length + 3,
       });
     }
+  });
+
+  it('shows a size in the largest unit that fits', () => {
+    const shown = (size: string) => parse(`journal_quota: ${size}\n`).settings.get('journal_quota')?.value;
+    expect(shown('8GiB')).toBe('8GiB');
+    expect(shown('1536MiB')).toBe('1.5GiB');
+    expect(parse('journal_quota: 1536MiB\n').journalQuotaBytes).toBe(1536 * 2 ** 20);
   });
 
   it('reaches the keyholder as a child or by a socket', () => {

@@ -23,9 +23,9 @@ beforeEach(() => {
 });
 afterEach(() => state.remove());
 
-const plan = (now: number, certifiedUntil = FOREVER) => {
+const plan = (now: number, certifiedUntil = FOREVER, runwaySeconds = 6 * HOUR) => {
   const core = { profile: TOR_NETWORK, runwaySeconds: 6 * HOUR, journal: state.journal, blindedKeys };
-  return planTargets(core as unknown as SignerCore, service, now, certifiedUntil);
+  return planTargets(core as unknown as SignerCore, service, now, { certifiedUntil, runwaySeconds });
 };
 
 const spend = async (period: TimePeriod, second: number): Promise<void> => {
@@ -49,6 +49,12 @@ describe('the targets of a request', () => {
     expect(plan(NOW, NOW + 2 * HOUR + 1)).toHaveLength(6);
     expect(plan(NOW, NOW + 2 * HOUR)).toHaveLength(4);
     expect(plan(NOW, 0)).toHaveLength(2);
+  });
+
+  it('end where the runway of the keyholder ends, whatever the file says that was changed since', () => {
+    expect(plan(NOW, FOREVER, 2 * HOUR)).toHaveLength(6);
+    expect(plan(NOW, FOREVER, 2 * HOUR - 1)).toHaveLength(4);
+    expect(plan(NOW, FOREVER, 9 * HOUR)).toHaveLength(14);
   });
 
   it('move on from a second that is spent, but not for now', async () => {

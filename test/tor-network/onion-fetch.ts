@@ -25,7 +25,14 @@ export async function onionFetch(
 ): Promise<OnionResponse> {
   const host = address.endsWith('.onion') ? address : `${address}.onion`;
   const aborting = signal === undefined ? {} : { signal };
-  const socket = await connectThroughSocks({ proxy, host, port: 80, timeoutMs, ...aborting, ...(isolation === undefined ? {} : { isolation }) });
+  const socket = await connectThroughSocks({
+    proxy,
+    host,
+    port: 80,
+    timeoutMs,
+    ...aborting,
+    ...(isolation === undefined ? {} : { isolation }),
+  });
   try {
     return await get(socket, host, path, aborting);
   } finally {

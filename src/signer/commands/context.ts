@@ -30,8 +30,9 @@ export function heldIdentities(config: SignerConfig): HeldIdentity[] {
   let names: string[];
   try {
     names = readdirSync(config.envelopes);
-  } catch {
-    return [];
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
   }
   return names
     .filter(name => name.endsWith('.age'))

@@ -17,27 +17,29 @@ import { createJournal, openJournal } from '../journal/journal.ts';
 import { encodePolicy } from '../policy/types.ts';
 import { writeNew } from '../program/durable-file.ts';
 import type { CommandContext } from './context.ts';
-import { writeKeyholderList } from './policy.ts';
+import { encodeKeyholderList, writeKeyholderList } from './list-file.ts';
 
 interface InitOptions {
-  readonly token: readonly string[];
+  readonly token?: readonly string[];
   readonly pin?: string;
-  readonly publisher: readonly string[];
+  readonly publisher?: readonly string[];
   readonly state?: string;
   readonly run?: string;
 }
 
 /** `init`: writes signer.yaml if there is none, then makes state, host key, keyholder and journal. */
 export function addInitCommand(program: Command, context: CommandContext): void {
-  const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+  const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
   program
     .command('init')
-    .description('make the state of a new signer; never replaces anything')
-    .option('--token <uri>', 'a token, as an RFC 7512 URI (repeatable)', collect, [])
+    .description(
+      'write signer.yaml if there is none and make the state of a new signer; never replaces anything',
+    )
+    .option('--token <uri>', 'a token, as an RFC 7512 URI (repeatable)', collect)
     .option('--pin <source>', 'file:/path, credential:NAME or tty; never the PIN itself')
-    .option('--publisher <name>', 'a publisher with a socket of its own (repeatable)', collect, [])
-    .option('--state <directory>', 'where state is kept')
-    .option('--run <directory>', 'where sockets are made')
+    .option('--publisher <name>', 'a publisher with a socket of its own (repeatable)', collect)
+    .option('--state <directory>', 'absolute; where state is kept (default: /var/lib/onion-signer)')
+    .option('--run <directory>', 'absolute; where sockets are made (default: /run/onion-signer)')
     .action(async (options: InitOptions) => {
       const path = context.configPath();
       if (!existsSync(path)) writeConfig(path, options);
@@ -47,7 +49,8 @@ export function addInitCommand(program: Command, context: CommandContext): void 
 }
 
 function writeConfig(path: string, options: InitOptions): void {
-  if (options.token.length === 0 || options.pin === undefined || options.publisher.length === 0) {
+  const { token = [], pin, publisher = [] } = options;
+  if (token.length === 0 || pin === undefined || publisher.length === 0) {
     throw new SignerError(
       'MISSING_KEY',
       `${path} does not exist: give --token, --pin and --publisher, or write it`,
@@ -55,9 +58,9 @@ function writeConfig(path: string, options: InitOptions): void {
   }
   const lines = [
     '# What is not here has a default: `onion-signer config` prints every value and where it came from.',
-    `tokens:     [${options.token.map(uri => JSON.stringify(uri)).join(', ')}]`,
-    `pin:        ${options.pin}`,
-    `publishers: { ${options.publisher.map(name => `${name}: unix`).join(', ')} }`,
+    `tokens:     [${token.map(uri => JSON.stringify(uri)).join(', ')}]`,
+    `pin:        ${pin}`,
+    `publishers: { ${publisher.map(name => `${name}: unix`).join(', ')} }`,
     ...(options.state === undefined ? [] : [`state:      ${options.state}`]),
     ...(options.run === undefined ? [] : [`run:        ${options.run}`]),
     '',
@@ -85,7 +88,7 @@ async function createState(config: SignerConfig): Promise<void> {
     if (!(error instanceof CustodyError && error.code === 'STATE_EXISTS')) throw error;
   }
   const nothing = { services: [] };
-  writeKeyholderList(config, nothing, 1);
+  writeKeyholderList(config, encodeKeyholderList(config, nothing, 1));
   const now = Math.floor(Date.now() / 1000);
   createJournal(journal, { origin: await checkpointOrigin(config), now });
   const opened = openJournal({ path: journal, now: () => now });

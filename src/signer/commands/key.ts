@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { formatOnionAddress } from '../../descriptor/index.ts';
 import { TokenClient } from '../../pkcs11/token-client.ts';
@@ -10,8 +10,11 @@ import { NAME_PATTERN } from '../contract/requests.ts';
 import { writeNew } from '../program/durable-file.ts';
 import { type CommandContext, envelopePath, heldIdentities } from './context.ts';
 
+const IMPORT_HINT =
+  'The imported file still is this service: stop its old tor, and destroy every open copy once the new way is proven.\n';
+
 interface SealOptions {
-  readonly recipient: readonly string[];
+  readonly recipient?: readonly string[];
   readonly singleCustodian?: boolean;
 }
 
@@ -25,11 +28,11 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       await seal(context, service, { kind: 'new' }, options);
     });
   sealing(key.command('import'))
-    .description('seal the hs_ed25519_secret_key of a running service')
+    .description('seal the hs_ed25519_secret_key of a running service; the file itself stays where it is')
     .argument('<service>', 'name of the service, as in its policy', checkName)
     .argument('<file>', 'hs_ed25519_secret_key, or - for standard input')
     .action(async (service: string, file: string, options: SealOptions) => {
-      await seal(context, service, { kind: 'import', path: file === '-' ? '' : file }, options);
+      await seal(context, service, { kind: 'import', path: file === '-' ? '' : resolve(file) }, options);
     });
   key
     .command('list')
@@ -47,14 +50,13 @@ function sealing(command: Command): Command {
   return command
     .option(
       '--recipient <age1…>',
-      'a paper key of the stock age program that can open the envelope too',
+      'a paper key of the stock age program that can open the envelope too (repeatable)',
       collect,
-      [],
     )
     .option('--single-custodian', 'accept that the loss of the one token is the loss of the address');
 }
 
-const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 function checkName(name: string): string {
   if (!new RegExp(NAME_PATTERN).test(name))
@@ -78,11 +80,12 @@ async function seal(
   const client = new TokenClient({ deadlineMs: Math.max(config.deadlineMs, 30_000) });
   const sealed = await client.seal({
     tokens: config.tokens.map(uri => ({ uri, modulePath: '', pinSource: config.pin })),
-    ageRecipients: options.recipient,
+    ageRecipients: options.recipient ?? [],
     source,
   });
   writeNew(path, sealed.envelope, 0o600);
   const address = formatOnionAddress(sealed.kpHsId);
+  if (source.kind === 'import') process.stderr.write(IMPORT_HINT);
   context.print(`${address}\n`);
   const policy = join(config.policies, `${service}.yaml`);
   if (!existsSync(policy)) process.stderr.write(policyHint(config, service, address, policy));
@@ -90,7 +93,7 @@ async function seal(
 
 /** One recipient is one accident away from no address. */
 function checkRecipients(config: SignerConfig, options: SealOptions): void {
-  if (config.tokens.length + options.recipient.length > 1 || options.singleCustodian === true) return;
+  if (config.tokens.length + (options.recipient?.length ?? 0) > 1 || options.singleCustodian === true) return;
   throw new SignerError(
     'BAD_VALUE',
     'name a second recipient: a spare token in signer.yaml or --recipient age1…; or accept --single-custodian',

@@ -13,10 +13,12 @@ import {
 } from '../../pkcs11/keyholder-client.ts';
 import { keyholderListPath, keyholderStatePath, type SignerConfig } from '../config.ts';
 import { type ProblemCode, SignerError } from '../contract/problems.ts';
+import { SharedResult } from '../program/shared-result.ts';
 import type { CustodyStatus, Keyholder, KeyholderState, Refused, SignedTarget, SignOrder } from '../ports.ts';
 
 const FIRST_BACK_OFF_MS = 200;
 const LAST_BACK_OFF_MS = 10_000;
+const STATUS_AGE_MS = 1000;
 
 /** The core's port on the keyholder process: starts or reaches it, and does so again when it was lost. */
 export class KeyholderDoor implements Keyholder {
@@ -25,6 +27,8 @@ export class KeyholderDoor implements Keyholder {
   #backOffMs = 0;
   #notBefore = 0;
   #closed = false;
+  /** Every publisher's every question comes down to it. */
+  readonly #status = new SharedResult(() => this.#askStatus(), STATUS_AGE_MS);
   /** Process id of a keyholder that is our child. */
   pid: number | undefined;
 
@@ -48,25 +52,38 @@ export class KeyholderDoor implements Keyholder {
     if ('refused' in answer) {
       throw new SignerError(
         'CHECKPOINT_FORK',
-        'the keyholder signed another history; restore the state directory',
+        'the keyholder signed another history; restore the state directory, or run `init --recover`',
       );
     }
     return answer.note;
   }
 
   async prepare(): Promise<void> {
-    await this.#with(client => client.prepare());
+    await this.#with(client => client.prepare()).finally(() => this.#status.forget());
   }
 
   async reload(): Promise<void> {
-    await this.#with(client => client.reload());
+    await this.#with(client => client.reload()).finally(() => this.#status.forget());
   }
 
   async status(): Promise<KeyholderState> {
+    return await this.#status.get();
+  }
+
+  /** For good: whoever still asks gets KEYHOLDER_UNAVAILABLE, and no other keyholder is started. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const client = await this.#client?.catch(() => undefined);
+    this.#client = undefined;
+    await client?.close();
+  }
+
+  async #askStatus(): Promise<KeyholderState> {
     const status = await this.#with(client => client.status());
     return {
       startedAt: status.startedAt,
       listSerial: status.listSerial,
+      network: status.network,
       isolation: status.isolation,
       stateProtection: status.stateProtection,
       checkpointKey: status.checkpointVkey,
@@ -76,14 +93,6 @@ export class KeyholderDoor implements Keyholder {
         custodyStatus(this.#config.profile, service, Date.now() / 1000),
       ),
     };
-  }
-
-  /** For good: whoever still asks gets KEYHOLDER_UNAVAILABLE, and no other keyholder is started. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    const client = await this.#client?.catch(() => undefined);
-    this.#client = undefined;
-    await client?.close();
   }
 
   async #with<T>(use: (client: KeyholderClient) => Promise<T>): Promise<T> {

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { CustodyError, parseCustodyErrorCode } from '../../pkcs11/error.ts';
 import { askDaemon } from '../admin.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { ServiceStatus, StatusAnswer } from '../contract/requests.ts';
+import { formatSize } from '../program/read-yaml.ts';
 import type { CommandContext } from './context.ts';
 
 /** `status` and `config`: read only. */
@@ -28,15 +30,26 @@ export function addLookCommands(program: Command, context: CommandContext): void
     });
 }
 
-function exitCode({ ready, services }: StatusAnswer): 0 | 1 | 2 {
+function exitCode({ ready, code, services }: StatusAnswer): 0 | 1 | 2 {
+  if (code !== undefined && DOWN.has(code)) return 2;
   if (services.some(({ state }) => state === 'down' || state === 'latched')) return 2;
   return ready ? 0 : 1;
 }
 
+/** Codes of the signer as a whole with which nothing is signed at all. */
+const DOWN: ReadonlySet<string> = new Set([
+  'CHECKPOINT_AHEAD',
+  'CHECKPOINT_FORK',
+  'FENCED',
+  'JOURNAL_FAILED',
+]);
+
 export function formatStatus(status: StatusAnswer): string {
   const lines = status.services.flatMap(service => serviceLines(service, status));
+  const code = status.code === undefined ? '' : `${status.code}   `;
+  const sealed = `state sealed to: ${status.stateProtection ?? 'unknown'}`;
   lines.push(
-    `signer      isolation: ${status.isolation} · state sealed to: ${status.stateProtection} · policy ${status.policySerial}`,
+    `signer      ${code}isolation: ${status.isolation} · ${sealed} · policy ${status.policySerial}${journalText(status)}`,
   );
   return `${lines.join('\n')}\n`;
 }
@@ -46,16 +59,26 @@ function serviceLines(service: ServiceStatus, { runwaySeconds }: StatusAnswer): 
     service.certifiedUntil === undefined
       ? 'no period certified'
       : `without token until ${at(service.certifiedUntil)}`;
-  const code = service.code === undefined ? '' : ` · ${service.code}`;
   const end =
     service.exposureEnd === undefined ? '' : ` Whatever was released ends ${at(service.exposureEnd)}.`;
   return [
-    `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${until}${code}`,
+    `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${until}`,
+    ...problemLines(service),
     `  custody   ${service.custody}: the identity is opened in locked memory when a period is certified · ${service.origin}`,
     `  exposure  thief of the publisher: at most ${Math.round(runwaySeconds / 360) / 10} h of your own true descriptors.${end}`,
     '            thief of the signer, switched on: the identity.',
   ];
 }
+
+/** The last failure of custody, with what to do next. */
+function problemLines({ code }: ServiceStatus): string[] {
+  if (code === undefined) return [];
+  const known = parseCustodyErrorCode(code);
+  return [`  problem   ${code}${known === undefined ? '' : `: ${new CustodyError(known).message}`}`];
+}
+
+const journalText = ({ journal }: StatusAnswer): string =>
+  journal === undefined ? '' : ` · journal ${formatSize(journal.bytes)} of ${formatSize(journal.quotaBytes)}`;
 
 const at = (seconds: number): string =>
   `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;

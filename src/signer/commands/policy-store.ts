@@ -9,8 +9,11 @@ import type { Policy } from '../policy/types.ts';
 export interface PolicyStore {
   readonly serial: number;
   readonly policy: Policy;
-  /** Puts the canonical policy in force under `serial`. SignerError POLICY_SERIAL, POLICY_SNAPSHOT. */
-  put(serial: number, text: Uint8Array): Promise<void>;
+  /**
+   * Puts the canonical policy in force under `serial`; the same again changes nothing. False when a running keyholder
+   * has not read its list yet. SignerError POLICY_SERIAL, POLICY_SNAPSHOT, NOT_READY.
+   */
+  put(serial: number, text: Uint8Array): Promise<boolean>;
   close(): void;
 }
 
@@ -27,6 +30,7 @@ export async function openPolicyStore(config: SignerConfig): Promise<PolicyStore
       const done = await askDaemon(config, 'PUT', `/policy/${serial}`, text);
       if (done?.status !== 200)
         throw new SignerError('NOT_READY', 'the daemon did not take the policy; see its log');
+      return (JSON.parse(done.body.toString('utf8')) as { settled: boolean }).settled;
     },
     close: () => undefined,
   };
@@ -42,7 +46,10 @@ function offlineStore(config: SignerConfig): PolicyStore {
     return {
       serial: current?.serial ?? 0,
       policy: current === undefined ? { services: [] } : parsePolicySnapshot(current.text),
-      put: async (serial, text) => void (await journal.applyPolicy(serial, text)),
+      put: async (serial, text) => {
+        await journal.applyPolicy(serial, text);
+        return true; // the keyholder reads its list when it starts
+      },
       close: () => journal.close(),
     };
   } catch (error) {

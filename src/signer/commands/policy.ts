@@ -1,14 +1,12 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { encodeList } from '../../pkcs11/list.ts';
-import { keyholderListPath, type SignerConfig } from '../config.ts';
+import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
-import { compileKeyholderList } from '../policy/compile.ts';
 import { difference, formatDifference } from '../policy/difference.ts';
 import { loadPolicy } from '../policy/load.ts';
 import { encodePolicy, type Policy, policyDigest } from '../policy/types.ts';
-import { writeDurably } from '../program/durable-file.ts';
-import { type CommandContext, envelopePath, heldAddresses } from './context.ts';
+import { type CommandContext, heldAddresses, heldIdentities } from './context.ts';
+import { encodeKeyholderList, readKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
 import { openPolicyStore } from './policy-store.ts';
 
 /** `policy check`, `policy apply`. */
@@ -20,7 +18,13 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
     .action(() => {
       const config = context.config();
       const loaded = readPolicy(config);
-      context.print(`${loaded.services.length} services, digest ${policyDigest(loaded)}: nothing wrong\n`);
+      // What the keyholder would not take is found here, not after the policy was put in force.
+      encodeKeyholderList(config, loaded, 1);
+      const missing = withoutIdentity(config, loaded);
+      const found = missing.length === 0 ? 'nothing wrong' : 'not complete';
+      context.print(`services: ${loaded.services.length}, digest ${policyDigest(loaded)}: ${found}\n`);
+      if (missing.length > 0) process.exitCode = 1;
+      process.stderr.write(missing.join(''));
     });
   policy
     .command('apply')
@@ -38,42 +42,52 @@ export function readPolicy(config: SignerConfig): Policy {
   });
 }
 
+/** One line for each enabled service whose identity is not sealed here, or is of another address. */
+function withoutIdentity(config: SignerConfig, { services }: Policy): string[] {
+  const held = new Map(heldIdentities(config).map(({ service, address }) => [service, address]));
+  return services
+    .filter(({ service, address, enabled }) => enabled && held.get(service) !== address)
+    .map(({ service }) => {
+      const why = held.has(service) ? 'is of another address' : 'is not sealed here';
+      return `${service}: its identity ${why}; see \`key list\`, or run \`key new ${service}\`\n`;
+    });
+}
+
 async function applyPolicy(context: CommandContext, config: SignerConfig, yes: boolean): Promise<void> {
   const next = readPolicy(config);
   const store = await openPolicyStore(config);
   try {
+    // An application that was cut off may have left a list that the journal never heard of.
+    const serial = 1 + Math.max(store.serial, readKeyholderList(config)?.serial ?? 0);
+    const list = encodeKeyholderList(config, next, serial);
     context.print(formatDifference(difference(store.policy, next)));
-    if (!yes && !(await confirmed())) throw new SignerError('DENIED', 'nothing was changed');
-    const serial = store.serial + 1;
+    if (!yes && !(await confirmed('Put this in force?')))
+      throw new SignerError('DENIED', 'nothing was changed');
     // The list first: the daemon tells the keyholder to read it when it takes the policy.
-    writeKeyholderList(config, next, serial);
-    await store.put(serial, encodePolicy(next));
+    writeKeyholderList(config, list);
+    const settled = await store.put(serial, encodePolicy(next));
+    checkListIsOurs(config, list);
     context.print(`policy ${serial} is in force, digest ${policyDigest(next)}\n`);
+    if (settled) return;
+    process.stderr.write('The keyholder has not read its list yet; the daemon tries again: see `status`.\n');
+    process.exitCode = 1;
   } finally {
     store.close();
   }
 }
 
-/** Compiles and writes the keyholder's canonical list, mode 0644: it holds nothing secret. */
-export function writeKeyholderList(config: SignerConfig, policy: Policy, serial: number): void {
-  const list = compileKeyholderList(policy, {
-    serial,
-    profile: config.profile,
-    aheadSeconds: config.aheadSeconds,
-    runwaySeconds: config.runwaySeconds,
-    deadlineMs: config.deadlineMs,
-    tokens: config.tokens.map(uri => ({ uri, modulePath: '' })),
-    pinSource: config.pin,
-    envelopePath: service => envelopePath(config, service),
-  });
-  writeDurably(keyholderListPath(config), encodeList(list), 0o644);
+/** Two at the same time write one list, and the journal takes one policy. */
+function checkListIsOurs(config: SignerConfig, list: Uint8Array): void {
+  if (Buffer.from(list).equals(readListBytes(config) ?? Buffer.alloc(0))) return;
+  throw new SignerError('POLICY_SERIAL', 'another `policy apply` ran at the same time; run it once more');
 }
 
-async function confirmed(): Promise<boolean> {
+/** Asks on the terminal. SignerError DENIED where nobody can answer. */
+export async function confirmed(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) throw new SignerError('DENIED', 'confirm with --yes where nobody can answer');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return (await lines.question('Put this in force? Type yes: ')) === 'yes';
+    return (await lines.question(`${question} Type yes: `)) === 'yes';
   } finally {
     lines.close();
   }

@@ -19,14 +19,15 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     });
   token
     .command('prepare')
-    .description('make the RSA key that envelopes are sealed to, on the token')
+    .description('make the RSA key that envelopes are sealed to, on the token; once for each token')
     .argument('<uri>', 'the token, as in signer.yaml')
     .requiredOption('--pin <source>', 'file:/path, credential:NAME or tty; never the PIN itself')
     .option('--bits <bits>', '2048, 3072 or 4096', '3072')
     .option('--label <text>', 'name of the key on the token', 'onion-signer')
     .action(async (uri: string, options: { pin: string; bits: string; label: string }) => {
       const bits = RSA_BITS.find(each => String(each) === options.bits);
-      if (bits === undefined) throw new SignerError('BAD_VALUE', `use ${RSA_BITS.join(', ')} bits`);
+      if (bits === undefined)
+        throw new SignerError('BAD_VALUE', `write --bits as one of ${RSA_BITS.join(', ')}`);
       const access = { modulePath: '', uri, pinSource: options.pin };
       context.print(`${await prepareToken({ access, bits, label: options.label })}\n`);
     });

@@ -37,6 +37,8 @@ export const PROBLEMS = {
   DENIED: row(403, 1, 'Policy denies this request'),
   // The signer's state.
   NOT_READY: row(503, 2, 'The signer is not ready'),
+  OVERLOADED: row(503, 1, 'Too many requests of this publisher are in progress'),
+  FENCED: row(503, 1, 'Nothing is signed yet after a recovery'),
   CLOCK_BEHIND: row(503, 2, "The signer's clock is behind its witnesses"),
   CLOCK_AHEAD: row(503, 2, "The signer's clock is ahead of its witnesses"),
   SERVICE_LATCHED: row(503, 2, 'This service is stopped after a result that failed verification'),
@@ -63,6 +65,8 @@ export const PROBLEMS = {
   JOURNAL_MISUSE: row(500, 2, 'The journal was asked for something impossible'),
   JOURNAL_ENTRY: row(500, 2, 'A journal entry has no canonical form'),
   // Configuration and policy files.
+  CONFIG_NOT_APPLIED: row(500, 2, 'The configuration is not the one that policy was applied with'),
+  SOCKET_PATH: row(500, 2, 'Something that is no socket stands where a socket belongs'),
   FILE_UNREADABLE: row(500, 2, 'A file cannot be read'),
   YAML_SYNTAX: row(500, 2, 'A file is not YAML'),
   YAML_SUBSET: row(500, 2, 'A file uses a part of YAML that is not allowed here'),
@@ -93,6 +97,7 @@ export const RULE_PROBLEMS = {
   'EVIDENCE-AGE': row(403, 1, 'A backend descriptor is too old or from the future'),
   'PERIOD-WINDOW': row(403, 1, 'A period is not publishable now'),
   HORIZON: row(403, 1, 'A second lies beyond the horizon'),
+  'DESCRIPTOR-SIZE': row(403, 1, 'The descriptor would be larger than HSDirs take'),
   'ONE-PER-SECOND': row(429, 1, 'More than one descriptor for one second'),
   'SIGN-RATE': row(429, 1, 'Too many requests in the last hour'),
 } as const satisfies Record<string, ProblemRow>;

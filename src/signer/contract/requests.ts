@@ -136,14 +136,22 @@ export const ServiceStatusSchema = Type.Object(
   closed,
 );
 
-/** GET /v1/status: what the asking publisher may know. */
+/** GET /v1/status: what the asking publisher may know. What is optional here is the operator's, but for `checkpoint`. */
 export const StatusAnswerSchema = Type.Object(
   {
     ready: Type.Boolean(),
     startedAt: seconds(),
     now: seconds(),
     isolation: text(64),
-    stateProtection: text(64),
+    stateProtection: Type.Optional(text(1_024)),
+    /** Why the signer as a whole is not ready. */
+    code: Type.Optional(problemCode()),
+    journal: Type.Optional(
+      Type.Object(
+        { bytes: whole(0, Number.MAX_SAFE_INTEGER), quotaBytes: whole(0, Number.MAX_SAFE_INTEGER) },
+        closed,
+      ),
+    ),
     policySerial: whole(0, Number.MAX_SAFE_INTEGER),
     runwaySeconds: whole(0, 604_800),
     aheadSeconds: whole(0, 31_622_400),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { consistencyProof, emptyRoot, inclusionProof, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
 import { parseEntry, type Entry } from './entries.ts';
@@ -12,22 +12,46 @@ export interface Unreleased {
   readonly at: number;
 }
 
-/** Stores `text` under its SHA-256 (64 hex digits, given back), as used by entry `index`. */
-export function storeText(db: DatabaseSync, text: Uint8Array, index: number): string {
-  const digest = sha256Hex(text);
-  // A text that is used again is kept as long as its latest use.
-  db.prepare(
-    'INSERT INTO texts (digest, entry, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET entry = excluded.entry',
-  ).run(digest, index, text);
-  return digest;
+/** Which entry uses a text, when (Unix seconds) and for whom. */
+export interface TextUse {
+  readonly entry: number;
+  readonly at: number;
+  readonly publisher: string;
 }
 
-/** The reading side of the journal: entries, texts, proofs. */
+/** Texts and answers that one run of retention removes at most: it must not hold up signatures. */
+const PRUNE_BATCH = 500;
+
+/** The archive of the journal: entries, texts, proofs, and what retention takes away. */
 export class JournalArchive {
   readonly #db: DatabaseSync;
+  readonly #sql: Readonly<Record<keyof typeof SQL, StatementSync>>;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
+    const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#sql = Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>;
+  }
+
+  /** Stores `text`, charged to `publisher` (empty: to nobody), as used by an entry. Gives its SHA-256, 64 hex digits. */
+  store(text: Uint8Array, { entry, at, publisher }: TextUse): string {
+    const digest = sha256Hex(text);
+    // A text that is used again is kept as long as its latest use, and stays charged to its first user.
+    const again = this.#sql.touch.run(entry, at, digest).changes !== 0;
+    if (again) return digest;
+    this.#sql.insert.run(digest, entry, at, publisher, text);
+    this.charge(publisher, text.length);
+    return digest;
+  }
+
+  /** Adds to what a publisher's requests take of the quota; see usedBy. */
+  charge(publisher: string, bytes: number): void {
+    this.#sql.charge.run(publisher, bytes);
+  }
+
+  /** Bytes that this publisher's requests take: entries and marks for ever, texts until they are pruned. */
+  usedBy(publisher: string): number {
+    return Number(this.#sql.usage.get(publisher)?.['bytes'] ?? 0);
   }
 
   /** The archived text with this SHA-256, or undefined. SignerError JOURNAL_TORN if its bytes changed. */
@@ -85,20 +109,12 @@ export class JournalArchive {
       }));
   }
 
-  /** See Journal.prune; the caller has a transaction open. */
-  prune(signedSize: number, before: number, keep: string | undefined): void {
-    this.#db
-      .prepare(
-        `DELETE FROM texts WHERE entry < ? AND digest <> ?
-          AND entry IN (SELECT idx FROM entries WHERE at < ?)`,
-      )
-      .run(signedSize, keep ?? '', before);
-    this.#db
-      .prepare(
-        `UPDATE requests SET answer = NULL WHERE answer IS NOT NULL AND reserved IN
-          (SELECT entry FROM reservations WHERE released < ? AND at < ?)`,
-      )
-      .run(signedSize, before);
+  /** See Journal.prune; the caller has a transaction open. Gives how many texts went. */
+  prune(signedSize: number, before: number, keep: string | undefined): number {
+    const gone = this.#sql.prune.all(before, signedSize, keep ?? '', PRUNE_BATCH);
+    for (const row of gone) this.charge(String(row['publisher']), -Number(row['bytes']));
+    this.#sql.forget.run(before, signedSize, PRUNE_BATCH);
+    return gone.length;
   }
 
   #leaves(size: number): LogHash[] {
@@ -109,7 +125,22 @@ export class JournalArchive {
   }
 }
 
-const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const SQL = {
+  touch: 'UPDATE texts SET entry = ?, at = ? WHERE digest = ?',
+  insert: 'INSERT INTO texts (digest, entry, at, publisher, body) VALUES (?, ?, ?, ?, ?)',
+  charge: `INSERT INTO usage (publisher, bytes) VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes`,
+  usage: 'SELECT bytes FROM usage WHERE publisher = ?',
+  prune: `DELETE FROM texts WHERE rowid IN
+    (SELECT rowid FROM texts WHERE at < ? AND entry < ? AND digest <> ? ORDER BY at LIMIT ?)
+    RETURNING publisher, length(body) AS bytes`,
+  forget: `UPDATE requests SET answer = NULL, answered = NULL WHERE (publisher, service, id) IN
+    (SELECT q.publisher, q.service, q.id FROM requests q JOIN reservations r ON r.entry = q.reserved
+      WHERE q.answered < ? AND r.released < ? ORDER BY q.answered LIMIT ?)`,
+} as const;
+
+/** SHA-256 as 64 hex digits: the name of a text. */
+export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 const torn = (): SignerError =>
   new SignerError(

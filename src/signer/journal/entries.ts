@@ -11,6 +11,7 @@ const unixSeconds = () => Type.Integer({ minimum: 0, maximum: 2 ** 40 });
 const index = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const digest = () => Type.String({ pattern: '^[0-9a-f]{64}$' });
 const name = () => Type.String({ pattern: NAME_PATTERN, maxLength: 63 });
+const origin = () => Type.String({ pattern: '^[!-*,-~]{1,255}$' });
 const printable = (maxLength: number) => Type.String({ maxLength, pattern: '^[ -~]*$' });
 
 /** One second of one blinded key and variant, spent by the reservation that holds it. */
@@ -25,7 +26,7 @@ const GenesisSchema = Type.Object(
     at: unixSeconds(),
     version: Type.Literal(1),
     journal: Type.String({ pattern: '^[0-9a-f]{32}$' }),
-    origin: Type.String({ pattern: '^[!-*,-~]{1,255}$' }),
+    origin: origin(),
   },
   closed,
 );
@@ -80,6 +81,33 @@ const RefusedSchema = Type.Object(
   closed,
 );
 
+/** A checkpoint came back that this journal does not contain: nothing is signed until it is recovered. */
+const HaltedSchema = Type.Object(
+  {
+    kind: Type.Literal('halted'),
+    at: unixSeconds(),
+    code: Type.Union([Type.Literal('CHECKPOINT_AHEAD'), Type.Literal('CHECKPOINT_FORK')]),
+    size: index(),
+    root: digest(),
+  },
+  closed,
+);
+
+/**
+ * `init --recover`: heads are signed as `origin` from here on, and no second before `fence` is spent any more. `lost`
+ * is the newest checkpoint of the history that was given up, as far as anybody showed one.
+ */
+const RecoveredSchema = Type.Object(
+  {
+    kind: Type.Literal('recovered'),
+    at: unixSeconds(),
+    origin: origin(),
+    fence: unixSeconds(),
+    lost: Type.Union([Type.Object({ size: index(), root: digest() }, closed), Type.Null()]),
+  },
+  closed,
+);
+
 const checkers = {
   genesis: compileValidator(GenesisSchema),
   started: compileValidator(StartedSchema),
@@ -87,6 +115,8 @@ const checkers = {
   reserved: compileValidator(ReservedSchema),
   released: compileValidator(ReleasedSchema),
   refused: compileValidator(RefusedSchema),
+  halted: compileValidator(HaltedSchema),
+  recovered: compileValidator(RecoveredSchema),
 };
 
 export type GenesisEntry = Static<typeof GenesisSchema>;
@@ -95,10 +125,20 @@ export type PolicyEntry = Static<typeof PolicySchema>;
 export type ReservedEntry = Static<typeof ReservedSchema>;
 export type ReleasedEntry = Static<typeof ReleasedSchema>;
 export type RefusedEntry = Static<typeof RefusedSchema>;
+export type HaltedEntry = Static<typeof HaltedSchema>;
+export type RecoveredEntry = Static<typeof RecoveredSchema>;
 export type EntrySecond = Static<typeof SecondSchema>;
 
 /** The closed set of what a journal says. */
-export type Entry = GenesisEntry | StartedEntry | PolicyEntry | ReservedEntry | ReleasedEntry | RefusedEntry;
+export type Entry =
+  | GenesisEntry
+  | StartedEntry
+  | PolicyEntry
+  | ReservedEntry
+  | ReleasedEntry
+  | RefusedEntry
+  | HaltedEntry
+  | RecoveredEntry;
 
 /**
  * The canonical bytes of an entry, which are what the log's leaf hashes cover: JSON without spaces, keys in the
@@ -161,6 +201,12 @@ function inOrder(entry: Entry): Entry {
     case 'refused': {
       const { until, publisher, service, rule, count, observed, limit } = entry;
       return { kind, at, until, publisher, service, rule, count, observed, limit };
+    }
+    case 'halted':
+      return { kind, at, code: entry.code, size: entry.size, root: entry.root };
+    case 'recovered': {
+      const { origin: name, fence, lost } = entry;
+      return { kind, at, origin: name, fence, lost: lost && { size: lost.size, root: lost.root } };
     }
   }
 }

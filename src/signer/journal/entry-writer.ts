@@ -26,14 +26,14 @@ export class EntryWriter {
     return { size: this.#frontier.size, rootHash: this.#frontier.root() };
   }
 
-  /** SignerError JOURNAL_ENTRY when the entry has no canonical form. */
-  append(entry: Entry): { readonly index: number; readonly head: LogHead } {
+  /** `bytes` is the entry's own length. SignerError JOURNAL_ENTRY when the entry has no canonical form. */
+  append(entry: Entry): { readonly index: number; readonly head: LogHead; readonly bytes: number } {
     const body = encodeEntry(entry);
     const leaf = leafHash(body);
     const index = this.#frontier.append(leaf);
     const head = this.head();
     this.#insert.run(index, entry.at, body, leaf, head.rootHash);
-    return { index, head };
+    return { index, head, bytes: body.length };
   }
 
   /** Notes the frontier and gives the way back, for a transaction that is undone. */

@@ -1,7 +1,14 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { LogFrontier, leafHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
-import { parseEntry, type Entry, type ReleasedEntry, type ReservedEntry } from './entries.ts';
+import {
+  parseEntry,
+  type Entry,
+  type HaltedEntry,
+  type RecoveredEntry,
+  type ReleasedEntry,
+  type ReservedEntry,
+} from './entries.ts';
 
 /** The policy that `policy apply` put in force last. */
 export interface PolicyMark {
@@ -14,7 +21,14 @@ export interface Fold {
   readonly frontier: LogFrontier;
   /** 32 hex digits that no other journal has. */
   readonly journalId: string;
+  /** The name under which heads are signed now. */
   readonly origin: string;
+  /** Names that a recovery gave up; their checkpoints say nothing of this log any more. */
+  readonly formerOrigins: readonly string[];
+  /** No second before this one is spent: 0, or what the last recovery said. */
+  readonly fence: number;
+  /** Why nothing is signed until a recovery. */
+  readonly halted: HaltedEntry['code'] | undefined;
   readonly policy: PolicyMark | undefined;
 }
 
@@ -46,6 +60,9 @@ class Folder {
   readonly #frontier = new LogFrontier();
   #genesis: { journalId: string; origin: string } | undefined;
   #policy: PolicyMark | undefined;
+  readonly #formerOrigins: string[] = [];
+  #fence = 0;
+  #halted: HaltedEntry['code'] | undefined;
   readonly #counts = { marks: 0, reservations: 0, requests: 0, released: 0 };
   readonly #mark;
   readonly #reservation;
@@ -84,7 +101,14 @@ class Folder {
       this.#count('reservations WHERE released IS NOT NULL') === released &&
       this.#count('requests') === requests;
     if (!stored) throw torn('there are marks that no entry made');
-    return { ...this.#genesis, frontier: this.#frontier, policy: this.#policy };
+    return {
+      ...this.#genesis,
+      frontier: this.#frontier,
+      formerOrigins: this.#formerOrigins,
+      fence: this.#fence,
+      halted: this.#halted,
+      policy: this.#policy,
+    };
   }
 
   #fold(index: number, entry: Entry): void {
@@ -102,6 +126,12 @@ class Folder {
       case 'released':
         this.#foldReleased(index, entry);
         break;
+      case 'halted':
+        this.#halted = entry.code;
+        break;
+      case 'recovered':
+        this.#foldRecovered(entry);
+        break;
       case 'started':
       case 'refused':
         break;
@@ -110,6 +140,7 @@ class Folder {
 
   #foldReserved(index: number, entry: ReservedEntry): void {
     for (const { kpHsBlindId, variant, second } of entry.seconds) {
+      if (second < this.#fence) throw torn('a second before the fence was spent');
       // A second that stands in two entries fails here too: its one mark names only one of them.
       const mark = this.#mark.get(Buffer.from(kpHsBlindId, 'hex'), variant, second);
       if (mark?.['entry'] !== index) throw torn('a spent second has no mark');
@@ -131,6 +162,14 @@ class Folder {
     const row = this.#reservation.get(entry.reserved);
     if (row?.['released'] !== index || entry.reserved >= index) throw torn('a release is not stored');
     this.#counts.released += 1;
+  }
+
+  #foldRecovered({ origin, fence }: RecoveredEntry): void {
+    if (this.#genesis === undefined || fence < this.#fence) throw torn('a recovery went back');
+    this.#formerOrigins.push(this.#genesis.origin);
+    this.#genesis.origin = origin;
+    this.#fence = fence;
+    this.#halted = undefined;
   }
 
   #count(from: string): number {

@@ -2,24 +2,31 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { equalRoots, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
-import { JournalArchive, storeText } from './archive.ts';
+import { JournalArchive, sha256Hex } from './archive.ts';
 import { EntryWriter, type LogHead } from './entry-writer.ts';
 import { verifyFold, type PolicyMark } from './fold.ts';
 import { GroupCommit } from './group-commit.ts';
 import { RefusalCounter, type Refusal } from './refusals.ts';
-import { Reservations, type Reserved, type ReserveOutcome, type ReserveRequest } from './reservations.ts';
-import { createStore, openStore, storeError, usedBytes } from './store.ts';
+import {
+  type RequestName,
+  Reservations,
+  type Reserved,
+  type ReserveOutcome,
+  type ReserveRequest,
+} from './reservations.ts';
+import { JournalQuota, type JournalSize, type QuotaOptions } from './quota.ts';
+import { type Recovery, Standing } from './standing.ts';
+import { createStore, openStore, storeError } from './store.ts';
 
 export type { LogHead } from './entry-writer.ts';
 export type { PolicyMark } from './fold.ts';
 export type { Refusal } from './refusals.ts';
+export type { JournalSize } from './quota.ts';
 export type * from './reservations.ts';
-
-const DEFAULT_QUOTA_BYTES = 8 * 2 ** 30;
 
 /** What a released answer leaves behind. */
 export interface Release {
-  /** The answer's JSON without its checkpoint; given back word for word when the request is repeated. */
+  /** What is given back word for word when the request is repeated; texts stand in the archive, not here. */
   readonly answer: string;
   /** The released texts, archived by digest. */
   readonly texts: readonly Uint8Array[];
@@ -27,14 +34,12 @@ export interface Release {
   readonly evidence: readonly Uint8Array[];
 }
 
-export interface JournalOptions {
+export interface JournalOptions extends QuotaOptions {
   readonly path: string;
   /** Unix time in seconds. */
   readonly now: () => number;
   /** 32 hex digits; a journal with another id is JOURNAL_FOREIGN. */
   readonly journalId?: string;
-  /** Reservations are refused above; what ends one is still written. */
-  readonly quotaBytes?: number;
 }
 
 /**
@@ -74,12 +79,13 @@ export function openJournal(options: JournalOptions): Journal {
  */
 export class Journal {
   readonly journalId: string;
-  readonly origin: string;
+  /** Name of the heads, halt and fence. */
+  readonly standing: Standing;
   /** Texts, entries and proofs, for `audit`. */
   readonly archive: JournalArchive;
   readonly #db: DatabaseSync;
   readonly #now: () => number;
-  readonly #quota: number;
+  readonly #quota: JournalQuota;
   readonly #writer: EntryWriter;
   readonly #commit: GroupCommit;
   readonly #reservations: Reservations;
@@ -90,14 +96,14 @@ export class Journal {
   constructor(db: DatabaseSync, fold: ReturnType<typeof verifyFold>, options: JournalOptions) {
     this.#db = db;
     this.#now = options.now;
-    this.#quota = options.quotaBytes ?? DEFAULT_QUOTA_BYTES;
     this.journalId = fold.journalId;
-    this.origin = fold.origin;
     this.#policy = fold.policy;
     this.#writer = new EntryWriter(db, fold.frontier);
+    this.standing = new Standing(this.#writer, fold);
     this.#head = this.#writer.head();
-    this.#reservations = new Reservations(db, this.#writer);
     this.archive = new JournalArchive(db);
+    this.#quota = new JournalQuota(db, this.archive, options);
+    this.#reservations = new Reservations(db, this.#writer, this.archive);
     this.#commit = new GroupCommit(db, () => this.#writer.save());
   }
 
@@ -111,22 +117,34 @@ export class Journal {
     return this.#commit.stopped;
   }
 
+  /** Bytes that the journal takes, and may take. */
+  get size(): JournalSize {
+    return this.#quota.size;
+  }
+
   /** Notes that the daemon started. */
   started(version: string): Promise<LogHead> {
     return this.#write(() => this.#writer.append({ kind: 'started', at: this.#now(), version }).head);
   }
 
+  /** What an earlier request under this id means, asked before anything else is judged; undefined for a new one. */
+  recall(request: RequestName): Exclude<ReserveOutcome, { kind: 'reserved' }> | undefined {
+    return this.#reservations.recall(request, this.#now());
+  }
+
   /**
-   * Spends the seconds for one request, all or none. The first answer for a request id binds it to its digest:
-   * the same request again gives the stored answer, or after a crash new seconds; another one `id-reused`.
-   * SignerError JOURNAL_MISUSE for impossible values, JOURNAL_FULL above the quota.
+   * Spends the seconds for one request, all or none. The first answer for a request id binds it to its digest: for an
+   * hour the same request gives the stored answer, or after a crash new seconds; else `id-reused`. SignerError
+   * JOURNAL_MISUSE for impossible values, JOURNAL_FULL above quota or share, FENCED after a recovery.
    */
   reserve(request: ReserveRequest): Promise<ReserveOutcome> {
     return this.#write(() => {
-      const known = this.#reservations.recall(request);
+      const now = this.#now();
+      const known = this.#reservations.recall(request, now);
       if (known !== undefined) return known;
-      this.#checkQuota();
-      return this.#reservations.reserve(request, this.#now());
+      this.standing.checkFence(request.seconds, now);
+      this.#quota.check(request.publisher);
+      return this.#reservations.reserve(request, now);
     });
   }
 
@@ -136,12 +154,14 @@ export class Journal {
    */
   release(reserved: Reserved, release: Release): Promise<LogHead> {
     return this.#write(() => {
-      const index = this.#writer.nextIndex;
-      const texts = release.texts.map(text => storeText(this.#db, text, index));
-      const evidence = release.evidence.map(text => storeText(this.#db, text, index));
-      const entry = { kind: 'released', at: this.#now(), reserved: reserved.entry, texts, evidence } as const;
-      const { head } = this.#writer.append(entry);
-      this.#reservations.release(reserved, release.answer, index);
+      this.#reservations.checkLive(reserved);
+      const [entry, at, { publisher }] = [this.#writer.nextIndex, this.#now(), reserved];
+      const store = (text: Uint8Array): string => this.archive.store(text, { entry, at, publisher });
+      const [texts, evidence] = [release.texts.map(store), release.evidence.map(store)];
+      const released = { kind: 'released', at, reserved: reserved.entry, texts, evidence } as const;
+      const { head, bytes } = this.#writer.append(released);
+      this.archive.charge(publisher, bytes + release.answer.length);
+      this.#reservations.release(reserved, release.answer, entry, at);
       return head;
     });
   }
@@ -157,7 +177,7 @@ export class Journal {
    */
   async refuse(refusal: Refusal): Promise<void> {
     const entry = this.#refusals.count(refusal, this.#now());
-    if (entry === undefined || this.stopped !== undefined || usedBytes(this.#db) > this.#quota) return;
+    if (entry === undefined || this.stopped !== undefined || this.#quota.isFull) return;
     await this.#write(() => this.#writer.append(entry));
   }
 
@@ -167,14 +187,22 @@ export class Journal {
     if (entries.length > 0) await this.#write(() => entries.forEach(entry => this.#writer.append(entry)));
   }
 
-  /** Puts a policy in force: its canonical bytes under a serial above the last. SignerError POLICY_SERIAL. */
+  /**
+   * Puts a policy in force: its canonical bytes under a serial above the last. The policy in force under its own serial
+   * changes nothing, so that an application that was cut off can be repeated. SignerError POLICY_SERIAL.
+   */
   async applyPolicy(serial: number, policy: Uint8Array): Promise<LogHead> {
     const mark = await this.#write(() => {
+      if (serial === this.#policy?.serial && sha256Hex(policy) === this.#policy.digest) {
+        return { head: this.#writer.head() };
+      }
       if (!Number.isSafeInteger(serial) || serial <= (this.#policy?.serial ?? 0)) {
         throw new SignerError('POLICY_SERIAL', 'raise the serial above that of the policy in force');
       }
-      const digest = storeText(this.#db, policy, this.#writer.nextIndex);
-      const { head } = this.#writer.append({ kind: 'policy', at: this.#now(), serial, digest });
+      const at = this.#now();
+      const use = { entry: this.#writer.nextIndex, at, publisher: '' };
+      const digest = this.archive.store(policy, use);
+      const { head } = this.#writer.append({ kind: 'policy', at, serial, digest });
       // Set inside the transaction: a second serial of the same batch must see it.
       this.#policy = { serial, digest };
       return { head };
@@ -221,16 +249,28 @@ export class Journal {
     if (!equalRoots(this.archive.rootAt(size), rootHash)) {
       throw new SignerError(
         'CHECKPOINT_FORK',
-        'the journal is not the one of this checkpoint; restore the state',
+        'the journal is not the one of this checkpoint; run `init --recover`',
       );
     }
   }
 
+  /** Notes durably that a checkpoint contradicts this journal (see checkEcho): it is halted until `recovered`. */
+  halt(code: 'CHECKPOINT_AHEAD' | 'CHECKPOINT_FORK', size: number, rootHash: LogHash): Promise<void> {
+    const root = Buffer.from(rootHash).toString('hex');
+    return this.#write(() => this.standing.halt({ at: this.#now(), code, size, root }));
+  }
+
+  /** Ends a halt: heads are signed under another name from here on, and no second before the fence is spent. */
+  recovered(recovery: Recovery): Promise<void> {
+    return this.#write(() => this.standing.recover(this.#now(), recovery));
+  }
+
   /**
-   * Retention: removes archived texts and stored answers last used before `before` (Unix seconds) by entries
-   * below `signedSize`, the size of a signed checkpoint. Entries, marks and request ids stay.
+   * Retention: removes some of the archived texts and stored answers last used before `before` (Unix seconds) by
+   * entries below `signedSize`, the size of a signed checkpoint; call it now and then. Entries, marks, request ids and
+   * the policy in force stay. Gives how many texts went.
    */
-  prune(signedSize: number, before: number): Promise<void> {
+  prune(signedSize: number, before: number): Promise<number> {
     return this.#write(() => this.archive.prune(signedSize, before, this.#policy?.digest));
   }
 
@@ -248,11 +288,5 @@ export class Journal {
     const result = await this.#commit.run(work);
     this.#head = this.#writer.head();
     return result;
-  }
-
-  #checkQuota(): void {
-    if (usedBytes(this.#db) > this.#quota) {
-      throw new SignerError('JOURNAL_FULL', 'raise the quota or let retention prune');
-    }
   }
 }

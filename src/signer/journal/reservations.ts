@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { SignerError } from '../contract/problems.ts';
 import { MAX_SECONDS, type EntrySecond } from './entries.ts';
+import type { JournalArchive } from './archive.ts';
 import type { EntryWriter } from './entry-writer.ts';
 
 /** One second of one blinded key (32 bytes) and variant (0..65535), to be spent. */
@@ -30,8 +31,14 @@ export type ReserveOutcome =
     }
   /** The answer that was released for this request. */
   | { readonly kind: 'replay'; readonly answer: string }
-  /** The id belongs to another request, or to one whose answer retention removed. */
+  /** The id belongs to another request, or to one that was answered more than REPLAY_SECONDS ago. */
   | { readonly kind: 'id-reused' };
+
+/** How long an answer is given again for the same id. Later its texts are old, and a fresh id costs nothing. */
+export const REPLAY_SECONDS = 3600;
+
+/** Who asked what under which id. */
+export type RequestName = Pick<ReserveRequest, 'publisher' | 'service' | 'requestId' | 'requestDigest'>;
 
 /** Seconds that are spent on disk for one request. Only the journal makes one. */
 class ReservedSeconds {
@@ -66,24 +73,26 @@ export type Reserved = ReservedSeconds;
 /** The tables marks, reservations and requests. The caller has a transaction open. */
 export class Reservations {
   readonly #writer: EntryWriter;
+  readonly #archive: JournalArchive;
   /** Reservations of this process that are neither released nor given up. */
   readonly #live = new Map<number, ReservedSeconds>();
   readonly #sql: Readonly<Record<keyof typeof SQL, StatementSync>>;
 
-  constructor(db: DatabaseSync, writer: EntryWriter) {
+  constructor(db: DatabaseSync, writer: EntryWriter, archive: JournalArchive) {
     this.#writer = writer;
+    this.#archive = archive;
     const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#sql = Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>;
   }
 
-  /** What an earlier request with this id means for this one; undefined when it may reserve. */
-  recall(request: ReserveRequest): ReserveOutcome | undefined {
-    checkRequest(request);
+  /** What an earlier request with this id means for this one at `now`; undefined when it may reserve. */
+  recall(request: RequestName, now: number): Exclude<ReserveOutcome, { kind: 'reserved' }> | undefined {
     const { publisher, service, requestId, requestDigest } = request;
     const row = this.#sql.request.get(publisher, service, requestId);
     if (row === undefined) return undefined;
     if (row['digest'] !== requestDigest) return { kind: 'id-reused' };
-    if (typeof row['answer'] === 'string') return { kind: 'replay', answer: row['answer'] };
+    if (typeof row['answer'] === 'string' && now < Number(row['answered']) + REPLAY_SECONDS)
+      return { kind: 'replay', answer: row['answer'] };
     if (row['released'] !== null) return { kind: 'id-reused' };
     if (this.#live.has(Number(row['reserved']))) {
       return { kind: 'conflict', code: 'REQUEST_IN_FLIGHT', retryAfter: 1 };
@@ -91,14 +100,22 @@ export class Reservations {
     return undefined;
   }
 
+  /** SignerError JOURNAL_MISUSE unless this is a reservation of ours that is neither released nor given up. */
+  checkLive(reserved: Reserved): void {
+    if (this.#live.get(reserved.entry) === reserved) return;
+    throw new SignerError('JOURNAL_MISUSE', 'release each reservation once, and only one of this journal');
+  }
+
+  /** Spends what `recall` did not answer; an id may be bound once. SignerError JOURNAL_MISUSE. */
   reserve(request: ReserveRequest, now: number): ReserveOutcome {
+    checkRequest(request);
     const { publisher, service, requestId, requestDigest } = request;
     const waits = request.seconds.map(({ kpHsBlindId, variant, second }) => {
       return this.nextFreeSecond(kpHsBlindId, variant, second) - second;
     });
     const retryAfter = Math.max(...waits);
     if (retryAfter > 0) return { kind: 'conflict', code: 'SECOND_SPENT', retryAfter };
-    const { index } = this.#writer.append({
+    const { index, bytes } = this.#writer.append({
       kind: 'reserved',
       at: now,
       publisher,
@@ -112,17 +129,15 @@ export class Reservations {
     }
     this.#sql.bind.run(publisher, service, requestId, requestDigest, index);
     this.#sql.insert.run(index, publisher, service, now);
+    this.#archive.charge(publisher, bytes + ROW_BYTES * (request.seconds.length + 4));
     const reserved = new ReservedSeconds(request, index);
     this.#live.set(index, reserved);
     return { kind: 'reserved', reserved };
   }
 
-  release(reserved: Reserved, answer: string, index: number): void {
-    if (this.#live.get(reserved.entry) !== reserved) {
-      throw new SignerError('JOURNAL_MISUSE', 'release each reservation once, and only one of this journal');
-    }
+  release(reserved: Reserved, answer: string, index: number, now: number): void {
     this.#sql.release.run(index, reserved.entry);
-    this.#sql.answer.run(answer, reserved.publisher, reserved.service, reserved.requestId);
+    this.#sql.answer.run(answer, now, reserved.publisher, reserved.service, reserved.requestId);
     this.#live.delete(reserved.entry);
   }
 
@@ -149,8 +164,11 @@ export class Reservations {
   }
 }
 
+/** What a row of a table takes beside its text, roughly. */
+const ROW_BYTES = 96;
+
 const SQL = {
-  request: `SELECT q.digest, q.reserved, q.answer, r.released FROM requests q JOIN reservations r
+  request: `SELECT q.digest, q.reserved, q.answer, q.answered, r.released FROM requests q JOIN reservations r
     ON r.entry = q.reserved WHERE q.publisher = ? AND q.service = ? AND q.id = ?`,
   spend: 'INSERT INTO marks (kp_hs_blind_id, variant, second, entry) VALUES (?, ?, ?, ?)',
   spent: 'SELECT second FROM marks WHERE kp_hs_blind_id = ? AND variant = ? AND second >= ? ORDER BY second',
@@ -158,7 +176,7 @@ const SQL = {
     ON CONFLICT DO UPDATE SET reserved = excluded.reserved`,
   insert: 'INSERT INTO reservations (entry, publisher, service, at) VALUES (?, ?, ?, ?)',
   release: 'UPDATE reservations SET released = ? WHERE entry = ?',
-  answer: 'UPDATE requests SET answer = ? WHERE publisher = ? AND service = ? AND id = ?',
+  answer: 'UPDATE requests SET answer = ?, answered = ? WHERE publisher = ? AND service = ? AND id = ?',
   last: 'SELECT max(at) AS at FROM reservations WHERE service = ?',
   count: 'SELECT count(*) AS n FROM reservations WHERE publisher = ? AND service = ? AND at >= ?',
 } as const;

@@ -7,7 +7,7 @@ import { SignerError, type ProblemCode } from '../contract/problems.ts';
 
 // "OSIJ" in the file's header; another number is another program's file.
 const APPLICATION_ID = 0x4f53494a;
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 const SCHEMA = `
   CREATE TABLE entries (
@@ -26,10 +26,16 @@ const SCHEMA = `
   CREATE INDEX reservations_rate ON reservations (publisher, service, at);
   CREATE TABLE requests (
     publisher TEXT NOT NULL, service TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL,
-    reserved INTEGER NOT NULL, answer TEXT,
+    reserved INTEGER NOT NULL, answer TEXT, answered INTEGER,
     PRIMARY KEY (publisher, service, id)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE texts (digest TEXT PRIMARY KEY, entry INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+  CREATE INDEX requests_answered ON requests (answered) WHERE answered IS NOT NULL;
+  CREATE TABLE texts (
+    digest TEXT PRIMARY KEY, entry INTEGER NOT NULL, at INTEGER NOT NULL, publisher TEXT NOT NULL,
+    body BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX texts_at ON texts (at);
+  CREATE TABLE usage (publisher TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 /**

@@ -10,6 +10,10 @@ export interface KeyholderListService {
   readonly enabled: boolean;
   readonly minPoints: number;
   readonly maxPoints: number;
+  readonly minBackends: number;
+  readonly maxPointsPerBackend: number;
+  /** Of all publishers together. */
+  readonly requestsPerHour: number;
   readonly backends: readonly { readonly name: string; readonly kpHsId: KpHsId }[];
 }
 
@@ -54,6 +58,10 @@ export function compileKeyholderList(policy: Policy, settings: CompileSettings):
       enabled: service.enabled,
       minPoints: service.limits.minPoints,
       maxPoints: service.limits.maxPoints,
+      minBackends: service.limits.minBackends,
+      maxPointsPerBackend: service.limits.maxPointsPerBackend,
+      // The keyholder knows no publishers: what each of them may ask for is added up.
+      requestsPerHour: service.limits.requestsPerHour * Math.max(1, service.publishers.length),
       backends: service.backends
         .filter(({ enabled }) => enabled)
         .map(({ name, kpHsId }) => ({ name, kpHsId })),

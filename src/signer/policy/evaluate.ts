@@ -51,17 +51,35 @@ export type Verdict =
 const REQUEST_RULES = RULES.filter((rule): rule is RequestRule => rule.stage === 'request');
 const PROOF_RULES = RULES.filter((rule): rule is ProofRule => rule.stage === 'proof');
 
+type RequestVerdict =
+  | { readonly kind: 'allowed'; readonly service: ServicePolicy }
+  | Extract<Verdict, { kind: 'denied' }>;
+
+/** PUBLISHER-SERVICE alone: whether this publisher may ask for the service at all, whatever it asks. */
+export function evaluatePublisher(policy: Policy, context: RequestContext): RequestVerdict {
+  return evaluateRules(
+    policy,
+    context,
+    REQUEST_RULES.filter(({ id }) => id === 'PUBLISHER-SERVICE'),
+  );
+}
+
 /**
  * The cheap half: judges publisher, service, rate and number of points before any evidence is looked at. Gives
  * the service's policy, or the denial.
  */
-export function evaluateRequest(
+export function evaluateRequest(policy: Policy, context: RequestContext): RequestVerdict {
+  return evaluateRules(policy, context, REQUEST_RULES);
+}
+
+function evaluateRules(
   policy: Policy,
   context: RequestContext,
-): { readonly kind: 'allowed'; readonly service: ServicePolicy } | Extract<Verdict, { kind: 'denied' }> {
+  rules: readonly RequestRule[],
+): RequestVerdict {
   const service = findService(policy, context.service);
   if (service === undefined) return denied('PUBLISHER-SERVICE', NOT_LISTED);
-  for (const rule of REQUEST_RULES) {
+  for (const rule of rules) {
     const denial = rule.check(service, context);
     if (denial !== undefined) return denied(rule.id, denial);
   }

@@ -1,5 +1,7 @@
 import {
   checkIntroProvenance,
+  checkIntroShare,
+  checkMinBackends,
   checkOnePerSecond,
   checkPeriodWindow,
   checkPointUnique,
@@ -67,7 +69,7 @@ export interface ProofRule extends RuleText {
 
 export type Rule = RequestRule | ProofRule;
 
-/** Rules without a parameter are invariants: the keyholder repeats them and no policy turns them off. */
+/** Rules without a parameter are invariants: no policy turns them off. The keyholder repeats all but the publisher's. */
 const invariant = { parameter: undefined, default: undefined } as const;
 
 /** The table, in the order of judging: the first denial wins. */
@@ -139,7 +141,7 @@ export const RULES: readonly Rule[] = Object.freeze([
     paragraph:
       'The points of a descriptor come from at least so many backends, so that nobody can send all clients to ' +
       'one of them.',
-    check: checkMinBackends,
+    check: checkBackends,
   },
   {
     id: 'INTRO-SHARE',
@@ -200,18 +202,12 @@ function checkUnique(service: ServicePolicy, context: PolicyContext): Denial | u
   return deny('POINT-UNIQUE', `${points.length - authKeys.size} auth keys stand there before`, 'once');
 }
 
-function checkMinBackends(service: ServicePolicy, context: PolicyContext): Denial | undefined {
-  const { minBackends } = service.limits;
-  const { size } = pointsPerBackend(service, context);
-  return size >= minBackends ? undefined : deny('MIN-BACKENDS', String(size), `at least ${minBackends}`);
+function checkBackends(service: ServicePolicy, context: PolicyContext): Denial | undefined {
+  return checkMinBackends(context.points, ownEvidence(service, context), service.limits.minBackends);
 }
 
 function checkShare(service: ServicePolicy, context: PolicyContext): Denial | undefined {
-  const { maxPointsPerBackend } = service.limits;
-  const most = Math.max(0, ...pointsPerBackend(service, context).values());
-  return most <= maxPointsPerBackend
-    ? undefined
-    : deny('INTRO-SHARE', `${most} points of one backend`, `at most ${maxPointsPerBackend}`);
+  return checkIntroShare(context.points, ownEvidence(service, context), service.limits.maxPointsPerBackend);
 }
 
 function checkAges(service: ServicePolicy, context: PolicyContext): Denial | undefined {
@@ -219,7 +215,12 @@ function checkAges(service: ServicePolicy, context: PolicyContext): Denial | und
   const used = [...own.values()].filter(({ digest }) =>
     context.points.some(point => point.evidence === digest),
   );
-  return firstDenial(used, one => invariants.checkEvidenceAge(one, context.profile, context.now));
+  const { profile, now } = context;
+  return firstDenial(
+    used,
+    one =>
+      invariants.checkEvidencePeriod(one, profile, now) ?? invariants.checkEvidenceAge(one, profile, now),
+  );
 }
 
 /** Only what an enabled backend of this service signed counts; the rest is as if it had not been sent. */
@@ -231,18 +232,6 @@ function ownEvidence(
     backends.some(({ kpHsId, enabled }) => enabled && equalBytes(kpHsId, backend)),
   );
   return new Map(own);
-}
-
-function pointsPerBackend(service: ServicePolicy, context: PolicyContext): Map<string, number> {
-  const own = ownEvidence(service, context);
-  const counts = new Map<string, number>();
-  for (const { evidence } of context.points) {
-    const backend = own.get(evidence)?.backend;
-    if (backend === undefined) continue;
-    const key = toHex(backend);
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  return counts;
 }
 
 function firstDenial<T>(items: readonly T[], check: (item: T) => Denial | undefined): Denial | undefined {

@@ -1,12 +1,24 @@
 import { type Logger, pino } from 'pino';
 import { type Denied, SignerError } from '../contract/problems.ts';
 
+/** A line that is due: how often it was counted since it was written last. */
+interface Repeat {
+  readonly variant: string;
+  write: (fields: { readonly count?: number }) => void;
+  count: number;
+}
+
+/** More kinds of lines than publishers, routes and codes make; what is beyond shares one counter. */
+const MAX_KINDS = 4096;
+
 /**
  * The only log calls of the signer: JSON lines with a closed set of fields. Services and publishers appear by
  * their names in policy; there is no field for an address, a key, a point, a text or a message of foreign code.
+ * What a publisher can cause at will is one line at first and then one with a `count` for each `flush`.
  */
 export class SignerLog {
   readonly #log: Logger;
+  readonly #repeats = new Map<string, Repeat>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -24,34 +36,79 @@ export class SignerLog {
     this.#log.info(fields, message);
   }
 
+  /** A repeated answer costs its publisher nothing, so it is counted; a new one is bounded by its rate. */
   signed(publisher: string, service: string, texts: number, repeated: boolean): void {
-    this.#log.info({ publisher, service, texts, repeated }, 'signed');
+    const fields = { publisher, service, texts, repeated };
+    if (!repeated) this.#log.info(fields, 'signed');
+    else
+      this.#count(`signed ${publisher} ${service}`, '', more =>
+        this.#log.info({ ...fields, ...more }, 'signed'),
+      );
   }
 
   /** The alias asked for may be a publisher's guess and is left out. */
   denied(publisher: string, { rule, observed, limit }: Denied): void {
-    this.#log.warn({ publisher, rule, observed, limit }, 'denied');
+    const fields = { publisher, rule, observed, limit };
+    this.#count(`denied ${publisher} ${rule}`, '', more => this.#log.warn({ ...fields, ...more }, 'denied'));
   }
 
   failed(publisher: string, route: string, code: string, defect?: unknown): void {
-    const name = defect instanceof Error ? defect.name : undefined;
-    // The stack names files and lines of ours, never values.
-    const stack =
-      defect instanceof Error ? (defect.stack ?? '').split('\n').slice(1, 6).join(' ') : undefined;
-    this.#log.warn(
-      { publisher, route, code, ...(name === undefined ? {} : { defect: name, stack }) },
-      'refused',
-    );
+    const fields = { publisher, route, code, ...(defect instanceof Error ? describeDefect(defect) : {}) };
+    const key = `failed ${publisher} ${route} ${code} ${fields.stack ?? ''}`;
+    this.#count(key, '', more => this.#log.warn({ ...fields, ...more }, 'refused'));
+  }
+
+  /** A service that could not be opened; another code than before is told at once. */
+  custodyFailed(service: string, code: string): void {
+    const write: Repeat['write'] = more => this.#log.info({ service, code, ...more }, 'custody failed');
+    this.#count(`custody ${service}`, code, write);
   }
 
   problem(message: string, error: unknown, fields: { readonly service?: string } = {}): void {
     const code = error instanceof SignerError || hasCode(error) ? error.code : 'INTERNAL';
-    this.#log.error({ ...fields, code }, message);
+    const write: Repeat['write'] = more => this.#log.error({ ...fields, code, ...more }, message);
+    this.#count(`problem ${message}`, code, write);
+  }
+
+  /** Writes what was counted since the last call, one line of each kind; call it about once a minute. */
+  flush(): void {
+    for (const [key, repeat] of this.#repeats) {
+      if (repeat.count === 0) this.#repeats.delete(key);
+      else repeat.write({ count: repeat.count });
+      repeat.count = 0;
+    }
+  }
+
+  /** The first of a kind, and the first of another variant of it, is a line at once. */
+  #count(kind: string, variant: string, write: Repeat['write']): void {
+    const key = this.#repeats.has(kind) || this.#repeats.size < MAX_KINDS ? kind : '';
+    const known = this.#repeats.get(key);
+    if (known === undefined || known.variant !== variant) {
+      this.#repeats.set(key, { variant, write, count: 0 });
+      write({});
+      return;
+    }
+    known.write = write;
+    known.count += 1;
   }
 }
 
 const hasCode = (error: unknown): error is { readonly code: string } =>
   typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string';
+
+/** Name and places of a defect. The places name files and lines of ours; the message, which may name more, is cut off. */
+function describeDefect({ name, message, stack = '' }: Error): { defect: string; stack: string } {
+  const start = stack.indexOf(message);
+  const places = (start < 0 ? stack : stack.slice(start + message.length)).split('\n');
+  return {
+    defect: name,
+    stack: places
+      .map(line => line.trim())
+      .filter(line => /^at [\w.<>#$[\] ]*\(?(?:file:|node:|\/)/u.test(line))
+      .slice(0, 5)
+      .join(' '),
+  };
+}
 
 /** JSON lines on standard error, at pino's `level`. */
 export function createSignerLog(level = 'info'): SignerLog {

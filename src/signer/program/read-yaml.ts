@@ -69,6 +69,30 @@ export function readDuration(node: YamlNode, what: string, min: number, max: num
   return checkBounds(seconds, node, what, min, max, bounds);
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+/** A size with its unit (`512MiB`, `8GiB`) → bytes, from `min` to `max` bytes. */
+export function readSize(node: YamlNode, what: string, min: number, max: number): number {
+  const [, digits, unit] = /^([0-9]{1,9})(KiB|MiB|GiB|TiB)$/.exec(readScalar(node, what).text) ?? [];
+  const factor = unit === undefined ? undefined : UNIT_BYTES[unit];
+  const value = digits === undefined ? undefined : wholeNumber(digits);
+  const bytes = factor === undefined || value === undefined ? undefined : value * factor;
+  const bounds = `a size with unit (KiB, MiB, GiB, TiB) from ${formatSize(min)} to ${formatSize(max)}`;
+  return checkBounds(bytes, node, what, min, max, bounds);
+}
+
+/** Bytes → the largest unit of which there is at least one, with one digit after the point unless it is exact. */
+export function formatSize(bytes: number): string {
+  const [unit, size] = Object.entries(UNIT_BYTES).findLast(([, factor]) => bytes >= factor) ?? ['B', 1];
+  const count = bytes / size;
+  return `${Number.isInteger(count) ? count : count.toFixed(1)}${unit}`;
+}
+
 /** A rate (`60/h`) → events per hour, from `min` to `max`. */
 export function readRate(node: YamlNode, what: string, min: number, max: number): number {
   const digits = /^([0-9]{1,9})\/h$/.exec(readScalar(node, what).text)?.[1];

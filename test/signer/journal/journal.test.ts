@@ -130,6 +130,10 @@ describe('the policy in force', () => {
     journal = test.reopen();
     expect(journal.currentPolicy()).toMatchObject({ serial: 4, text: text('four') });
     expect((await rejection(journal.applyPolicy(4, text('x')))).code).toBe('POLICY_SERIAL');
+    // The same again: an application that was cut off is repeated.
+    const size = journal.head().size;
+    await journal.applyPolicy(4, text('four'));
+    expect(journal.head().size).toBe(size);
     const both = await Promise.allSettled([
       journal.applyPolicy(5, text('a')),
       journal.applyPolicy(5, text('b')),
@@ -194,16 +198,65 @@ describe('retention', () => {
     );
     const kept = () => digests.map(digest => journal.archive.text(digest) !== undefined);
 
-    await journal.prune(0, NOW + 50);
-    await journal.prune(signedSize, NOW);
+    expect(await journal.prune(0, NOW + 50)).toBe(0);
+    expect(await journal.prune(signedSize, NOW)).toBe(0);
     expect(kept()).toEqual([true, true, true, true]);
-    await journal.prune(signedSize, NOW + 50);
+    const before = journal.archive.usedBy('vps1');
+    expect(await journal.prune(signedSize, NOW + 50)).toBe(1);
     expect(kept()).toEqual([false, true, true, true]);
+    expect(journal.archive.usedBy('vps1')).toBe(before - text('old').length);
 
     journal = test.reopen();
     expect(await journal.reserve(old)).toEqual({ kind: 'id-reused' });
     expect(await journal.reserve(young)).toEqual({ kind: 'replay', answer: 'young' });
     expect(journal.currentPolicy()?.serial).toBe(1);
+  });
+});
+
+describe('a halt', () => {
+  const root = new Uint8Array(32).fill(7);
+  const recovery = {
+    origin: 'signer.example/next',
+    fence: NOW + 100,
+    lost: { size: 9, root: '07'.repeat(32) },
+  };
+
+  it('is written once and outlives a restart', async () => {
+    expect(journal.standing.halted).toBeUndefined();
+    await journal.halt('CHECKPOINT_AHEAD', 9, root);
+    await journal.halt('CHECKPOINT_FORK', 8, root);
+    journal = test.reopen();
+    expect(journal.standing.halted?.code).toBe('CHECKPOINT_AHEAD');
+    expect(kinds()).toEqual(['genesis', 'halted']);
+  });
+
+  it('ends with a recovery, from which on heads have another name and no earlier second is spent', async () => {
+    const origin = journal.standing.origin;
+    await journal.halt('CHECKPOINT_AHEAD', 9, root);
+    await journal.recovered(recovery);
+    const expectFenced = async (): Promise<void> => {
+      expect(journal.standing).toMatchObject({
+        origin: recovery.origin,
+        formerOrigins: [origin],
+        fence: NOW + 100,
+      });
+      expect(journal.standing.halted).toBeUndefined();
+      const early = await rejection(journal.reserve(request({ second: NOW + 99 })));
+      expect([early.code, early.retryAfter]).toEqual(['FENCED', 100]);
+    };
+    await expectFenced();
+    journal = test.reopen();
+    await expectFenced();
+    await reserve(request({ second: NOW + 100 }));
+    expect(test.reopen().head().size).toBe(4);
+  });
+
+  it('and a second recovery never lowers the fence', async () => {
+    await journal.recovered(recovery);
+    await journal.recovered({ ...recovery, origin: 'signer.example/third', fence: NOW, lost: null });
+    journal = test.reopen();
+    expect(journal.standing).toMatchObject({ origin: 'signer.example/third', fence: NOW + 100 });
+    expect(journal.standing.formerOrigins).toHaveLength(2);
   });
 });
 

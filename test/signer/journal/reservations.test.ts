@@ -144,6 +144,41 @@ describe('a reservation', () => {
   });
 });
 
+describe('the share of a publisher', () => {
+  const fill = async (publisher: string, bytes: number): Promise<void> => {
+    const reserved = await reserve(request({ publisher }));
+    await journal.release(reserved, { answer: '', texts: [new Uint8Array(bytes).fill(bytes)], evidence: [] });
+  };
+
+  it('is an equal part of the quota: who used it up is refused, and the others are served', async () => {
+    journal = test.reopen({ quotaBytes: 2_000_000, publishers: 2 });
+    await fill('vps1', 900_000);
+    await fill('vps1', 200_000);
+    const full = await rejection(journal.reserve(request()));
+    expect([full.code, journal.size.bytes < journal.size.quotaBytes]).toEqual(['JOURNAL_FULL', true]);
+    await fill('vps2', 100_000);
+    await journal.prune(journal.head().size, NOW + 1);
+    await reserve(request());
+  });
+
+  it('is charged for entries and marks too, which stay for ever', async () => {
+    const used = () => journal.archive.usedBy('vps1');
+    await reserve(request());
+    const one = used();
+    expect(one).toBeGreaterThan(400);
+    await reserve(
+      request({
+        seconds: Array.from({ length: 100 }, (_, i) => ({ kpHsBlindId: OTHER_KEY, variant: 0, second: i })),
+      }),
+    );
+    expect(used() - one).toBeGreaterThan(100 * 100);
+    await journal.prune(journal.head().size, NOW + 1);
+    journal = test.reopen();
+    expect(used()).toBeGreaterThan(one + 100 * 100);
+    expect(journal.archive.usedBy('vps2')).toBe(0);
+  });
+});
+
 describe('a request id', () => {
   it('gives the stored answer again, word for word, also after a restart', async () => {
     const asked = request();
@@ -153,6 +188,18 @@ describe('a request id', () => {
     journal = test.reopen();
     expect(await journal.reserve(asked)).toEqual({ kind: 'replay', answer: '{"a": 1}' });
     expect(journal.head().size).toBe(size);
+  });
+
+  it('is answered for an hour, and belongs to nobody afterwards', async () => {
+    const asked = request();
+    expect(journal.recall(asked)).toBeUndefined();
+    await journal.release(await reserve(asked), release('once'));
+    test.now += 3599;
+    expect(journal.recall(asked)).toEqual({ kind: 'replay', answer: 'once' });
+    expect(await journal.reserve(asked)).toEqual({ kind: 'replay', answer: 'once' });
+    test.now += 1;
+    expect(journal.recall(asked)).toEqual({ kind: 'id-reused' });
+    expect(await journal.reserve(asked)).toEqual({ kind: 'id-reused' });
   });
 
   it('belongs to one request: another digest is refused, released or not', async () => {

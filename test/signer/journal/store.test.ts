@@ -89,9 +89,9 @@ describe('opening a journal', () => {
   it('refuses files of others', () => {
     expect(test.openAgain({ journalId: test.journalId }).close()).toBeUndefined();
     expect(failure(() => test.openAgain({ journalId: '0'.repeat(32) })).code).toBe('JOURNAL_FOREIGN');
-    tamper('PRAGMA user_version = 2');
+    tamper('PRAGMA user_version = 1');
     expect(refuses().code).toBe('JOURNAL_FOREIGN');
-    tamper('PRAGMA user_version = 1; PRAGMA application_id = 1');
+    tamper('PRAGMA user_version = 2; PRAGMA application_id = 1');
     expect(refuses().code).toBe('JOURNAL_FOREIGN');
     for (const bytes of ['', 'no database at all\n'.repeat(500)]) {
       writeFileSync(test.path, bytes);
@@ -129,7 +129,7 @@ describe('the marks are the fold of the entries', () => {
     ['a request id is gone', 'DELETE FROM requests WHERE reserved = 2'],
     [
       'a request id was added',
-      `INSERT INTO requests VALUES ('vps1', 'x', 'y', '${'0'.repeat(64)}', 2, NULL)`,
+      `INSERT INTO requests VALUES ('vps1', 'x', 'y', '${'0'.repeat(64)}', 2, NULL, NULL)`,
     ],
     [
       'a request id has another digest',

@@ -133,6 +133,15 @@ describe('the compiled list', () => {
     expect(list.services[1]).toMatchObject({ minPoints: 4, maxPoints: 6, enabled: true, singleOnion: false });
   });
 
+  it('holds the limits that the keyholder judges itself, requests added up over the publishers', () => {
+    const lines = 'limits: { min_backends: 2, points_per_backend: 5, requests: 7/h }\n';
+    const limits = { minBackends: 2, maxPointsPerBackend: 5 };
+    const compiled = (text: string) => compileKeyholderList(load(text), settings).services[0];
+    expect(compiled(serviceYaml(lines))).toMatchObject({ ...limits, requestsPerHour: 7 });
+    const two = serviceYaml(lines).replace(/publishers: \[(\S+)\]/, 'publishers: [$1, vps2]');
+    expect(compiled(two)).toMatchObject({ ...limits, requestsPerHour: 14 });
+  });
+
   it('leaves disabled backends out', () => {
     const text = serviceYaml().replace(/torbox-2: (\S+)/, 'torbox-2: { address: $1, enabled: false }');
     expect(compileKeyholderList(load(serviceYaml()), settings).services[0]?.backends).toHaveLength(2);

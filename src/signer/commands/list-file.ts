@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { encodeList, type KeyholderList, parseList } from '../../pkcs11/list.ts';
+import { keyholderListPath, type SignerConfig } from '../config.ts';
+import { compileKeyholderList } from '../policy/compile.ts';
+import type { Policy } from '../policy/types.ts';
+import { writeDurably } from '../program/durable-file.ts';
+import { envelopePath } from './context.ts';
+
+/** The keyholder's canonical list for `policy`. CustodyError LIST_* when the keyholder would not take it. */
+export function encodeKeyholderList(config: SignerConfig, policy: Policy, serial: number): Uint8Array {
+  return encodeList(
+    compileKeyholderList(policy, {
+      serial,
+      profile: config.profile,
+      aheadSeconds: config.aheadSeconds,
+      runwaySeconds: config.runwaySeconds,
+      deadlineMs: config.deadlineMs,
+      tokens: config.tokens.map(uri => ({ uri, modulePath: '' })),
+      pinSource: config.pin,
+      envelopePath: service => envelopePath(config, service),
+    }),
+  );
+}
+
+/** Writes an encoded list, mode 0644: it holds nothing secret. */
+export function writeKeyholderList(config: SignerConfig, list: Uint8Array): void {
+  writeDurably(keyholderListPath(config), list, 0o644);
+}
+
+/** The list on disk; undefined when there is none that can be read, which the keyholder says better. */
+export function readKeyholderList(config: SignerConfig): KeyholderList | undefined {
+  const bytes = readListBytes(config);
+  try {
+    return bytes && parseList(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes of the list on disk, or undefined. */
+export function readListBytes(config: SignerConfig): Uint8Array | undefined {
+  try {
+    return readFileSync(keyholderListPath(config));
+  } catch {
+    return undefined;
+  }
+}

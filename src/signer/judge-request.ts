@@ -1,0 +1,114 @@
+import { type RuleId, type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
+import type { SignRequest } from './contract/requests.ts';
+import { type Custody, planTargets } from './plan-targets.ts';
+import { evaluate, evaluateRequest, type Verdict } from './policy/evaluate.ts';
+import type { RequestContext } from './policy/rules.ts';
+import type { ServicePolicy } from './policy/types.ts';
+import type { Refusal } from './ports.ts';
+import type { SignerCore } from './sign-descriptor.ts';
+
+/** What is known of a request before its evidence is looked at. */
+export const contextOf = (
+  publisher: string,
+  { service, points }: SignRequest,
+  requestsLastHour: number,
+): RequestContext => ({ publisher, service, points, requestsLastHour });
+
+/**
+ * Everything that is judged before anything is spent: policy's cheap half, proof by the core and by the keyholder,
+ * custody, policy's verdict at the moment at which it is given. Of a dry run this is all. SignerError SERVICE_LATCHED,
+ * FENCED, EVIDENCE_*, CUSTODY_UNAVAILABLE, KEYHOLDER_*.
+ */
+export async function judgeRequest(
+  core: SignerCore,
+  publisher: string,
+  request: SignRequest,
+  requestsLastHour: number,
+): Promise<Verdict> {
+  const asked = evaluateRequest(core.policy(), contextOf(publisher, request, requestsLastHour));
+  if (asked.kind === 'denied') return asked;
+  const { service } = asked;
+  if (core.latched.has(service.service)) throw new SignerError('SERVICE_LATCHED', 'this service is stopped');
+  const started = core.now();
+  core.journal.standing.checkFence([{ second: started }], started);
+  const refusal = await proveEvidence(core, service, request, started);
+  if (refusal !== undefined) return { kind: 'denied', denied: toDenied(refusal) };
+  const custody = await askCustody(core, service);
+  // Proofs and the keyholder take their time: targets and ages are those of this second.
+  const now = core.now();
+  const verdict = judge(core, publisher, request, now, custody);
+  // Before anything is spent: waiting for a token must not use up the publisher's rate.
+  if (verdict.kind === 'approved' && custody.certifiedUntil <= now) throw unavailable();
+  return verdict;
+}
+
+/**
+ * The core proves every descriptor that was sent, once; then the keyholder proves those that the points stand in, and
+ * its word is final. A reference to what nobody knows is an error.
+ */
+async function proveEvidence(
+  core: SignerCore,
+  service: ServicePolicy,
+  { evidence, points }: SignRequest,
+  now: number,
+): Promise<Refusal | undefined> {
+  for (const text of new Set(evidence)) core.evidence.prove(service, Buffer.from(text, 'utf8'), now);
+  const proven = core.evidence.proven(service.service);
+  const named = [...new Set(points.map(point => point.evidence))].map(digest => proven.get(digest));
+  if (named.includes(undefined)) {
+    throw new SignerError(
+      'EVIDENCE_UNKNOWN',
+      'send the descriptors that the points refer to along with the request',
+    );
+  }
+  for (const stored of named) {
+    const answer = stored && (await core.keyholder.prove(service.kpHsId, stored.text));
+    if (answer !== undefined && 'refused' in answer) return answer.refused;
+  }
+  return undefined;
+}
+
+async function askCustody({ keyholder }: SignerCore, { service }: ServicePolicy): Promise<Custody> {
+  const { services, runwaySeconds } = await keyholder.status();
+  const certifiedUntil = services.find(({ alias }) => alias === service)?.certifiedUntil ?? 0;
+  return { certifiedUntil, runwaySeconds };
+}
+
+const unavailable = (): SignerError =>
+  new SignerError('CUSTODY_UNAVAILABLE', 'bring the token back; status says why it was not opened', {
+    retryAfter: 10,
+  });
+
+/** The verdict at this moment, over all that is proven for the service. */
+function judge(
+  core: SignerCore,
+  publisher: string,
+  request: SignRequest,
+  now: number,
+  custody: Custody,
+): Verdict {
+  const policy = core.policy();
+  const service = policy.services.find(each => each.service === request.service);
+  const proven = core.evidence.proven(request.service);
+  return evaluate(policy, {
+    ...contextOf(publisher, request, 0), // the rate was judged before anything was proven
+    evidence: new Map([...proven].map(([digest, { evidence }]) => [digest, evidence])),
+    targets: service === undefined ? [] : planTargets(core, service, now, custody),
+    profile: core.profile,
+    now,
+    // Reservation decides this durably, with Retry-After; the rule's row covers doubles within one request.
+    isSpent: () => false,
+  });
+}
+
+/** The keyholder's rules as ours. What is no rule of a request is the state of the signer: SignerError. */
+export function toDenied({ rule, observed, limit }: Refusal): Denied {
+  if (Object.hasOwn(RULE_PROBLEMS, rule)) return { rule: rule as RuleId, observed, limit };
+  if (rule === 'SERVICE-UNKNOWN') {
+    const message = 'the keyholder has not read the newest list yet; see `status`';
+    throw new SignerError('NOT_READY', message, { retryAfter: 10 });
+  }
+  if (rule === 'CHECKPOINT-FORK')
+    throw new SignerError('CHECKPOINT_FORK', 'the keyholder signed another history');
+  throw new SignerError('KEYHOLDER_REFUSED', 'the keyholder refused; see its log');
+}

@@ -1,0 +1,61 @@
+import { SignerError } from './contract/problems.ts';
+import type { Journal } from './journal/journal.ts';
+import { parsePolicySnapshot } from './policy/snapshot.ts';
+import type { Policy } from './policy/types.ts';
+import type { Keyholder } from './ports.ts';
+
+/** The policy that the core judges by: always the journal's, whether the keyholder has read its list already or not. */
+export class PolicyInForce {
+  readonly #journal: Journal;
+  readonly #keyholder: Keyholder;
+  #serial: number;
+  #text: Uint8Array;
+  #policy: Policy;
+
+  /** SignerError POLICY_EMPTY for a journal without a policy, POLICY_SNAPSHOT, JOURNAL_TORN. */
+  constructor(journal: Journal, keyholder: Keyholder) {
+    const stored = journal.currentPolicy();
+    if (stored === undefined) throw new SignerError('POLICY_EMPTY', 'run `init` first');
+    this.#journal = journal;
+    this.#keyholder = keyholder;
+    this.#serial = stored.serial;
+    this.#text = stored.text;
+    this.#policy = parsePolicySnapshot(stored.text);
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  get serial(): number {
+    return this.#serial;
+  }
+
+  /** Canonical bytes of the policy. */
+  get text(): Uint8Array {
+    return this.#text;
+  }
+
+  /**
+   * Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already. The same
+   * again changes nothing. From when the journal has it the core judges by it, whatever the keyholder does; see
+   * `settle`. SignerError POLICY_SNAPSHOT, POLICY_SERIAL, JOURNAL_*.
+   */
+  async apply(serial: number, text: Uint8Array): Promise<void> {
+    const policy = parsePolicySnapshot(text);
+    await this.#journal.applyPolicy(serial, text);
+    [this.#serial, this.#text, this.#policy] = [serial, Uint8Array.from(text), policy];
+  }
+
+  /** Has the keyholder read its list again unless it is in step. SignerError when it cannot, or reads another one. */
+  async settle(): Promise<void> {
+    if (await this.#isSettled()) return;
+    await this.#keyholder.reload();
+    if (await this.#isSettled()) return;
+    throw new SignerError('POLICY_SERIAL', 'the keyholder’s list is of another serial; run `policy apply`');
+  }
+
+  async #isSettled(): Promise<boolean> {
+    return (await this.#keyholder.status()).listSerial === this.#serial;
+  }
+}

@@ -1,0 +1,200 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { npmCommandLine } from '../../scripts/setup/packages.js';
+import { TOOLS } from '../../scripts/tools.js';
+
+const ROOT = path.dirname(path.dirname(import.meta.dirname));
+const MANIFEST = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
+  version: string;
+  dependencies: Record<string, string>;
+  bin: Record<string, string>;
+};
+const DESCRIPTOR = path.join(ROOT, 'test/vectors/arti-hsdesc1.txt');
+const ADDRESS = 'duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion';
+const NOT_COPIED = new Set(['node_modules', '.git', '.setup', 'dist', 'coverage', 'demo-out']);
+
+let folder: string;
+let clone: string;
+/** A program with this package and the @noble packages installed. */
+let consumer: string;
+/** The same with all dependencies. */
+let complete: string;
+let packed: string[];
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'tarball-'));
+  clone = path.join(folder, 'clone');
+  for (const name of readdirSync(ROOT)) {
+    if (!NOT_COPIED.has(name)) cpSync(path.join(ROOT, name), path.join(clone, name), { recursive: true });
+  }
+  // Types are another check's business.
+  run([...tool('build'), '--noCheck', '--outDir', path.join(clone, 'dist')], ROOT);
+  // The build above stands for prepack, which would set up and build in the copy.
+  const npm = [npmCommandLine(), 'pack', '--ignore-scripts', '--json', '--offline'];
+  const [{ filename }] = JSON.parse(
+    run([...npm, '--cache', path.join(folder, 'cache'), '--pack-destination', folder], clone),
+  ) as [{ filename: string }];
+  const tarball = path.join(folder, filename);
+  packed = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
+  consumer = install(
+    'consumer',
+    tarball,
+    Object.keys(MANIFEST.dependencies).filter(name => name.startsWith('@noble/')),
+  );
+  complete = install('complete', tarball, Object.keys(MANIFEST.dependencies));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The arguments of one of our tools. */
+function tool(name: string): string[] {
+  return TOOLS[name]?.() ?? [];
+}
+
+function run(args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${args.join(' ')}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+/** A folder with the unpacked tarball below node_modules, and links to these packages of ours beside it. */
+function install(name: string, tarball: string, packages: readonly string[]): string {
+  const program = path.join(folder, name);
+  const installed = path.join(program, 'node_modules', 'onion-signer');
+  mkdirSync(installed, { recursive: true });
+  execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed]);
+  for (const each of packages) {
+    const link = path.join(program, 'node_modules', each);
+    mkdirSync(path.dirname(link), { recursive: true });
+    symlinkSync(path.join(ROOT, 'node_modules', each), link);
+  }
+  for (const each of ['consumer.js', 'consumer-types.ts']) {
+    cpSync(path.join(import.meta.dirname, each), path.join(program, each));
+  }
+  writeFileSync(path.join(program, 'package.json'), '{"type":"module","private":true}');
+  return program;
+}
+
+describe('the tarball', () => {
+  /** What it may hold; the copy that it was packed from has everything else too. */
+  const BELONGS =
+    /^package\/(?:package\.json|LICENSE|README\.md|bin\/[\w-]+\.js|(?:docs|policies)\/[\w./-]+|dist\/[\w./-]+\.(?:js|js\.map|d\.ts))$/;
+
+  test('holds the launchers, what was built, documents, and nothing else', () => {
+    expect(packed.filter(name => !BELONGS.test(name))).toEqual([]);
+    for (const name of ['LICENSE', 'README.md', 'bin/launch.js', 'dist/signer/main.js', 'docs/api.md']) {
+      expect(packed).toContain(`package/${name}`);
+    }
+  });
+
+  test.each(['src/signer/main.ts', 'test/architecture.test.ts', 'scripts/setup.js', 'bench/main.ts'])(
+    'leaves out %s, which was there to be packed',
+    name => {
+      expect(existsSync(path.join(clone, name))).toBe(true);
+      expect(packed).not.toContain(`package/${name}`);
+      expect(`package/${name}`).not.toMatch(BELONGS);
+    },
+  );
+
+  test('has a built module with types for every source module', () => {
+    const sources = readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+    const modules = sources.filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'));
+    for (const name of modules.map(each => each.slice(0, -'.ts'.length))) {
+      expect(packed).toContain(`package/dist/${name}.js`);
+      expect(packed).toContain(`package/dist/${name}.d.ts`);
+    }
+  });
+});
+
+describe('a program with the @noble packages beside it', () => {
+  interface Output {
+    readonly key: string;
+    readonly address: string;
+    readonly points: number;
+    readonly counter: string;
+    readonly refusal: string;
+    readonly loaded: readonly string[];
+    readonly addons: readonly string[];
+  }
+
+  function consume(program: string, ...extra: string[]): Output {
+    return JSON.parse(run(['consumer.js', DESCRIPTOR, ADDRESS, ...extra], program)) as Output;
+  }
+
+  /** Loaded modules that the library has no business with. */
+  function strangers({ loaded }: Output, program: string): string[] {
+    const own = [
+      pathToFileURL(path.join(program, 'node_modules/onion-signer/dist/descriptor/')).href,
+      pathToFileURL(path.join(ROOT, 'node_modules/@noble/')).href,
+    ];
+    return loaded.filter(url => url !== 'node:crypto' && !own.some(prefix => url.startsWith(prefix)));
+  }
+
+  test('parses an address and opens a descriptor of stock tor', () => {
+    expect(consume(consumer)).toMatchObject({
+      key: '1d04a1d04a338c6e6ae970bfabee49049d6702250984ca950c01673f4ec034ad',
+      address: ADDRESS,
+      points: 3,
+      counter: '19655750',
+      refusal: 'WRONG_PERIOD',
+    });
+  });
+
+  test('loads node:crypto, @noble and the library alone, and no native addon', () => {
+    const output = consume(consumer);
+    expect(strangers(output, consumer)).toEqual([]);
+    expect(output.addons).toEqual([]);
+    expect(output.loaded.some(url => url.endsWith('/dist/descriptor/index.js'))).toBe(true);
+  });
+
+  test('a native addon that is loaded besides would be seen', () => {
+    const output = consume(complete, 'sodium-native');
+    expect(output.addons).not.toEqual([]);
+    expect(strangers(output, complete)).not.toEqual([]);
+  });
+
+  test.each(['onion-signer', 'onion-signer/dist/descriptor/keys.js', 'onion-signer/dist/signer/main.js'])(
+    'cannot import %s',
+    specifier => {
+      const script = `await import(process.argv[1]).catch(error => process.stdout.write(error.code))`;
+      const args = ['--input-type=module', '-e', script];
+      expect(run([...args, specifier], complete)).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED');
+      expect(run([...args, 'onion-signer/descriptor'], complete)).toBe('');
+    },
+  );
+
+  test('compiles against the types, the declarations themselves checked, without the types of Node', () => {
+    const options = {
+      strict: true,
+      target: 'es2024',
+      module: 'node20',
+      lib: ['es2024'],
+      types: [],
+      noEmit: true,
+    };
+    const config = path.join(consumer, 'tsconfig.json');
+    writeFileSync(config, JSON.stringify({ compilerOptions: options, files: ['consumer-types.ts'] }));
+    const [tsc = ''] = tool('typecheck');
+    expect(run([tsc, '-p', config], consumer)).toBe('');
+  });
+});
+
+describe('the launchers of the unpacked tarball', () => {
+  test.each(Object.entries(MANIFEST.bin))('%s says its version', (_, file) => {
+    const launcher = path.join(complete, 'node_modules', 'onion-signer', file);
+    expect(run([launcher, '--version'], complete).trim()).toBe(MANIFEST.version);
+  });
+});

@@ -1,0 +1,79 @@
+// What may be done with a secret, as a function from a module and the names of its secrets to everything else done.
+
+import { type SyntaxNode, child, childrenOf, nameOf, parseModule } from '../../scripts/api/syntax.ts';
+
+/** Functions that take secret bytes and give bytes, a verdict in constant time, or an object that holds them. */
+const TAKE_BYTES: ReadonlySet<string> = new Set(
+  (
+    'concat equalBytes aes256ctr sha3_256 shake256 layerMac use sumSteps x25519SharedSecret deriveClientKeys ' +
+    'createPrivateKey importX25519Private createRevisionCounter'
+  ).split(' '),
+);
+
+/** Members that neither show a byte nor turn it into something else. */
+const BYTE_MEMBERS: ReadonlySet<string> = new Set([
+  'length',
+  'fill',
+  'subarray',
+  'set',
+  'clientId',
+  'update',
+]);
+
+/** Nodes that hand a value on as it is. */
+const HANDS_ON =
+  /^(?:Property|ObjectPattern|VariableDeclarator|ReturnStatement|LogicalExpression|FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/;
+
+/**
+ * Every use of a secret of a module by which it could become text or a number, be compared or show a single byte, as
+ * source text. Secrets are given by name: variables, parameters and members of that name.
+ */
+export function exposedSecrets(file: string, text: string, secrets: readonly string[]): string[] {
+  const found: string[] = [];
+  const visit = (node: SyntaxNode, parents: readonly SyntaxNode[]): void => {
+    if (node.type.startsWith('TS') || node.type === 'ImportDeclaration') return;
+    const [parent] = parents;
+    if (isSecret(node, parent, secrets) && parent !== undefined && !isHarmless(node, parents, secrets)) {
+      found.push(text.slice(parent.start, parent.end));
+    }
+    for (const each of childrenOf(node)) visit(each, [node, ...parents]);
+  };
+  for (const statement of parseModule(file, text).body) visit(statement, []);
+  return found;
+}
+
+/** A variable of the name, or a member of it: `key`, `parts.scalar`. */
+function isSecret(node: SyntaxNode, parent: SyntaxNode | undefined, secrets: readonly string[]): boolean {
+  if (node.type === 'MemberExpression') {
+    return node['computed'] !== true && secrets.includes(nameOf(child(node, 'property')));
+  }
+  if (node.type !== 'Identifier' || !secrets.includes(nameOf(node))) return false;
+  const isMemberName = parent?.type === 'MemberExpression' && child(parent, 'property') === node;
+  return !(isMemberName && parent['computed'] !== true);
+}
+
+function isHarmless(node: SyntaxNode, parents: readonly SyntaxNode[], secrets: readonly string[]): boolean {
+  const [parent, around] = parents;
+  switch (parent?.type) {
+    case undefined:
+      return true;
+    case 'MemberExpression': {
+      const member = nameOf(child(parent, 'property'));
+      const isRead = parent['computed'] !== true && child(parent, 'object') === node;
+      return isRead && (BYTE_MEMBERS.has(member) || secrets.includes(member));
+    }
+    case 'CallExpression':
+      return child(parent, 'callee') !== node && TAKE_BYTES.has(calleeName(parent));
+    case 'ArrayExpression':
+      return around?.type === 'CallExpression' && TAKE_BYTES.has(calleeName(around));
+    case 'BinaryExpression':
+      return [child(parent, 'left'), child(parent, 'right')].some(side => nameOf(side) === 'undefined');
+    default:
+      return HANDS_ON.test(parent?.type ?? '');
+  }
+}
+
+function calleeName(call: SyntaxNode): string {
+  const callee = child(call, 'callee');
+  return nameOf(callee?.type === 'MemberExpression' ? child(callee, 'property') : callee);
+}
