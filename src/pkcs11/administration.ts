@@ -97,6 +97,9 @@ async function prepare({ access, bits, label }: PrepareRequest): Promise<string>
   return normalise(() => {
     const session = slot.open(graphene.SessionFlag.RW_SESSION | graphene.SessionFlag.SERIAL_SESSION);
     if (pin !== undefined) session.login(pin);
+    // A second key of one name is a trap for whoever selects by name.
+    const same = { class: graphene.ObjectClass.PRIVATE_KEY, keyType: graphene.KeyType.RSA, label };
+    if (session.find(same).length > 0) throw new CustodyError('KEY_EXISTS');
     checkPrivateKey(generate(session, bits, label, id));
     return formatPkcs11Uri({
       match: { token: summary.label, serial: summary.serial, object: label },

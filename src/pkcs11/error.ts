@@ -18,6 +18,7 @@ const NEXT_STEP = {
   TOKEN_AMBIGUOUS: 'several tokens match the URI; add serial=',
   KEY_NOT_FOUND: 'the token has no key that matches; run token prepare or correct the URI',
   KEY_AMBIGUOUS: 'several keys on the token match; add object= or id= to the URI',
+  KEY_EXISTS: 'the token has a key of this name already; use it, or give the new one another --label',
   KEY_UNSUITABLE:
     'the key on the token is not a non-extractable RSA key of 2048 to 4096 bits that may decrypt',
   MECHANISM: 'the token refuses the mechanism; use a token with RSA-OAEP',

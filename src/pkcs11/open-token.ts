@@ -1,26 +1,56 @@
+import { keyTagOf, parseEnvelope } from './envelope.ts';
 import { CustodyError } from './error.ts';
 import { parsePinSource, readPin } from './pin.ts';
 import { type RsaTokenKey, Token } from './pkcs11js.ts';
 import type { TokenAccess } from './token-messages.ts';
 import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
 
-/** A token after login, and its key. */
+/** A token after login, and one key of it. */
 export interface OpenedToken {
   readonly token: Token;
   readonly key: RsaTokenKey;
 }
 
+/** A token after login, and every key of it that the URI selects: at least one. */
+export interface TokenKeys {
+  readonly token: Token;
+  readonly keys: readonly RsaTokenKey[];
+}
+
 /**
- * Finds the token, reads the PIN, logs in with one attempt and finds the key. The PIN source is judged before the
- * token is touched. Throws URI_SYNTAX, MODULE_…, TOKEN_…, PIN_…, KEY_….
+ * Finds the token, reads the PIN, logs in with one attempt and finds the keys. The PIN source is judged before the
+ * token is touched. Throws URI_SYNTAX, MODULE_…, TOKEN_…, PIN_…, KEY_NOT_FOUND, KEY_UNSUITABLE.
  */
-export async function openToken(access: TokenAccess): Promise<OpenedToken> {
+export async function openTokenKeys(access: TokenAccess): Promise<TokenKeys> {
   const uri = parsePkcs11Uri(access.uri);
   const pinSource = parsePinSource(uri.pinSource ?? access.pinSource);
   const token = Token.find(resolveModulePath(uri, access.modulePath), uri);
   if (token.needsPin()) token.login(await readPin(pinSource, token.label));
-  const key = token.findRsaKey(uri);
-  // A key that can leave its token is a file with extra steps.
+  return { token, keys: token.findRsaKeys(uri) };
+}
+
+/** For sealing: the key must be the only one. Throws as openTokenKeys, and KEY_AMBIGUOUS. */
+export async function openToken(access: TokenAccess): Promise<OpenedToken> {
+  const { token, keys } = await openTokenKeys(access);
+  const [key, ...others] = keys;
+  if (key === undefined) throw new CustodyError('KEY_NOT_FOUND');
+  if (others.length > 0) throw new CustodyError('KEY_AMBIGUOUS');
+  return { token, key: checked(key) };
+}
+
+/**
+ * For opening: the key that the envelope was sealed to, whatever else is on the token by now. Throws
+ * ENVELOPE_SYNTAX, ENVELOPE_NO_RECIPIENT, KEY_UNSUITABLE.
+ */
+export function keyOfEnvelope({ token, keys }: TokenKeys, envelope: Uint8Array): OpenedToken {
+  const tags = new Set(parseEnvelope(envelope).tokens.map(({ keyTag }) => keyTag));
+  const key = keys.find(each => tags.has(keyTagOf(each)));
+  if (key === undefined) throw new CustodyError('ENVELOPE_NO_RECIPIENT');
+  return { token, key: checked(key) };
+}
+
+/** A key that can leave its token is a file with extra steps. */
+function checked(key: RsaTokenKey): RsaTokenKey {
   if (key.extractable === true) throw new CustodyError('KEY_UNSUITABLE');
-  return { token, key };
+  return key;
 }

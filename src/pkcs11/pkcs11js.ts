@@ -170,16 +170,19 @@ export class Token {
     guard(() => this.#module.C_Login(this.#session, CKU_USER, pin), [CKR_USER_ALREADY_LOGGED_IN]);
   }
 
-  /** The one RSA key for decryption that `object` and `id` of the URI select. Throws KEY_…, TOKEN_DEAD. Log in first. */
-  findRsaKey(uri: Pkcs11Uri): RsaTokenKey {
+  /** The RSA keys for decryption that `object` and `id` of the URI select, at least one. Throws KEY_NOT_FOUND,
+   * KEY_UNSUITABLE, TOKEN_DEAD. Log in first. */
+  findRsaKeys(uri: Pkcs11Uri): RsaTokenKey[] {
     const handles = this.#findObjects([
       [CKA_CLASS, CKO_PRIVATE_KEY],
       [CKA_KEY_TYPE, CKK_RSA],
       ...objectSelector(uri),
     ]).filter(handle => this.#attribute(handle, CKA_DECRYPT)?.[0] === 1);
-    const [handle, ...others] = handles;
-    if (handle === undefined) throw new CustodyError('KEY_NOT_FOUND');
-    if (others.length > 0) throw new CustodyError('KEY_AMBIGUOUS');
+    if (handles.length === 0) throw new CustodyError('KEY_NOT_FOUND');
+    return handles.map(handle => this.#readRsaKey(handle));
+  }
+
+  #readRsaKey(handle: Buffer): RsaTokenKey {
     const modulus = this.#attribute(handle, CKA_MODULUS) ?? this.#publicAttribute(handle, CKA_MODULUS);
     const exponent =
       this.#attribute(handle, CKA_PUBLIC_EXPONENT) ?? this.#publicAttribute(handle, CKA_PUBLIC_EXPONENT);

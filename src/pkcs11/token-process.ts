@@ -16,7 +16,7 @@ import { serveOneRequest } from './child-entry.ts';
 import { openEnvelope, type OpenedIdentity } from './envelope.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { boxSeal, checkLockedMemory } from './locked-memory.ts';
-import { type OpenedToken, openToken } from './open-token.ts';
+import { keyOfEnvelope, type OpenedToken, openToken, openTokenKeys, type TokenKeys } from './open-token.ts';
 import { unloadModules } from './pkcs11js.ts';
 import { openingOptions, sealIdentity } from './seal-identity.ts';
 import {
@@ -55,7 +55,7 @@ async function open(request: OpenRequest): Promise<OpeningResult[]> {
       kpHsDescSign,
     })),
   }));
-  const opened = await openToken(request.access);
+  const opened = await openTokenKeys(request.access);
   return plans.map(({ opening, tasks }) => {
     try {
       return openOne(request, opening, tasks, opened);
@@ -91,9 +91,9 @@ function openOne(
   { boxPublicKey, profile }: OpenRequest,
   { envelope, kpHsId }: OpeningRequest,
   tasks: readonly LadderTask[],
-  opened: OpenedToken,
+  keys: TokenKeys,
 ): OpeningResult {
-  return openEnvelope(envelope, openingOptions(kpHsId, opened), identity => ({
+  return openEnvelope(envelope, openingOptions(kpHsId, keyOfEnvelope(keys, envelope)), identity => ({
     sealedServiceSecret: boxSeal(identity.serviceSecret, boxPublicKey),
     origin: identity.origin,
     ladders: tasks.map(task => makeLadder(identity, kpHsId, profile, task)),

@@ -45,6 +45,12 @@ describe('preparing a token', () => {
     expect((await sealTo(uri)).origin).toBe('born');
   });
 
+  test('makes no second key of one name, and one of another name beside it', async () => {
+    await hsm.makeKey({ label: 'once' });
+    await expectCodeOf('KEY_EXISTS', hsm.makeKey({ label: 'once' }));
+    expect(await hsm.makeKey({ label: 'twice' })).toMatch(/object=twice/u);
+  });
+
   test('refuses other sizes', async () => {
     for (const bits of [1024, 2047, 8192]) {
       await expectCodeOf('KEY_UNSUITABLE', hsm.makeKey({ bits: bits as RsaBits }));

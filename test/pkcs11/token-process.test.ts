@@ -150,6 +150,16 @@ describe('a damaged or foreign envelope', () => {
     expect(await outcome(Buffer.from(text, 'latin1'))).toBe('ENVELOPE_UNWRAP');
   });
 
+  test('is opened with the key that it was sealed to, whatever else is on the token by now', async () => {
+    const crowded = await createTokenRig();
+    await crowded.hsm.makeKey({ label: 'made later' });
+    const [result] = await crowded.client().open(crowded.openRequest());
+    expect(opened(result).ladders).toHaveLength(1);
+    // Sealing does not choose: it is told which key.
+    await expectCodeOf('KEY_AMBIGUOUS', crowded.client().seal(crowded.sealRequest()));
+    await crowded.dispose();
+  });
+
   test('of another token is refused', async () => {
     const otherHsm = await createSoftHsm();
     await otherHsm.makeKey();

@@ -1,0 +1,159 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
+import {
+  type CheckOutcome,
+  checkDescriptor,
+  type SignOutcome,
+  signDescriptor,
+} from '../../src/signer/sign-descriptor.ts';
+import type { SignAnswer, SignRequest } from '../../src/signer/contract/requests.ts';
+import { backendDescriptor, createRig, now, type Rig } from '../pkcs11/keyholder-rig.ts';
+import { identity } from '../descriptor/forge.ts';
+import { CoreRig, PUBLISHER } from './core-rig.ts';
+import { rejection } from './failure.ts';
+
+let rig: Rig;
+let keyholder: Keyholder;
+let core: CoreRig;
+
+beforeAll(async () => {
+  rig = await createRig();
+  rig.writeList();
+  keyholder = rig.keyholder();
+  await keyholder.prepare();
+});
+afterAll(async () => {
+  keyholder.close();
+  await rig.dispose();
+});
+beforeEach(() => {
+  core = new CoreRig(rig, keyholder, '{ points: 2..20, requests: 4/h }');
+});
+afterEach(() => core.dispose());
+
+const sign = (request: SignRequest): Promise<SignOutcome> => signDescriptor(core.core, PUBLISHER, request);
+const check = (request: SignRequest): Promise<CheckOutcome> => checkDescriptor(core.core, PUBLISHER, request);
+const kinds = (): string[] => [...core.core.journal.archive.entries()].map(({ entry }) => entry.kind);
+
+/** Signs, again in the next second while this one is spent. */
+async function answered(request: SignRequest): Promise<Omit<SignAnswer, 'checkpoint'>> {
+  for (;;) {
+    try {
+      const outcome = await sign(request);
+      if (outcome.kind === 'signed') return outcome.answer;
+      if (outcome.denied.rule !== 'ONE-PER-SECOND') throw new Error(outcome.denied.rule);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'SECOND_SPENT')) throw error;
+    }
+    await new Promise(resolve => setTimeout(resolve, 1000 - (Date.now() % 1000)));
+  }
+}
+
+describe('a request that was answered', () => {
+  it('is answered again when the rate is used up, its evidence is gone and custody is away', async () => {
+    const first = core.request();
+    const answer = await answered(first);
+    for (let i = 0; i < 3; i += 1) await answered(core.request());
+    expect(await sign(core.request())).toMatchObject({ kind: 'denied', denied: { rule: 'SIGN-RATE' } });
+    core.editStatus = state => ({ ...state, services: [] });
+    core.core.evidence.retain({ services: [] });
+    const before = [core.asked.length, kinds().length];
+    expect(await sign({ ...first, evidence: [] })).toEqual({ kind: 'signed', answer, repeated: true });
+    expect([core.asked.length, kinds().length]).toEqual(before);
+    const other = { ...first, points: first.points.toReversed() };
+    expect((await rejection(sign(other))).code).toBe('REQUEST_ID_REUSED');
+    const foreign = await sign({ ...first, service: 'beta' });
+    expect(foreign).toMatchObject({ kind: 'denied', denied: { rule: 'PUBLISHER-SERVICE' } });
+  });
+
+  it('is kept without its texts, which stand in the archive once', async () => {
+    const { journal } = core.core;
+    const answer = await answered(core.request());
+    const texts = answer.descriptors.reduce((sum, { text }) => sum + text.length, 0);
+    const evidence = backendDescriptor('a1').length + backendDescriptor('a2').length;
+    const rest = journal.archive.usedBy(PUBLISHER) - texts - evidence;
+    expect(rest).toBeGreaterThan(0);
+    expect(rest).toBeLessThan(8_000);
+  });
+
+  it('is not answered from texts that retention took', async () => {
+    const request = core.request();
+    await answered(request);
+    await core.core.journal.prune(core.core.journal.head().size, now() + 1);
+    expect((await rejection(sign(request))).code).toBe('REQUEST_ID_REUSED');
+  });
+});
+
+describe('evidence', () => {
+  it('is shown to the keyholder once, however often it was sent', async () => {
+    const { points, evidence, ...rest } = core.request();
+    const many = Array.from({ length: 20 }, (_, i) => evidence[i % 2] ?? '');
+    await answered({ ...rest, points, evidence: many });
+    const until = core.asked.indexOf('sign');
+    expect(core.asked.slice(0, until).filter(name => name === 'prove')).toHaveLength(2);
+  });
+
+  it('that the keyholder refuses denies the request before anything is spent', async () => {
+    // The core's policy is newer than the list: a keyholder that lags has the last word.
+    const { kpHsId } = identity('a2');
+    rig.writeList({}, { backends: [{ name: 'a2', kpHsId }], minBackends: 1 });
+    keyholder.reload();
+    const denied = { rule: 'INTRO-PROVENANCE', observed: 'signed by no backend of this service' };
+    expect(await sign(core.request())).toMatchObject({ kind: 'denied', denied });
+    expect(await check(core.request())).toMatchObject({ kind: 'denied', denied });
+    expect(kinds()).toEqual(['genesis', 'refused']);
+    rig.writeList();
+    keyholder.reload();
+    await answered(core.request());
+  });
+
+  it('of a service that the keyholder does not know yet is no defect: it may be asked again', async () => {
+    rig.writeList({}, { enabled: false });
+    keyholder.reload();
+    const error = await rejection(sign(core.request()));
+    expect([error.code, error.retryAfter]).toEqual(['NOT_READY', 10]);
+    rig.writeList();
+    keyholder.reload();
+  });
+});
+
+describe('a dry run', () => {
+  it('says what signing would say, and spends, signs and writes nothing', async () => {
+    const before = kinds();
+    const outcome = await check(core.request());
+    expect(outcome).toMatchObject({ kind: 'approved', answer: { service: 'alpha', verdict: 'approved' } });
+    const periods = outcome.kind === 'approved' ? outcome.answer.periods.length : 0;
+    expect(periods).toBe(2);
+    const { points } = core.request();
+    const few = await check(core.request({ points: points.slice(0, 1) }));
+    expect(few).toMatchObject({ kind: 'denied', denied: { rule: 'POINT-COUNT' } });
+    expect((await rejection(check(core.request({ evidence: ['no descriptor'] })))).code).toBe(
+      'EVIDENCE_INVALID',
+    );
+    core.editStatus = state => ({ ...state, services: [] });
+    expect((await rejection(check(core.request()))).code).toBe('CUSTODY_UNAVAILABLE');
+    expect(kinds()).toEqual(before);
+    expect(core.asked).not.toContain('sign');
+  });
+
+  it('is metered by a budget of its own, which costs no signature', async () => {
+    for (let i = 0; i < 4; i += 1) expect((await check(core.request())).kind).toBe('approved');
+    expect(await check(core.request())).toMatchObject({
+      kind: 'denied',
+      denied: { rule: 'SIGN-RATE' },
+      retryAfter: 60,
+    });
+    await answered(core.request());
+  });
+});
+
+describe('after a recovery', () => {
+  it('nothing is proven, reserved or signed before the fence', async () => {
+    await core.core.journal.recovered({ origin: 'signer.example/next', fence: now() + 100, lost: null });
+    const error = await rejection(sign(core.request()));
+    expect(error.code).toBe('FENCED');
+    expect(error.retryAfter).toBeGreaterThan(95);
+    expect(core.asked).toEqual([]);
+    expect((await rejection(check(core.request()))).code).toBe('FENCED');
+  });
+});
