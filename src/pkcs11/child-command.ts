@@ -2,18 +2,21 @@
 
 import { accessSync, constants } from 'node:fs';
 
-/** Of util-linux; it becomes the program that it starts, with the same process id and the same open files. */
-const PRLIMIT = '/usr/bin/prlimit';
+/** Of util-linux; each becomes the program that it starts, with the same process id and the same open files. */
+const PRLIMIT = { path: '/usr/bin/prlimit', args: ['--core=0', '--'] };
+const SETPRIV = { path: '/usr/bin/setpriv', args: ['--pdeathsig', 'KILL', '--'] };
 const PASSED_ENVIRONMENT = /^(?:PATH|SOFTHSM2_CONF|P11_KIT_\w+|CREDENTIALS_DIRECTORY)$/u;
 
 /**
- * How to start our own Node with these arguments so that it can never write a core file: locked memory would stand in
- * it. Where there is no prlimit the limit is left to whoever started us (`LimitCORE=0` in a unit).
+ * How to start our own Node with these arguments so that it can never write a core file (locked memory would stand in
+ * it) and dies with us, whatever a vendor's module hangs in. Without util-linux both are left to whoever started us
+ * (`LimitCORE=0`, `KillMode=control-group` in a unit).
  */
 export function childCommand(args: readonly string[]): readonly [command: string, args: string[]] {
-  return canLimit()
-    ? [PRLIMIT, ['--core=0', '--', process.execPath, ...args]]
-    : [process.execPath, [...args]];
+  const start = [process.execPath, ...args];
+  for (const { path, args: own } of [SETPRIV, PRLIMIT]) if (isProgram(path)) start.unshift(path, ...own);
+  const [command = process.execPath, ...rest] = start;
+  return [command, rest];
 }
 
 /** What PKCS#11 modules and credentials need of our environment; a child gets nothing else of it. */
@@ -25,9 +28,9 @@ export function passedEnvironment(): Record<string, string> {
   return passed;
 }
 
-function canLimit(): boolean {
+function isProgram(path: string): boolean {
   try {
-    accessSync(PRLIMIT, constants.X_OK);
+    accessSync(path, constants.X_OK);
     return true;
   } catch {
     return false;

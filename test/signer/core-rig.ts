@@ -38,6 +38,8 @@ export class CoreRig {
   /** Changes what status says; for tests of what cannot be had in time. */
   editStatus: (state: KeyholderState) => KeyholderState = state => state;
   policySerial = 0;
+  /** The core's clock, Unix seconds. */
+  clock: () => number = now;
 
   constructor(rig: Rig, inner: InnerKeyholder, limits = '{}') {
     [this.#rig, this.#inner] = [rig, inner];
@@ -58,7 +60,7 @@ export class CoreRig {
       verifier: new OutputVerifier(TOR_NETWORK),
       checks: new HourlyBudget(),
       latched: new Set(),
-      now,
+      now: () => this.clock(),
     };
     this.log = new SignerLog(
       pino(

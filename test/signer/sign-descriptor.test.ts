@@ -117,6 +117,15 @@ describe('evidence', () => {
   });
 });
 
+describe('the time of a text', () => {
+  it('is the one after proofs and keyholder took theirs', async () => {
+    core.clock = () => now() - (core.asked.includes('prove') ? 0 : 5);
+    const asked = now();
+    const { descriptors } = await answered(core.request());
+    expect(Math.min(...descriptors.map(({ useFrom }) => useFrom))).toBeGreaterThanOrEqual(asked);
+  });
+});
+
 describe('a dry run', () => {
   it('says what signing would say, and spends, signs and writes nothing', async () => {
     const before = kinds();

@@ -55,6 +55,8 @@ export async function sayRaw(socketPath: string, bytes: string): Promise<string>
   socket.on('error', () => undefined); // a refusal may break what we still write
   await once(socket, 'connect');
   socket.write(bytes, 'latin1');
-  await once(socket, 'close');
+  await new Promise<void>(resolve => {
+    socket.once('close', () => resolve());
+  });
   return Buffer.concat(chunks).toString('latin1');
 }
