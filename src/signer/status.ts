@@ -85,10 +85,10 @@ function faultOf(
 }
 
 /** The state of token and PIN is nothing for a publisher: whoever took it would know when to come for the token. */
-const withoutCustodyCode = (status: ServiceStatus): ServiceStatus =>
-  status.code === undefined || status.code === 'SERVICE_LATCHED'
-    ? status
-    : { ...status, code: 'CUSTODY_UNAVAILABLE' };
+function withoutCustodyCode({ code, ...status }: ServiceStatus): ServiceStatus {
+  if (code === undefined || status.state === 'ready') return status;
+  return { ...status, code: code === 'SERVICE_LATCHED' ? code : 'CUSTODY_UNAVAILABLE' };
+}
 
 function serviceStatus(
   core: SignerCore,

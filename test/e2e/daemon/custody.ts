@@ -31,13 +31,13 @@ async function moveToken({ folder }: SoftHsm, where: 'out' | 'back'): Promise<vo
   }
 }
 
-/** Asks until the status of the service is as wanted. */
+/** Asks until the operator's status of the service is as wanted. */
 async function statusOnce(
   home: SignerHome,
   wanted: (status: ServiceStatus) => boolean,
 ): Promise<ServiceStatus> {
   for (let attempt = 0; ; attempt++) {
-    const service = (await home.status()).services[0]!;
+    const service = (await home.operatorStatus()).services.find(({ service }) => service === 'frontpage')!;
     if (wanted(service)) return service;
     if (attempt > 300) throw new Error(`the status stays ${JSON.stringify(service)}`);
     await sleep(100);
@@ -93,8 +93,8 @@ export function describeLostToken(homeOf: () => SignerHome): void {
     await home.succeed('policy', 'apply', '--yes');
     await home.daemon.waitFor('the failure', failedWith('TOKEN_NOT_FOUND'), 0, 20_000);
     expect((await home.sign(goodRequest(home).request)).descriptors.length).toBeGreaterThanOrEqual(2);
-    const status = await home.status();
-    const during = status.services[0]!;
+    const status = await home.operatorStatus();
+    const during = status.services.find(({ service }) => service === 'frontpage')!;
     expect(during.code).toBe('TOKEN_NOT_FOUND');
     expect(during.certifiedUntil).toBeGreaterThan(status.now);
     const isLow = during.certifiedUntil! < status.now + status.aheadSeconds / 2;
@@ -136,9 +136,14 @@ export function describeFirstOpening(homeOf: () => SignerHome): void {
 
   const expectDown = async (code: string): Promise<void> => {
     await expectUnavailable();
-    const { ready, services } = await home.status();
-    expect(ready).toBe(false);
-    expect(services).toEqual([expect.objectContaining({ state: 'down', code, origin: 'not opened yet' })]);
+    const down = { state: 'down', origin: 'not opened yet' };
+    for (const [{ ready, services }, said] of [
+      [await home.operatorStatus(), code],
+      [await home.status(), 'CUSTODY_UNAVAILABLE'],
+    ] as const) {
+      expect(ready).toBe(false);
+      expect(services).toEqual([expect.objectContaining({ ...down, code: said })]);
+    }
   };
 
   test('without its token a new signer is not ready and says why', async () => {

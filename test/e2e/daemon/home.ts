@@ -174,6 +174,11 @@ export class SignerHome {
     return await get<StatusAnswer>(this.socket(publisher), '/v1/status');
   }
 
+  /** What `onion-signer status` shows. */
+  async operatorStatus(): Promise<StatusAnswer> {
+    return await get<StatusAnswer>(this.socket('admin'), '/status');
+  }
+
   /** Ends everything that runs and removes the files. */
   async dispose(): Promise<void> {
     await Promise.allSettled([...this.#daemons, ...this.#refused].map(each => each.stop('SIGKILL')));
