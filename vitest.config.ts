@@ -1,33 +1,27 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { defineConfig } from 'vitest/config';
 
-// Tests that start tor networks run after the others and one file at a time: each has a dozen processes and its own
-// deadlines in voting intervals.
-const network = [
-  'test/tor-network/**/*.test.ts',
-  'test/e2e/thread.test.ts',
-  'test/publisher/control-tor.test.ts',
-  'test/fidelity/fidelity.test.ts',
-];
+/** Minutes of waiting for voting intervals: they begin first, and the other worker does the rest meanwhile. */
+const LONGEST = ['test/e2e/thread.test.ts', 'test/e2e/daemon.test.ts', 'test/publisher/run.test.ts'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONGEST.findIndex(name => moduleId.endsWith(name));
+      return place === -1 ? LONGEST.length : place;
+    };
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Networks of a dozen tors run beside each other on free ports; more than two at once would starve one another.
+    maxWorkers: 2,
+    include: ['test/**/*.test.ts'],
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 240_000,
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: 'parts',
-          include: ['test/**/*.test.ts'],
-          exclude: network,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        extends: true,
-        test: { name: 'network', include: network, fileParallelism: false, sequence: { groupOrder: 1 } },
-      },
-    ],
   },
 });

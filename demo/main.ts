@@ -56,7 +56,7 @@ async function showTheJob(stage: Stage, progress: Progress, reached: Set<string>
   progress.step('open the page through the master address until each backend has answered');
   for (let visit = 1; reached.size < names.length; visit++) {
     if (visit > VISITS_PER_BACKEND * names.length) throw new Error('not every backend answered');
-    reached.add(await open(stage, `visit-${visit}`));
+    reached.add(await open(stage, `visit-${visit}`, visit % VISITS_PER_BACKEND === 0));
   }
   const [victim] = stage.network.backends;
   if (victim === undefined) throw new Error('there is no backend');
@@ -75,8 +75,8 @@ async function showTheJob(stage: Stage, progress: Progress, reached: Set<string>
   }
 }
 
-async function open(stage: Stage, isolation: string): Promise<string> {
-  const { status, body } = await stage.network.fetch(stage.address, '/', { isolation });
+async function open(stage: Stage, isolation: string, newnym = false): Promise<string> {
+  const { status, body } = await stage.network.fetch(stage.address, '/', { isolation, newnym });
   if (status !== 200) throw new Error(`the page answered ${status}`);
   return body;
 }

@@ -38,6 +38,12 @@ const PACKAGES = [
     purpose: 'run',
     present: machine => machine.exists(`${PYTHON_PACKAGES}/cryptography/__init__.py`),
   },
+  {
+    // Only its reader of descriptors is used.
+    name: 'onionbalance',
+    purpose: 'run',
+    present: machine => machine.exists(`${PYTHON_PACKAGES}/onionbalance/__init__.py`),
+  },
   { name: 'age', purpose: 'run', present: machine => machine.program('age') !== undefined },
   { name: 'opensc-pkcs11', purpose: 'run', present: machine => machine.exists(SPY_MODULE) },
 ];

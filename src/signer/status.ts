@@ -20,14 +20,19 @@ export function describeServices(
   return {
     services: policy()
       .services.filter(mayAsk(publisher))
-      .map(({ service, address, backends, limits: { requestsPerHour: _, ...limits } }) => ({
+      .map(({ service, address, backends, limits }) => ({
         service,
         address,
         network: { name, votingIntervalSeconds, periodLengthMinutes },
         backends: backends
           .filter(({ enabled }) => enabled)
           .map(backend => ({ name: backend.name, address: backend.address })),
-        limits,
+        limits: {
+          minPoints: limits.minPoints,
+          maxPoints: limits.maxPoints,
+          minBackends: limits.minBackends,
+          maxPointsPerBackend: limits.maxPointsPerBackend,
+        },
         runwaySeconds,
       })),
   };

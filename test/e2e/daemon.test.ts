@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { describeAnswers } from './daemon/answers.ts';
+import { describeApply } from './daemon/apply.ts';
 import { backendAddress } from './daemon/backends.ts';
 import { describeBadInput } from './daemon/bad-input.ts';
 import { describeFirstOpening, describeLostToken } from './daemon/custody.ts';
@@ -11,6 +12,7 @@ import { describeEvidenceAge } from './daemon/evidence-age.ts';
 import { OTHER_PUBLISHER, PUBLISHER, SignerHome } from './daemon/home.ts';
 import { describeLogs } from './daemon/logs.ts';
 import { describePinLiterals } from './daemon/pin-literals.ts';
+import { describeRecovery } from './daemon/recovery.ts';
 import { describeState } from './daemon/state.ts';
 
 // The whole daemon as real processes: core, keyholder and token process on SoftHSM. The test plays the backends. The
@@ -66,11 +68,13 @@ describe('a signer made by its own commands', () => describeAnswers(() => home))
 describe('a running signer', () => describeBadInput(() => home));
 describe('a token that goes away', () => describeLostToken(() => home));
 describe('before the first opening', () => describeFirstOpening(() => fresh));
+describe('policy apply', () => describeApply(() => home));
 describe('a PIN', () => describePinLiterals(() => home));
 describe('the state of a signer', () =>
   describeState(
     () => home,
     () => fresh,
   ));
+describe('a recovery', () => describeRecovery(() => fresh));
 describe('evidence', () => describeEvidenceAge(() => home));
 describe('addresses, keys and points', () => describeLogs(() => [home, fresh]));

@@ -135,6 +135,8 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
     await stage.applyPolicy();
     step('start the signer; it opens the token and certifies the coming periods');
     await stage.startSigner();
+    // Otherwise the first text may lack a backend, and a client keeps the text that it has.
+    await network.waitBackendsPublished();
     step('start the publisher; it reads the backends, asks the signer and uploads');
     await writePublisherConfig(stage);
     stage.startPublisher();

@@ -45,7 +45,8 @@ export async function startStock(
       Array.from({ length: 17 }, () => new Uint8Array(randomBytes(32))),
     );
     for (const backend of network.backends) await stock.addServices(backend, Math.ceil(services / 2));
-    await stock.published();
+    await stock.uploading();
+    log(`network: ${stock.services.length} services upload`);
     return stock;
   } catch (error) {
     await network.stop();
@@ -57,12 +58,16 @@ export async function startStock(
  * Both descriptors of every service: in the second half of a shared random run, for which this waits, its tor shows the
  * older one and clients fetch the newer.
  */
-export async function collectBoth(stock: StockServices): Promise<StockDescriptor[]> {
+export async function collectBoth(
+  stock: StockServices,
+  log: (line: string) => void = () => undefined,
+): Promise<StockDescriptor[]> {
   const { client } = stock.network;
   let validAfter = await client.consensusValidAfter();
   const age = (): number => validAfter % RUN_SECONDS;
   while (age() < RUN_SECONDS / 2 + VOTING_INTERVAL || age() > RUN_SECONDS - 4 * VOTING_INTERVAL)
     validAfter = await client.consensusAfter(validAfter);
+  log('network: the newer descriptors are those that clients fetch');
   const older = await inTurns(stock.services, FETCHES_AT_ONCE, each => stock.current(each));
   const newer = await inTurns(stock.services, FETCHES_AT_ONCE, each => stock.fetched(each));
   return [...older, ...newer];
@@ -105,11 +110,12 @@ export function chooseAll(evidence: Evidence, seed: string): ChosenPoints {
 }
 
 if (import.meta.main) {
-  const stock = await startStock(Number(process.argv[2] ?? 150), line => {
+  const log = (line: string): void => {
     if (line.startsWith('network:')) process.stderr.write(`${line}\n`);
-  });
+  };
+  const stock = await startStock(Number(process.argv[2] ?? 150), log);
   try {
-    const descriptors = await collectBoth(stock);
+    const descriptors = await collectBoth(stock, log);
     const rebuilt = descriptors.filter(
       each => Buffer.compare(rebuild(each, stock.profile).text, each.text) === 0,
     );

@@ -98,6 +98,15 @@ describe('Descriptors of stock tor', () => {
     }
   });
 
+  test('list each relay once, and share no point between the two of a service', () => {
+    const seen = new Set<string>();
+    for (const each of descriptors) {
+      const points = openStock(each).inner!.introductionPoints;
+      expect(new Set(points.map(({ linkSpecifiers }) => latin1(linkSpecifiers))).size).toBe(points.length);
+      for (const { authKey } of points) expect(seen.size).toBe(seen.add(latin1(authKey)).size - 1);
+    }
+  });
+
   test(
     'are made again byte for byte: counter, certificates and the blinded key’s signature from the identity',
     () => {

@@ -119,12 +119,10 @@ function certifyAgain(
   signingKey: Bytes,
   second: number,
 ): CertifiedIntroductionPoint {
-  const again = (certType: CertType, certifiedKey: Bytes, { expiryHours, signature }: Ed25519Cert): Bytes => {
-    // A point may have been chosen before the hour struck.
-    const hours = [second, second - 600].map(innerCertExpiryHours);
-    if (!hours.includes(expiryHours)) throw new Error(`a point's certificate ends at hour ${expiryHours}`);
-    return assembleCert(encodeCertBody({ certType, expiryHours, certifiedKey, signingKey }), signature);
-  };
+  // tor certifies all points again for each upload.
+  const expiryHours = innerCertExpiryHours(second);
+  const again = (certType: CertType, certifiedKey: Bytes, { signature }: Ed25519Cert): Bytes =>
+    assembleCert(encodeCertBody({ certType, expiryHours, certifiedKey, signingKey }), signature);
   return {
     ...point,
     authKeyCert: again(CERT_TYPE.authKey, point.authKey, point.authCert),

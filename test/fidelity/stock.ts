@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bytes, KpHsId, NetworkProfile, TimePeriod } from '../../src/descriptor/index.ts';
@@ -14,7 +15,6 @@ import type { Backend } from '../tor-network/backend.ts';
 import type { TorNetwork } from '../tor-network/tor-network.ts';
 import type { TorNode } from '../tor-network/tor-node.ts';
 import { fetchText } from './fetch-text.ts';
-import { UploadTracker } from '../tor-network/upload-tracker.ts';
 
 /** An onion service of a stock tor whose key the test has read. */
 export interface StockService {
@@ -41,7 +41,9 @@ export class StockServices {
   readonly network: TorNetwork;
   readonly profile: NetworkProfile;
   readonly services: StockService[] = [];
-  readonly #trackers = new Map<string, UploadTracker>();
+  readonly #changed = new EventEmitter();
+  /** Blinded keys by address. */
+  readonly #uploading = new Map<string, Set<string>>();
   /** By blinded key, base64. */
   readonly #uploads = new Map<string, number[]>();
 
@@ -80,22 +82,17 @@ export class StockServices {
     this.services.push({ address, kpHsId: parseOnionAddress(address), identity, clients, host });
   }
 
-  #take(event: HsDescEvent): void {
-    const { address = '', kpHsBlindId = '' } = event;
-    this.#trackerOf(address).take(event);
-    if (event.action !== 'UPLOAD') return;
+  #take({ action, address = '', kpHsBlindId = '' }: HsDescEvent): void {
+    if (action !== 'UPLOAD') return;
     this.#uploads.set(kpHsBlindId, [...(this.#uploads.get(kpHsBlindId) ?? []), now()]);
+    this.#uploading.set(address, (this.#uploading.get(address) ?? new Set()).add(kpHsBlindId));
+    this.#changed.emit('upload');
   }
 
-  #trackerOf(address: string): UploadTracker {
-    const tracker = this.#trackers.get(address) ?? new UploadTracker();
-    this.#trackers.set(address, tracker);
-    return tracker;
-  }
-
-  /** Waits until every service has stored both of its descriptors. */
-  async published(): Promise<void> {
-    for (const { address } of this.services) await this.#trackerOf(address).published();
+  /** Waits until every service has begun to upload both of its descriptors; `fetched` is patient for their arrival. */
+  async uploading(): Promise<void> {
+    const lacks = (service: StockService): boolean => (this.#uploading.get(service.address)?.size ?? 0) < 2;
+    while (this.services.some(lacks)) await once(this.#changed, 'upload');
   }
 
   /** The descriptor that a service holds for the older period, encrypted anew by its tor. */

@@ -18,6 +18,7 @@ describe('missing Debian packages', () => {
       'softhsm2',
       'python3-stem',
       'python3-cryptography',
+      'onionbalance',
       'age',
       'opensc-pkcs11',
     ]);

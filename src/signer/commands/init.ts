@@ -18,6 +18,7 @@ import { encodePolicy } from '../policy/types.ts';
 import { writeNew } from '../program/durable-file.ts';
 import type { CommandContext } from './context.ts';
 import { encodeKeyholderList, writeKeyholderList } from './list-file.ts';
+import { recoverSigner } from './recover.ts';
 
 interface InitOptions {
   readonly token?: readonly string[];
@@ -25,6 +26,9 @@ interface InitOptions {
   readonly publisher?: readonly string[];
   readonly state?: string;
   readonly run?: string;
+  readonly recover?: boolean;
+  readonly checkpoint?: string;
+  readonly yes?: boolean;
 }
 
 /** `init`: writes signer.yaml if there is none, then makes state, host key, keyholder and journal. */
@@ -40,7 +44,14 @@ export function addInitCommand(program: Command, context: CommandContext): void 
     .option('--publisher <name>', 'a publisher with a socket of its own (repeatable)', collect)
     .option('--state <directory>', 'absolute; where state is kept (default: /var/lib/onion-signer)')
     .option('--run <directory>', 'absolute; where sockets are made (default: /run/onion-signer)')
+    .option('--recover', 'go on with a journal that was put back, or with a keyholder whose state is lost')
+    .option('--checkpoint <file>', 'with --recover: the newest checkpoint that anybody kept, for the record')
+    .option('--yes', 'with --recover: do not ask')
     .action(async (options: InitOptions) => {
+      if (options.recover === true) {
+        await recoverSigner(context, options);
+        return;
+      }
       const path = context.configPath();
       if (!existsSync(path)) writeConfig(path, options);
       await createState(loadConfig(path));

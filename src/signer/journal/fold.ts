@@ -28,7 +28,7 @@ export interface Fold {
   /** No second before this one is spent: 0, or what the last recovery said. */
   readonly fence: number;
   /** Why nothing is signed until a recovery. */
-  readonly halted: HaltedEntry['code'] | undefined;
+  readonly halted: HaltedEntry | undefined;
   readonly policy: PolicyMark | undefined;
 }
 
@@ -62,7 +62,7 @@ class Folder {
   #policy: PolicyMark | undefined;
   readonly #formerOrigins: string[] = [];
   #fence = 0;
-  #halted: HaltedEntry['code'] | undefined;
+  #halted: HaltedEntry | undefined;
   readonly #counts = { marks: 0, reservations: 0, requests: 0, released: 0 };
   readonly #mark;
   readonly #reservation;
@@ -127,7 +127,7 @@ class Folder {
         this.#foldReleased(index, entry);
         break;
       case 'halted':
-        this.#halted = entry.code;
+        this.#halted = entry;
         break;
       case 'recovered':
         this.#foldRecovered(entry);

@@ -12,7 +12,7 @@ export class Standing {
   #origin: string;
   #formerOrigins: readonly string[];
   #fence: number;
-  #halted: HaltedEntry['code'] | undefined;
+  #halted: HaltedEntry | undefined;
 
   constructor(writer: EntryWriter, fold: Fold) {
     this.#writer = writer;
@@ -40,7 +40,12 @@ export class Standing {
   /** Why nothing is signed until `init --recover`, if so. */
   get halted(): SignerError | undefined {
     const message = 'the journal lacks what a checkpoint says; stop the daemon and run `init --recover`';
-    return this.#halted && new SignerError(this.#halted, message);
+    return this.#halted && new SignerError(this.#halted.code, message);
+  }
+
+  /** The checkpoint that halted, which this journal does not contain. */
+  get contradiction(): RecoveredEntry['lost'] {
+    return this.#halted === undefined ? null : { size: this.#halted.size, root: this.#halted.root };
   }
 
   /** SignerError FENCED with the seconds to wait when one of the seconds may have been spent before the recovery. */
@@ -54,8 +59,9 @@ export class Standing {
   /** Notes a halt, once. The caller has a transaction open. */
   halt(entry: Omit<HaltedEntry, 'kind'>): void {
     if (this.#halted !== undefined) return;
-    this.#writer.append({ kind: 'halted', ...entry });
-    this.#halted = entry.code;
+    const halted = { kind: 'halted', ...entry } as const;
+    this.#writer.append(halted);
+    this.#halted = halted;
   }
 
   /** Ends a halt and begins a new name. The caller has a transaction open. */
