@@ -90,9 +90,7 @@ export function rebuild(descriptor: StockDescriptor, profile: NetworkProfile): R
     },
     middle: {
       ...middle,
-      authClients: middle.authClients.map(
-        line => clientLineAgain(line, service.clients, middle, subcredential, descriptorCookie) ?? line,
-      ),
+      authClients: clientLinesAgain(middle, service.clients, subcredential, descriptorCookie),
     },
     descriptorCookie,
     salts: {
@@ -130,17 +128,21 @@ function certifyAgain(
   };
 }
 
-/** The line made anew when it is for one of the clients. */
-function clientLineAgain(
-  line: AuthClientLine,
+/** The lines, those of the clients made anew. Throws when a client has none. */
+function clientLinesAgain(
+  { ephemeralKey, authClients }: Pick<MiddleLayer, 'ephemeralKey' | 'authClients'>,
   clients: readonly Bytes[],
-  { ephemeralKey }: Pick<MiddleLayer, 'ephemeralKey'>,
   subcredential: NHsSubcred,
   descriptorCookie: Bytes | undefined,
-): AuthClientLine | undefined {
-  if (descriptorCookie === undefined) return undefined;
-  return clients
-    .map(client => deriveClientKeys(x25519SharedSecret(client, ephemeralKey), subcredential))
-    .filter(({ clientId }) => equalBytes(clientId, line.clientId))
-    .map(keys => makeAuthClientLine(keys, line.iv, descriptorCookie))[0];
+): readonly AuthClientLine[] {
+  if (descriptorCookie === undefined) return authClients;
+  const lines = [...authClients];
+  for (const client of clients) {
+    const keys = deriveClientKeys(x25519SharedSecret(client, ephemeralKey), subcredential);
+    const at = lines.findIndex(({ clientId }) => equalBytes(clientId, keys.clientId));
+    const line = lines[at];
+    if (line === undefined) throw new Error('a client has no line');
+    lines[at] = makeAuthClientLine(keys, line.iv, descriptorCookie);
+  }
+  return lines;
 }
