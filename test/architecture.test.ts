@@ -211,7 +211,7 @@ describe('files', () => {
     ]) {
       expect(MACHINE_PATH.test(`see /${parts.join('/')}`)).toBe(true);
     }
-    for (const text of ['/v1/descriptors', 'src/work/x', '/var/lib/tor/x', 'https://example.org/root/x']) {
+    for (const text of ['/v1/descriptors', 'src/worker/x', '/var/lib/tor/x', 'https://example.org/root/x']) {
       expect(MACHINE_PATH.test(text)).toBe(false);
     }
   });
