@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { runGroup } from './child.js';
+import { firstFailures, withSecondRun, worthAnotherRun } from './second-attempt.js';
 import { ROOT, setUp } from './setup.js';
 import { SetupError, runMain, say } from './setup/report.js';
 import { TOOLS } from './tools.js';
@@ -39,13 +40,36 @@ async function runAll({ node, env }) {
     progress(`${title}: ${code === 0 ? 'ok' : 'FAILED'} (${seconds(started)})`);
   }
   progress('tests');
-  mkdirSync(path.dirname(REPORT), { recursive: true });
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
-  const args = [...(TOOLS['vitest']?.() ?? []), ...reporters, ...process.argv.slice(2)];
-  const { code, interrupted } = await runGroup(node, args, options);
-  if (interrupted) return code;
+  const first = await runVitest(node, options, process.argv.slice(2));
+  if (first.interrupted) return first.code;
+  const again = first.code === 0 ? [] : worthAnotherRun(first.report, ROOT);
   const strict = (env['CI'] ?? '') !== '' && env['CI'] !== 'false';
-  return conclude(totals({ failedChecks, report: readReport(), exitCode: code, strict }));
+  if (again.length === 0 || first.report === undefined) {
+    return conclude(totals({ failedChecks, report: first.report, exitCode: first.code, strict }));
+  }
+  progress(`once more, alone: ${again.join(' ')}`);
+  const second = await runVitest(node, options, ['--no-file-parallelism', ...again]);
+  if (second.interrupted) return second.code;
+  const report = second.report && withSecondRun(first.report, second.report);
+  const secondAttempts = firstFailures(first.report);
+  return conclude(totals({ failedChecks, report, exitCode: second.code, strict, secondAttempts }));
+}
+
+/**
+ * @param {string} node
+ * @param {{cwd: string, env: NodeJS.ProcessEnv}} options
+ * @param {string[]} more arguments
+ */
+async function runVitest(node, options, more) {
+  mkdirSync(path.dirname(REPORT), { recursive: true });
+  rmSync(REPORT, { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
+  const { code, interrupted } = await runGroup(
+    node,
+    [...(TOOLS['vitest']?.() ?? []), ...reporters, ...more],
+    options,
+  );
+  return { code, interrupted, report: readReport() };
 }
 
 /** @returns {VitestReport | undefined} */

@@ -1,7 +1,7 @@
 // Counts what a test run found: tests, checks before them, and everything that must not count as success.
 
 /**
- * @typedef {{status: string, assertionResults: {status: string}[]}} FileResult
+ * @typedef {{name: string, status: string, assertionResults: {status: string, fullName?: string}[]}} FileResult
  * @typedef {{numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number,
  *   testResults: FileResult[]}} VitestReport the part of vitest's JSON report that we read
  * @typedef {{passed: number, failed: number, remarks: string[]}} Totals
@@ -12,11 +12,12 @@
  * @param {string[]} run.failedChecks names of the checks that failed before the tests
  * @param {VitestReport | undefined} run.report undefined when vitest wrote none
  * @param {number} run.exitCode of vitest
+ * @param {string[]} [run.secondAttempts] what failed at first and was run again; said, not counted
  * @param {boolean} run.strict in CI: a skipped test is a failed one
  * @returns {Totals}
  */
-export function totals({ failedChecks, report, exitCode, strict }) {
-  const remarks = failedChecks.map(name => `failed check: ${name}`);
+export function totals({ failedChecks, report, exitCode, strict, secondAttempts = [] }) {
+  const remarks = [...failedChecks.map(name => `failed check: ${name}`), ...secondAttempts];
   const passed = report?.numPassedTests ?? 0;
   let failed = failedChecks.length + (report?.numFailedTests ?? 0);
 

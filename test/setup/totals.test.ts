@@ -17,8 +17,8 @@ describe('the totals of a test run', () => {
 
   test('count a file that failed before its tests', () => {
     const testResults = [
-      { status: 'failed', assertionResults: [] },
-      { status: 'failed', assertionResults: [{ status: 'failed' }] },
+      { name: 'a', status: 'failed', assertionResults: [] },
+      { name: 'b', status: 'failed', assertionResults: [{ status: 'failed' }] },
     ];
     const report = { ...GOOD, numFailedTests: 1, testResults };
     expect(totals({ ...RUN, report, exitCode: 1 }).failed).toBe(2);
@@ -31,6 +31,11 @@ describe('the totals of a test run', () => {
     });
     expect(totals({ ...RUN, report: undefined })).toMatchObject({ passed: 0, failed: 1 });
     expect(totals({ ...RUN, exitCode: 1 })).toMatchObject({ passed: 3, failed: 1 });
+  });
+
+  test('say what needed a second attempt, without counting it', () => {
+    const secondAttempts = ['needed a second attempt: x'];
+    expect(totals({ ...RUN, secondAttempts })).toEqual({ passed: 3, failed: 0, remarks: secondAttempts });
   });
 
   test('let a skipped test pass at a desk and fail in CI', () => {
