@@ -3,7 +3,8 @@
 import { hash } from 'node:crypto';
 import { refuse } from './denial.ts';
 import { type Secret, ed25519FromSeed, ed25519Sign, withScratch } from './locked-memory.ts';
-import type { TreeHead } from './keyholder-messages.ts';
+import type { ProvenHead } from './keyholder-messages.ts';
+import { isConsistent } from './log-consistency.ts';
 import type { CheckpointMark, MarkLog } from './mark-log.ts';
 
 /** Ed25519, as signed-note numbers it. */
@@ -16,7 +17,7 @@ const MAX_GROWTH = 1n << 32n;
 /** Name of the rule that keeps the log one log. */
 export const CHECKPOINT_FORK = 'CHECKPOINT-FORK';
 
-/** Signs tree heads of one log, never two that contradict each other by size. */
+/** Signs tree heads of one log: each is proven to continue the one before. */
 export class CheckpointSigner {
   /** First line of every checkpoint and name of the key. */
   readonly origin: string;
@@ -42,16 +43,16 @@ export class CheckpointSigner {
   }
 
   /**
-   * The signed note of a tree head; it is recorded durably first.
-   * @throws CustodyError KEYHOLDER_REFUSED: CHECKPOINT-FORK when it is smaller than the last one another root of the
-   *   same size, or too large; STATE_WRITE
+   * The signed note of a tree head, with the proof that it continues the last one; it is recorded durably first.
+   * @throws CustodyError KEYHOLDER_REFUSED: CHECKPOINT-FORK when it is smaller than the last one, not proven to continue
+   *   it, or too large; STATE_WRITE
    */
-  sign({ size, rootHash }: TreeHead): string {
+  sign({ size, rootHash, proof }: ProvenHead): string {
     const last = this.#marks.checkpoint;
     const grown = (last?.size ?? 0n) + MAX_GROWTH;
     const largest = grown < MAX_SIZE ? grown : MAX_SIZE;
-    if (size > largest) throw refuse(CHECKPOINT_FORK, `size ${size}`, `at most ${largest}`);
-    if (last !== undefined) checkSuccessor(last, { size, root: rootHash });
+    if (size < 1n || size > largest) throw refuse(CHECKPOINT_FORK, `size ${size}`, `1 to ${largest}`);
+    checkSuccessor(last, { size, root: rootHash }, proof);
     if (last?.size !== size) this.#marks.recordCheckpoint({ size, root: rootHash });
     const text = `${this.origin}\n${size}\n${Buffer.from(rootHash).toString('base64')}\n`;
     const signature = withScratch(64, secretKey =>
@@ -65,9 +66,20 @@ export class CheckpointSigner {
   }
 }
 
-function checkSuccessor(last: CheckpointMark, next: CheckpointMark): void {
+/** A first head has nothing to continue. */
+function checkSuccessor(
+  last: CheckpointMark | undefined,
+  next: CheckpointMark,
+  proof: readonly Uint8Array[],
+): void {
+  if (last === undefined) {
+    if (proof.length > 0) throw refuse(CHECKPOINT_FORK, `${proof.length} hashes`, 'none: no head was signed');
+    return;
+  }
   if (next.size < last.size) throw refuse(CHECKPOINT_FORK, `size ${next.size}`, `at least ${last.size}`);
-  if (next.size === last.size && !Buffer.from(next.root).equals(last.root)) {
+  if (isConsistent(last, next, proof)) return;
+  if (next.size === last.size) {
     throw refuse(CHECKPOINT_FORK, `another root of size ${next.size}`, 'the root that was signed');
   }
+  throw refuse(CHECKPOINT_FORK, `size ${next.size} unproven`, `a proof from size ${last.size}`);
 }

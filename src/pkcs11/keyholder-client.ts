@@ -15,10 +15,10 @@ import {
   type ProvenEvidence,
   type SignOrder,
   type SignedDescriptor,
-  type TreeHead,
+  type ProvenHead,
   encodeProve,
   encodeSign,
-  encodeTreeHead,
+  encodeHead,
   parseFailed,
   parseNote,
   parsePrepared,
@@ -34,7 +34,7 @@ export type {
   SignOrder,
   SignTarget,
   SignedDescriptor,
-  TreeHead,
+  ProvenHead,
 } from './keyholder-messages.ts';
 export type { KeyholderStatus, PeriodStatus, ServiceStatus } from './keyholder-status.ts';
 
@@ -95,8 +95,8 @@ export class KeyholderClient {
   }
 
   /** Has a tree head signed: the signed note, or CHECKPOINT-FORK. */
-  async checkpoint(head: TreeHead): Promise<{ readonly note: string } | Refused> {
-    const answer = await this.#ask(KEYHOLDER_FRAME.checkpoint, encodeTreeHead(head));
+  async checkpoint(head: ProvenHead): Promise<{ readonly note: string } | Refused> {
+    const answer = await this.#ask(KEYHOLDER_FRAME.checkpoint, encodeHead(head));
     return 'refused' in answer ? answer : { note: parseNote(answer.payload) };
   }
 

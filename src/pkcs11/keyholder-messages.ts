@@ -2,6 +2,7 @@
 
 import { type KpHsId, type PointReference, fromHex, parseKpHsId, toHex } from '../descriptor/index.ts';
 import type { CustodyDenial } from './error.ts';
+import { MAX_PROOF_HASHES } from './log-consistency.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 /** Frame types. An answer has the type of its request with the top bit set, or is `refused` or `failed`. */
@@ -73,11 +74,13 @@ export interface PreparedService {
   readonly errorCode: string;
 }
 
-/** A transparency log's tree: CHECKPOINT signs it. */
-export interface TreeHead {
+/** A transparency log's tree: CHECKPOINT signs it when it continues the tree that was signed last. */
+export interface ProvenHead {
   readonly size: bigint;
   /** 32 bytes */
   readonly rootHash: Uint8Array;
+  /** RFC 6962 consistency proof from the head that was signed last, at most 54 hashes of 32 bytes; none for the first. */
+  readonly proof: readonly Uint8Array[];
 }
 
 export function encodeProve(kpHsId: KpHsId, text: Uint8Array): Uint8Array {
@@ -168,15 +171,18 @@ export function parsePrepared(payload: Uint8Array): PreparedService[] {
   return services;
 }
 
-export function encodeTreeHead(head: TreeHead): Uint8Array {
-  return new WireWriter().u64(head.size).bytes(head.rootHash, 32).finish();
+export function encodeHead({ size, rootHash, proof }: ProvenHead): Uint8Array {
+  const out = new WireWriter().u64(size).bytes(rootHash, 32).u8(proof.length);
+  for (const each of proof) out.bytes(each, 32);
+  return out.finish();
 }
 
-export function parseTreeHead(payload: Uint8Array): TreeHead {
+export function parseHead(payload: Uint8Array): ProvenHead {
   const reader = new WireReader(payload);
-  const head = { size: reader.u64(), rootHash: reader.bytes(32) };
+  const [size, rootHash] = [reader.u64(), reader.bytes(32)];
+  const proof = repeat(upTo(reader, MAX_PROOF_HASHES), () => reader.bytes(32));
   reader.end();
-  return head;
+  return { size, rootHash, proof };
 }
 
 export function encodeNote(note: string): Uint8Array {

@@ -14,7 +14,7 @@ import {
   parseEmpty,
   parseProve,
   parseSign,
-  parseTreeHead,
+  parseHead,
 } from './keyholder-messages.ts';
 import type { Keyholder } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
@@ -99,7 +99,7 @@ async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<U
       parseEmpty(payload);
       return encodePrepared(await keyholder.prepare());
     case KEYHOLDER_FRAME.checkpoint:
-      return encodeNote(keyholder.checkpoint(parseTreeHead(payload)));
+      return encodeNote(keyholder.checkpoint(parseHead(payload)));
     case KEYHOLDER_FRAME.status:
       parseEmpty(payload);
       return encodeStatus(keyholder.status());

@@ -12,7 +12,7 @@ import type {
   ProvenEvidence,
   SignOrder,
   SignedDescriptor,
-  TreeHead,
+  ProvenHead,
 } from './keyholder-messages.ts';
 import type { KeyholderStatus } from './keyholder-status.ts';
 import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
@@ -127,7 +127,7 @@ export class Keyholder {
   }
 
   /** CHECKPOINT: a signed note. @throws CustodyError KEYHOLDER_REFUSED (CHECKPOINT-FORK), STATE_WRITE */
-  checkpoint(head: TreeHead): string {
+  checkpoint(head: ProvenHead): string {
     return this.#checkpoints.sign(head);
   }
 

@@ -1,3 +1,4 @@
+import { extensionProof, LogFrontier } from './contract/log-proof.ts';
 import { openCheckpoint, parseNoteVerifier, parseSignedNote } from './contract/signed-note.ts';
 import { SignerError } from './contract/problems.ts';
 import type { Journal } from './journal/journal.ts';
@@ -11,6 +12,9 @@ export class Checkpoints {
   readonly #journal: Journal;
   readonly #keyholder: Keyholder;
   #newest: { readonly size: number; readonly note: string } | undefined;
+  /** The tree that the keyholder signed last; undefined until it was asked. */
+  #signed: LogFrontier | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
   #halted: SignerError | undefined;
 
   constructor(journal: Journal, keyholder: Keyholder) {
@@ -30,11 +34,36 @@ export class Checkpoints {
 
   /** The signed note over the present head. */
   async newest(): Promise<string> {
+    // One after the other: each head is proven from the one before.
+    const signed = this.#queue.then(() => this.#sign());
+    this.#queue = signed.catch(() => undefined);
+    return await signed;
+  }
+
+  async #sign(): Promise<string> {
     const { size, rootHash } = this.#journal.head();
-    if (this.#newest === undefined || this.#newest.size < size) {
-      this.#newest = { size, note: await this.#keyholder.checkpoint(size, rootHash) };
+    if (this.#newest !== undefined && this.#newest.size === size) return this.#newest.note;
+    const signed = (this.#signed ??= this.#frontierAt(await this.#keyholder.signedSize()));
+    // Whether the keyholder signed is not known before it answers.
+    this.#signed = undefined;
+    const added = this.#journal.archive.leaves(signed.size, size);
+    const note = await this.#keyholder.checkpoint(size, rootHash, extensionProof(signed, added));
+    for (const leaf of added) signed.append(leaf);
+    [this.#signed, this.#newest] = [signed, { size, note }];
+    return note;
+  }
+
+  /** SignerError CHECKPOINT_FORK when the keyholder signed more than the journal has. */
+  #frontierAt(size: number): LogFrontier {
+    if (size > this.#journal.head().size) {
+      throw new SignerError(
+        'CHECKPOINT_FORK',
+        'the keyholder signed another history; restore the state directory, or run `init --recover`',
+      );
     }
-    return this.#newest.note;
+    const frontier = new LogFrontier();
+    for (const leaf of this.#journal.archive.leaves(0, size)) frontier.append(leaf);
+    return frontier;
   }
 
   /** The newest note if one was made already; asks nobody. */

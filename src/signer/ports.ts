@@ -70,8 +70,13 @@ export interface Keyholder {
   /** Gives a backend's descriptor to be proven; cached there by its SHA-256. */
   prove(kpHsId: KpHsId, text: Uint8Array): Promise<Refused | { readonly digest: string }>;
   sign(order: SignOrder): Promise<Refused | { readonly signed: readonly SignedTarget[] }>;
-  /** A C2SP checkpoint over this head, as the text of a signed note. */
-  checkpoint(size: number, rootHash: Uint8Array): Promise<string>;
+  /**
+   * A C2SP checkpoint over this head, as the text of a signed note. `proof` shows that it continues the head that was
+   * signed last (RFC 6962 consistency), else SignerError CHECKPOINT_FORK.
+   */
+  checkpoint(size: number, rootHash: Uint8Array, proof: readonly Uint8Array[]): Promise<string>;
+  /** Entries that the last signed head covers, asked now; 0 before the first. */
+  signedSize(): Promise<number>;
   /** Makes the period keys that `ahead` asks for; opens the token when one is missing. */
   prepare(): Promise<void>;
   /** Reads the canonical list again. */

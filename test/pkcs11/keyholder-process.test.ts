@@ -84,10 +84,17 @@ describe('a keyholder as a child of the core', () => {
       refused: { rule: 'INTRO-PROVENANCE' },
     });
     expect(await client.prove(rig.alpha, backendDescriptor('a1'))).toMatchObject({ points: 3 });
-    expect(await client.checkpoint({ size: 2n, rootHash: new Uint8Array(32) })).toHaveProperty('note');
-    expect(await client.checkpoint({ size: 1n, rootHash: new Uint8Array(32) })).toMatchObject({
-      refused: { rule: 'CHECKPOINT-FORK' },
-    });
+    const head = { size: 2n, rootHash: new Uint8Array(32), proof: [] };
+    expect(await client.checkpoint(head)).toHaveProperty('note');
+    // A core in other hands has a second history of the same size, a shorter one, and one that does not follow.
+    for (const other of [
+      { ...head, rootHash: new Uint8Array(32).fill(1) },
+      { ...head, size: 1n },
+      { ...head, size: 3n, proof: [new Uint8Array(32)] },
+    ]) {
+      expect(await client.checkpoint(other)).toMatchObject({ refused: { rule: 'CHECKPOINT-FORK' } });
+    }
+    expect(await client.checkpoint(head)).toHaveProperty('note');
     await client.close();
     await expectCodeOf('KEYHOLDER_DEAD', client.status());
   });

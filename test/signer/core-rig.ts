@@ -131,7 +131,8 @@ export class CoreRig {
     return {
       prove: (kpHsId, text) => ask('prove', () => ({ digest: inner.prove(kpHsId, text).digest })),
       sign: order => ask('sign', () => ({ signed: inner.sign(order) })),
-      checkpoint: async (size, rootHash) => inner.checkpoint({ size: BigInt(size), rootHash }),
+      checkpoint: async (size, rootHash, proof) => inner.checkpoint({ size: BigInt(size), rootHash, proof }),
+      signedSize: async () => Number(inner.status().checkpointSize),
       prepare: async () => void (await inner.prepare()),
       reload: async () => inner.reload(),
       status: async () => {

@@ -47,8 +47,8 @@ export class KeyholderDoor implements Keyholder {
     return await this.#with(client => client.sign(order));
   }
 
-  async checkpoint(size: number, rootHash: Uint8Array): Promise<string> {
-    const answer = await this.#with(client => client.checkpoint({ size: BigInt(size), rootHash }));
+  async checkpoint(size: number, rootHash: Uint8Array, proof: readonly Uint8Array[]): Promise<string> {
+    const answer = await this.#with(client => client.checkpoint({ size: BigInt(size), rootHash, proof }));
     if ('refused' in answer) {
       throw new SignerError(
         'CHECKPOINT_FORK',
@@ -56,6 +56,10 @@ export class KeyholderDoor implements Keyholder {
       );
     }
     return answer.note;
+  }
+
+  async signedSize(): Promise<number> {
+    return Number((await this.#with(client => client.status())).checkpointSize);
   }
 
   async prepare(): Promise<void> {

@@ -114,22 +114,32 @@ export function consistencyProof(oldSize: number, leaves: readonly LogHash[]): L
   if (!Number.isSafeInteger(oldSize) || oldSize < 0 || oldSize > leaves.length) {
     throw new SignerError('LOG_PROOF', 'the older tree cannot be larger than the newer one');
   }
+  const older = new LogFrontier();
+  for (const leaf of leaves.slice(0, oldSize)) older.append(leaf);
+  return extensionProof(older, leaves.slice(oldSize));
+}
+
+/** PROOF(m, D[n]) from the frontier of the older tree and the leaves added since: as cheap as these are few. */
+export function extensionProof(older: LogFrontier, added: readonly LogHash[]): LogHash[] {
   const proof: LogHash[] = [];
+  const { size } = older;
+  if (size === 0 || added.length === 0) return proof;
+  // What stands left of the path are the complete subtrees of the older tree, largest first.
+  const left = [...older.peaks];
   let low = 0;
-  let high = leaves.length;
-  if (oldSize === 0 || oldSize === high) return proof;
-  while (oldSize < high) {
+  let high = size + added.length;
+  while (size < high) {
     const middle = low + split(high - low);
-    if (oldSize <= middle) {
-      proof.push(rootOf(leaves.slice(middle, high)));
+    if (size <= middle) {
+      proof.push(rootOf(added.slice(middle - size, high - size)));
       high = middle;
     } else {
-      proof.push(rootOf(leaves.slice(low, middle)));
+      proof.push(...left.splice(0, 1));
       low = middle;
     }
   }
   // The verifier knows the old root, so the subtree that is the whole old tree is left out.
-  if (low > 0) proof.push(rootOf(leaves.slice(low, high)));
+  if (low > 0) proof.push(...left.splice(0, 1));
   return proof.toReversed();
 }
 

@@ -86,12 +86,12 @@ export class JournalArchive {
 
   /** RFC 6962 audit path of entry `index` in the tree of `size` entries. SignerError LOG_PROOF. */
   inclusionProof(index: number, size: number): LogHash[] {
-    return inclusionProof(index, this.#leaves(size));
+    return inclusionProof(index, this.leaves(0, size));
   }
 
   /** RFC 6962 consistency proof between two sizes. SignerError LOG_PROOF. */
   consistencyProof(oldSize: number, newSize: number): LogHash[] {
-    return consistencyProof(oldSize, this.#leaves(newSize));
+    return consistencyProof(oldSize, this.leaves(0, newSize));
   }
 
   /** Reservations that no release followed, oldest first, at most 1,000. */
@@ -117,15 +117,18 @@ export class JournalArchive {
     return gone.length;
   }
 
-  #leaves(size: number): LogHash[] {
-    const rows = this.#db.prepare('SELECT leaf FROM entries WHERE idx < ? ORDER BY idx').all(size);
+  /** Leaf hashes of the entries from index `from` to below `to`. SignerError LOG_PROOF when there are not so many. */
+  leaves(from: number, to: number): LogHash[] {
+    const rows = this.#sql.leaves.all(from, to);
     const leaves = rows.map(row => row['leaf']).filter(leaf => leaf instanceof Uint8Array);
-    if (leaves.length !== size) throw new SignerError('LOG_PROOF', 'name a size that the log has reached');
+    if (leaves.length !== to - from)
+      throw new SignerError('LOG_PROOF', 'name a size that the log has reached');
     return leaves;
   }
 }
 
 const SQL = {
+  leaves: 'SELECT leaf FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx',
   touch: 'UPDATE texts SET entry = ?, at = ? WHERE digest = ?',
   insert: 'INSERT INTO texts (digest, entry, at, publisher, body) VALUES (?, ?, ?, ?, ?)',
   charge: `INSERT INTO usage (publisher, bytes) VALUES (?, ?)
