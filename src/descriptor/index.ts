@@ -188,7 +188,7 @@ export type { Denial, InvariantId, PointReference } from './invariants.ts';
 
 // # Errors
 export { DESCRIPTOR_ERROR_CODES, DescriptorError } from './error.ts';
-export type { DescriptorErrorCode, DescriptorErrorDetails } from './error.ts';
+export type { DescriptorErrorCode, DescriptorErrorDetails, DescriptorLayer } from './error.ts';
 
 // # Bytes and text
 export { decodeBase64, encodeBase64, encodeBase64Unpadded, equalBytes, fromHex, toHex } from './bytes.ts';
