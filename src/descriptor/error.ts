@@ -31,6 +31,7 @@ export const DESCRIPTOR_ERROR_CODES = [
   'EVIDENCE_INCONSISTENT',
   'BAD_PERIOD',
   'BAD_KEY_FILE',
+  'KEY_FILE_ENCRYPTED',
 ] as const;
 
 /** One of {@link DESCRIPTOR_ERROR_CODES}. */

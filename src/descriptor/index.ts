@@ -14,6 +14,16 @@ export {
   prepareSecretKeyFile,
 } from './key-files.ts';
 export type { SecretKeyParts } from './key-files.ts';
+export { PEM_KEY_LENGTH, PKCS8_KEY_LENGTH, SEED_LENGTH, parsePemKey, writePemKey } from './pem-key.ts';
+export {
+  AUTH_PRIVATE_LENGTH,
+  encodeClientAuthFile,
+  encodeObConfig,
+  parseClientAuthFile,
+  parseClientAuthPrivate,
+  parseObConfig,
+  writeClientAuthPrivate,
+} from './client-files.ts';
 
 // # Keys and other values of fixed length
 export {
