@@ -32,6 +32,7 @@ export const DESCRIPTOR_ERROR_CODES = [
   'BAD_PERIOD',
   'BAD_KEY_FILE',
   'KEY_FILE_ENCRYPTED',
+  'BAD_CONSENSUS',
 ] as const;
 
 /** One of {@link DESCRIPTOR_ERROR_CODES}. */

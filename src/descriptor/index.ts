@@ -67,11 +67,13 @@ export {
   TOR_NETWORK,
   certExpiryHours,
   checkNetworkProfile,
+  currentRunStart,
   innerCertExpiryHours,
   ladderHours,
   periodStart,
   publicationWindow,
   publishablePeriods,
+  ringNetwork,
   srvRunStart,
   testNetwork,
   timePeriod,
@@ -161,8 +163,8 @@ export { x25519PublicKey, x25519SharedSecret } from './primitives.ts';
 // # Directories
 export {
   DEFAULT_HSDIR_REPLICAS,
+  DEFAULT_HSDIR_SPREAD_FETCH,
   DEFAULT_HSDIR_SPREAD_STORE,
-  currentRunStart,
   disasterSrv,
   hsIndex,
   hsdirIndex,
@@ -170,6 +172,10 @@ export {
   ringSrvFor,
 } from './hsdir-ring.ts';
 export type { HsDirNode, RingConsensus, RingQuery } from './hsdir-ring.ts';
+export { hsDirCandidates, hsDirNodes, parseConsensus, parseMicrodescriptors } from './consensus.ts';
+export type { Consensus, ConsensusRelay } from './consensus.ts';
+export { networkParameters } from './network-parameters.ts';
+export type { NetworkParameters } from './network-parameters.ts';
 
 // # Evidence and the rules over it
 export {
