@@ -1,6 +1,17 @@
-import { type Bytes, concat, fixedBytes, readU16be, readU32be, readU8, u16be, u32be, u8 } from './bytes.ts';
+import {
+  type Bytes,
+  concat,
+  equalBytes,
+  fixedBytes,
+  readU16be,
+  readU32be,
+  readU8,
+  u16be,
+  u32be,
+  u8,
+} from './bytes.ts';
 import { DescriptorError } from './error.ts';
-import { type Ed25519Verify, ed25519Verify, equalBytes, montgomeryToEdwards } from './primitives.ts';
+import { type Ed25519Verify, ed25519Verify, montgomeryToEdwards } from './primitives.ts';
 
 /** Certificate types of a descriptor (cert-spec §A.1): over the descriptor signing key, auth-key and enc-key. */
 export const CERT_TYPE = Object.freeze({ descSigning: 0x08, authKey: 0x09, encKey: 0x0b } as const);

@@ -54,7 +54,7 @@ const HOUR = 3600;
  * Proves a backend's descriptor from first principles, all certificates strictly, and dates it by itself. Ours. Says
  * nothing about its age: that is judged again at every use, see {@link checkEvidenceAge}.
  * Throws the codes of {@link openDescriptor}; COOKIE_MISSING for a restricted backend, whose points nobody can prove;
- * POINT_COUNT when it has none; COUNTER_OUT_OF_RANGE; EVIDENCE_INCONSISTENT when certificate and counter name
+ * POINT_COUNT when it has none; COUNTER_OUT_OF_RANGE; BAD_PERIOD for a profile of {@link ringNetwork}; EVIDENCE_INCONSISTENT when certificate and counter name
  * different times, which stock tor's never do.
  */
 export function proveEvidence(text: Bytes, claim: EvidenceClaim): Evidence {

@@ -2,7 +2,7 @@ import { type Bytes, asciiBytes, toHex, u64be } from './bytes.ts';
 import { DescriptorError } from './error.ts';
 import type { KpHsBlindId, RelayEd25519Id, RelayFingerprint, SharedRandomValue } from './keys.ts';
 import { sha3_256 } from './primitives.ts';
-import { type NetworkProfile, type TimePeriod, srvRunStart } from './time.ts';
+import { type NetworkProfile, type TimePeriod, firstPeriodNum } from './time.ts';
 
 const STORE_AT_IDX = asciiBytes('store-at-idx');
 const NODE_IDX = asciiBytes('node-idx');
@@ -12,6 +12,8 @@ const SHARED_RANDOM_DISASTER = asciiBytes('shared-random-disaster');
 export const DEFAULT_HSDIR_REPLICAS = 2;
 /** hsdir_spread_store of the public network where its consensus names none (param-spec §8). */
 export const DEFAULT_HSDIR_SPREAD_STORE = 4;
+/** hsdir_spread_fetch of the public network where its consensus names none (param-spec §8). */
+export const DEFAULT_HSDIR_SPREAD_FETCH = 3;
 
 /** A relay that may store descriptors: listed with HSDir, HSDir=2 and an Ed25519 identity. */
 export interface HsDirNode {
@@ -75,24 +77,17 @@ export function disasterSrv(period: TimePeriod): SharedRandomValue {
 
 /**
  * The shared random value of the ring on which the period's descriptor is stored under this consensus
- * (rend-spec-v3 §2.2.4): the previous value for the descriptor whose run is over, the current one for the other,
+ * (rend-spec-v3 §2.2.4): the previous value for the first descriptor, the current one for the second,
  * the disaster value where the consensus has none. Throws WRONG_PERIOD for a period not published at `validAfter`.
  */
 export function ringSrvFor(period: TimePeriod, consensus: RingConsensus): SharedRandomValue {
-  const { validAfter, srvCurrent, srvPrevious, profile } = consensus;
-  const run = currentRunStart(profile, validAfter);
-  const periodRun = srvRunStart(profile, period);
-  if (periodRun === run) return srvCurrent ?? disasterSrv(period);
-  if (periodRun === run - runLength(profile)) return srvPrevious ?? disasterSrv(period);
+  const first = firstPeriodNum(consensus.profile, consensus.validAfter);
+  if (period.periodNum === first) return consensus.srvPrevious ?? disasterSrv(period);
+  if (period.periodNum === first + 1) return consensus.srvCurrent ?? disasterSrv(period);
   throw new DescriptorError(
     'WRONG_PERIOD',
     'no descriptor of this time period is stored under this consensus',
   );
-}
-
-/** Start of the shared random run that contains a consensus' valid-after, Unix seconds (srv-spec). Does not throw. */
-export function currentRunStart(profile: NetworkProfile, validAfter: number): number {
-  return validAfter - (validAfter % runLength(profile));
 }
 
 /**
@@ -134,10 +129,6 @@ function sortedRing({ nodes, period, srv }: RingQuery): RingPlace[] {
     fingerprint,
   }));
   return ring.sort((a, b) => (a.index < b.index ? -1 : Number(a.index > b.index)));
-}
-
-function runLength(profile: NetworkProfile): number {
-  return 24 * profile.votingIntervalSeconds;
 }
 
 function checkParameter(value: number, max: number, name: string): void {

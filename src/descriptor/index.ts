@@ -14,6 +14,16 @@ export {
   prepareSecretKeyFile,
 } from './key-files.ts';
 export type { SecretKeyParts } from './key-files.ts';
+export { PEM_KEY_LENGTH, PKCS8_KEY_LENGTH, SEED_LENGTH, parsePemKey, writePemKey } from './pem-key.ts';
+export {
+  AUTH_PRIVATE_LENGTH,
+  encodeClientAuthFile,
+  encodeObConfig,
+  parseClientAuthFile,
+  parseClientAuthPrivate,
+  parseObConfig,
+  writeClientAuthPrivate,
+} from './client-files.ts';
 
 // # Keys and other values of fixed length
 export {
@@ -57,11 +67,13 @@ export {
   TOR_NETWORK,
   certExpiryHours,
   checkNetworkProfile,
+  currentRunStart,
   innerCertExpiryHours,
   ladderHours,
   periodStart,
   publicationWindow,
   publishablePeriods,
+  ringNetwork,
   srvRunStart,
   testNetwork,
   timePeriod,
@@ -151,8 +163,8 @@ export { x25519PublicKey, x25519SharedSecret } from './primitives.ts';
 // # Directories
 export {
   DEFAULT_HSDIR_REPLICAS,
+  DEFAULT_HSDIR_SPREAD_FETCH,
   DEFAULT_HSDIR_SPREAD_STORE,
-  currentRunStart,
   disasterSrv,
   hsIndex,
   hsdirIndex,
@@ -160,6 +172,10 @@ export {
   ringSrvFor,
 } from './hsdir-ring.ts';
 export type { HsDirNode, RingConsensus, RingQuery } from './hsdir-ring.ts';
+export { hsDirCandidates, hsDirNodes, parseConsensus, parseMicrodescriptors } from './consensus.ts';
+export type { Consensus, ConsensusRelay } from './consensus.ts';
+export { networkParameters } from './network-parameters.ts';
+export type { NetworkParameters } from './network-parameters.ts';
 
 // # Evidence and the rules over it
 export {
@@ -188,7 +204,7 @@ export type { Denial, InvariantId, PointReference } from './invariants.ts';
 
 // # Errors
 export { DESCRIPTOR_ERROR_CODES, DescriptorError } from './error.ts';
-export type { DescriptorErrorCode, DescriptorErrorDetails } from './error.ts';
+export type { DescriptorErrorCode, DescriptorErrorDetails, DescriptorLayer } from './error.ts';
 
 // # Bytes and text
 export { decodeBase64, encodeBase64, encodeBase64Unpadded, equalBytes, fromHex, toHex } from './bytes.ts';

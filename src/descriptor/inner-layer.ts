@@ -42,21 +42,24 @@ export interface CaaRecord {
   readonly value: string;
 }
 
-/** The inner layer (rend-spec-v3 §2.5.2.2). */
+/** The inner layer as it is written (rend-spec-v3 §2.5.2.2). */
 export interface InnerLayer {
-  /** Has 2, ntor. */
+  /** Each 0…65535, 2 (ntor) among them. */
   readonly create2Formats: readonly number[];
-  /** Read, never written. */
-  readonly introAuthRequired?: readonly string[] | undefined;
+  /** Read, never written: no client implements it. */
+  readonly introAuthRequired?: undefined;
   readonly singleOnionService: boolean;
   readonly flowControl?: FlowControl | undefined;
-  readonly powParams?: PowParams | undefined;
+  /** Read, never written: it binds to the key of one service. */
+  readonly powParams?: undefined;
   readonly caa: readonly CaaRecord[];
   readonly introductionPoints: readonly CertifiedIntroductionPoint[];
 }
 
 /** The inner layer as read, with the certificates taken apart and the lines that nobody here knows. */
-export interface ParsedInnerLayer extends InnerLayer {
+export interface ParsedInnerLayer extends Omit<InnerLayer, 'introAuthRequired' | 'powParams'> {
+  readonly introAuthRequired?: readonly string[] | undefined;
+  readonly powParams?: PowParams | undefined;
   readonly introductionPoints: readonly ParsedIntroductionPoint[];
   readonly unknown: readonly NetdocItem[];
 }
@@ -65,6 +68,7 @@ export interface ParsedInnerLayer extends InnerLayer {
 export const MAX_INTRODUCTION_POINTS = 20;
 
 const NTOR = 2;
+const MAX_FORMAT = 0xffff;
 const INTRO_AUTH_TYPES = new Set(['ed25519']);
 const POW_SEED_LENGTH = 32;
 const VERSIONS = /^[0-9]{1,3}(?:-[0-9]{1,3})?(?:,[0-9]{1,3}(?:-[0-9]{1,3})?)*$/;
@@ -139,17 +143,24 @@ export function encodeInnerLayer(inner: InnerLayer): Bytes {
   const { length } = inner.introductionPoints;
   if (length === 0 || length > MAX_INTRODUCTION_POINTS) throw tooManyPoints();
   const text =
-    `create2-formats ${inner.create2Formats.join(' ')}\n` +
+    encodeCreate2Formats(inner.create2Formats) +
     (inner.singleOnionService ? 'single-onion-service\n' : '') +
     (inner.flowControl === undefined ? '' : encodeFlowControl(inner.flowControl)) +
     inner.caa.map(encodeCaa).join('') +
     inner.introductionPoints.map(encodeIntroductionPoint).join('');
-  if (!inner.create2Formats.includes(NTOR)) throw noNtor();
   return asciiBytes(text);
 }
 
+function encodeCreate2Formats(formats: readonly number[]): string {
+  if (!formats.includes(NTOR)) throw noNtor();
+  if (formats.every(format => Number.isInteger(format) && format >= 0 && format <= MAX_FORMAT)) {
+    return `create2-formats ${formats.join(' ')}\n`;
+  }
+  throw new DescriptorError('BAD_SYNTAX', `the numbers of create2-formats must be 0 to ${MAX_FORMAT}`);
+}
+
 function parseCreate2Formats(item: NetdocItem): number[] {
-  const formats = item.args.map(arg => Number(parseDecimal(arg, 0xffffn, item)));
+  const formats = item.args.map(arg => Number(parseDecimal(arg, BigInt(MAX_FORMAT), item)));
   if (!formats.includes(NTOR)) throw noNtor(item);
   return formats;
 }

@@ -1,7 +1,7 @@
 import { deriveKpHsBlindId, deriveSubcredential } from './blinding.ts';
 import { type Bytes, concat, equalBytes } from './bytes.ts';
 import { CERT_TYPE, type Ed25519Cert, verifyCert, x25519ToEd25519 } from './ed25519-cert.ts';
-import { DescriptorError, type DescriptorErrorCode } from './error.ts';
+import { DescriptorError, type DescriptorErrorCode, inLayer } from './error.ts';
 import { type ParsedInnerLayer, parseInnerLayer } from './inner-layer.ts';
 import type { ParsedIntroductionPoint } from './introduction-point.ts';
 import {
@@ -99,7 +99,7 @@ export const OPENSSL_OPENING: OpeningCrypto = {
  * TRAILING_DATA for its certificate.
  */
 export function parseDescriptor(text: Bytes): OuterLayer {
-  return parseOuterLayer(text);
+  return inLayer('outer', () => parseOuterLayer(text));
 }
 
 /**
@@ -120,7 +120,7 @@ export function openDescriptorWith(
   text: Bytes,
   options: OpenOptions,
 ): OpenedDescriptor {
-  const outer = parseOuterLayer(text);
+  const outer = parseDescriptor(text);
   const { kpHsId } = options;
   for (const period of options.periods) {
     const kpHsBlindId = crypto.deriveKpHsBlindId(kpHsId, period);
@@ -130,7 +130,9 @@ export function openDescriptorWith(
       return { ...openLayers(crypto, opened, subcredential, options), period };
     }
   }
-  throw new DescriptorError('WRONG_PERIOD', 'the descriptor is not of this service in one of these periods');
+  throw new DescriptorError('WRONG_PERIOD', 'the descriptor is not of this service in one of these periods', {
+    layer: 'outer',
+  });
 }
 
 /**
@@ -143,7 +145,7 @@ export function openWithSubcredential(
   options: LayerSettings & { readonly kpHsBlindId: KpHsBlindId; readonly subcredential: NHsSubcred },
 ): OpenedLayers {
   const crypto = withVerify(options);
-  const opened = verifyOuter(crypto, parseOuterLayer(text), options.kpHsBlindId, options.nowSeconds);
+  const opened = verifyOuter(crypto, parseDescriptor(text), options.kpHsBlindId, options.nowSeconds);
   return openLayers(crypto, opened, options.subcredential, options);
 }
 
@@ -156,8 +158,8 @@ export function openWithBlindedKey(
   text: Bytes,
   options: OpenSettings & { readonly kpHsBlindId?: KpHsBlindId } = {},
 ): OpenedOuter {
-  const outer = parseOuterLayer(text);
-  const kpHsBlindId = options.kpHsBlindId ?? parseKpHsBlindId(outer.cert.signingKey);
+  const outer = parseDescriptor(text);
+  const kpHsBlindId = options.kpHsBlindId ?? inLayer('outer', () => parseKpHsBlindId(outer.cert.signingKey));
   return verifyOuter(withVerify(options), outer, kpHsBlindId, options.nowSeconds);
 }
 
@@ -169,12 +171,14 @@ function verifyOuter(
 ): OpenedOuter {
   const { cert } = outer;
   const { verify } = crypto;
-  verifyCert(cert, { certType: CERT_TYPE.descSigning, signingKey: kpHsBlindId, nowSeconds, verify });
-  const kpHsDescSign = parseKpHsDescSign(cert.certifiedKey);
-  if (!verify(descriptorSignedMessage(outer.signedPart), outer.signature, kpHsDescSign)) {
-    throw new DescriptorError('BAD_SIGNATURE', 'the signature of the descriptor does not verify');
-  }
-  return { outer, cert, kpHsBlindId, kpHsDescSign };
+  return inLayer('outer', () => {
+    verifyCert(cert, { certType: CERT_TYPE.descSigning, signingKey: kpHsBlindId, nowSeconds, verify });
+    const kpHsDescSign = parseKpHsDescSign(cert.certifiedKey);
+    if (!verify(descriptorSignedMessage(outer.signedPart), outer.signature, kpHsDescSign)) {
+      throw new DescriptorError('BAD_SIGNATURE', 'the signature of the descriptor does not verify');
+    }
+    return { outer, cert, kpHsBlindId, kpHsDescSign };
+  });
 }
 
 function openLayers(
@@ -187,16 +191,16 @@ function openLayers(
   const { revisionCounter } = outer;
   const { descriptorCookie } = settings;
   const keys = { subcredential, revisionCounter };
-  const padded = decryptLayer(
-    { ...keys, secretData: kpHsBlindId, constant: MIDDLE_CONSTANT },
-    outer.superencrypted,
-    crypto,
-  );
-  const middle = parseMiddleLayer(unpadMiddle(padded));
+  const middle = inLayer('middle', () => {
+    const context = { ...keys, secretData: kpHsBlindId, constant: MIDDLE_CONSTANT };
+    return parseMiddleLayer(unpadMiddle(decryptLayer(context, outer.superencrypted, crypto)));
+  });
   const secretData = concat(kpHsBlindId, descriptorCookie ?? new Uint8Array());
   let text: Bytes;
   try {
-    text = decryptLayer({ ...keys, secretData, constant: INNER_CONSTANT }, middle.encrypted, crypto);
+    text = inLayer('inner', () =>
+      decryptLayer({ ...keys, secretData, constant: INNER_CONSTANT }, middle.encrypted, crypto),
+    );
   } catch (error) {
     const needsCookie =
       descriptorCookie === undefined && error instanceof DescriptorError && error.code === 'BAD_MAC';
@@ -205,9 +209,11 @@ function openLayers(
   } finally {
     secretData.fill(0);
   }
-  const inner = parseInnerLayer(text);
-  const { kept, dropped } = judgePoints(crypto, inner.introductionPoints, opened.kpHsDescSign, settings);
-  return { ...opened, subcredential, middle, inner: { ...inner, introductionPoints: kept }, dropped };
+  return inLayer('inner', () => {
+    const inner = parseInnerLayer(text);
+    const { kept, dropped } = judgePoints(crypto, inner.introductionPoints, opened.kpHsDescSign, settings);
+    return { ...opened, subcredential, middle, inner: { ...inner, introductionPoints: kept }, dropped };
+  });
 }
 
 function judgePoints(

@@ -7,7 +7,6 @@ import {
   createSecretKey,
   diffieHellman,
   hash,
-  timingSafeEqual,
   verify,
 } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
@@ -96,11 +95,6 @@ export function aes256ctr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Ui
   }
   // As a KeyObject: Node finds out that a plain array is none by an exception, ten times as dear as the cipher.
   return plain(createCipheriv('aes-256-ctr', createSecretKey(key), iv).update(data));
-}
-
-/** Whether two byte strings are equal, in a time that depends on their lengths only. Ours. Does not throw. */
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /**

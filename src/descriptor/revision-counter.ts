@@ -57,7 +57,7 @@ export function createRevisionCounter(key: Bytes): RevisionCounter {
  * When a descriptor with this counter was made, Unix seconds, both ends included, to five standard deviations:
  * every T with |counter/32768.5 − T| ≤ 2.9·√T, and never one that the counter makes impossible. Ours, over the
  * counters of rend-spec-v3 appendix F.2.
- * Throws COUNTER_OUT_OF_RANGE for a counter that no second in 1…262144 has.
+ * Throws COUNTER_OUT_OF_RANGE for a counter that no second in 1…262144 has, BAD_PERIOD as {@link srvRunStart}.
  */
 export function counterTimeInterval(
   profile: NetworkProfile,

@@ -1,8 +1,9 @@
 import { DescriptorError } from './error.ts';
 
 /**
- * What a network fixes for all of its services. It comes from configuration, never from a consensus that an online
- * host relayed. Seconds and minutes are whole; `periodLengthMinutes`·60 = 24·`votingIntervalSeconds`.
+ * What a network fixes for all of its services. Who signs has it from configuration, never from a consensus that an online
+ * host relayed, and `periodLengthMinutes`·60 = 24·`votingIntervalSeconds` ({@link checkNetworkProfile}). Who reads and
+ * places descriptors may have any length ({@link ringNetwork}). Seconds and minutes are whole.
  */
 export interface NetworkProfile {
   readonly name: string;
@@ -34,6 +35,8 @@ const HOUR = 3600;
 const ROUNDS_PER_PHASE = 12;
 const ROUNDS_PER_RUN = 24;
 const MAX_PERIOD_NUM = 0xffff_ffff;
+const MIN_PERIOD_MINUTES = 4;
+const MAX_PERIOD_MINUTES = 14_400;
 
 /** The public Tor network. */
 export const TOR_NETWORK: NetworkProfile = Object.freeze({
@@ -60,16 +63,46 @@ export function testNetwork(name: string, votingIntervalSeconds: number): Networ
 }
 
 /**
- * Returns the profile when time periods (rend-spec-v3 §2.2.1) and runs of the shared random protocol have one length,
- * without which no period has one publication window; and when its limits, which are ours, are whole and not negative.
- * Throws BAD_PERIOD.
+ * A network whose descriptors are read and placed but not signed: its time period (rend-spec-v3 §2.2.1) may have any
+ * length from 4 to 14,400 whole minutes, its voting interval is a multiple of 5 between 10 and 3600 seconds. Publication
+ * windows and what is counted from them it has not. Throws BAD_PERIOD.
+ */
+export function ringNetwork(
+  name: string,
+  votingIntervalSeconds: number,
+  periodLengthMinutes: number,
+): NetworkProfile {
+  const profile = { ...TOR_NETWORK, name, votingIntervalSeconds, periodLengthMinutes };
+  const isLengthFit = periodLengthMinutes >= MIN_PERIOD_MINUTES && periodLengthMinutes <= MAX_PERIOD_MINUTES;
+  if (isIntervalFit(profile) && Number.isSafeInteger(periodLengthMinutes) && isLengthFit) return profile;
+  throw new DescriptorError(
+    'BAD_PERIOD',
+    'the voting interval must be a multiple of 5 between 10 and 3600 seconds, the time period 4 to 14,400 minutes',
+  );
+}
+
+/**
+ * Returns the profile when one can sign for its network: time periods (rend-spec-v3 §2.2.1) and runs of the shared random
+ * protocol have one length, without which no period has one publication window; and its limits, which are ours, are whole
+ * and not negative. Throws BAD_PERIOD.
  */
 export function checkNetworkProfile(profile: NetworkProfile): NetworkProfile {
-  const { votingIntervalSeconds: v, evidenceMaxAgeSeconds: age, evidenceMaxSkewSeconds: skew } = profile;
-  const intervalIsFit = Number.isSafeInteger(v) && v >= 10 && v <= HOUR && v % 5 === 0;
-  if (!intervalIsFit || profile.periodLengthMinutes * 60 !== ROUNDS_PER_RUN * v) throw badProfile();
+  const { evidenceMaxAgeSeconds: age, evidenceMaxSkewSeconds: skew } = profile;
+  if (!isIntervalFit(profile) || !hasOneWindow(profile)) throw badProfile();
   if (!Number.isSafeInteger(age) || age < 0 || !Number.isSafeInteger(skew) || skew < 0) throw badProfile();
   return profile;
+}
+
+function isIntervalFit({ votingIntervalSeconds: v }: NetworkProfile): boolean {
+  return Number.isSafeInteger(v) && v >= 10 && v <= HOUR && v % 5 === 0;
+}
+
+function hasOneWindow(profile: NetworkProfile): boolean {
+  return profile.periodLengthMinutes * 60 === runLength(profile);
+}
+
+function runLength({ votingIntervalSeconds }: NetworkProfile): number {
+  return ROUNDS_PER_RUN * votingIntervalSeconds;
 }
 
 function badProfile(): DescriptorError {
@@ -97,8 +130,12 @@ export function timePeriod(profile: NetworkProfile, periodNum: number): TimePeri
  * for what is no number.
  */
 export function timePeriodAt(profile: NetworkProfile, unixSeconds: number): TimePeriod {
+  return timePeriod(profile, periodNumAt(profile, unixSeconds));
+}
+
+function periodNumAt(profile: NetworkProfile, unixSeconds: number): number {
   const offset = ROUNDS_PER_PHASE * profile.votingIntervalSeconds;
-  return timePeriod(profile, Math.floor((unixSeconds - offset) / (profile.periodLengthMinutes * 60)));
+  return Math.floor((unixSeconds - offset) / (profile.periodLengthMinutes * 60));
 }
 
 /** P_n: the Unix time in seconds at which the period starts (rend-spec-v3 §2.2.1). Does not throw. */
@@ -109,32 +146,46 @@ export function periodStart(period: TimePeriod): number {
 /**
  * When descriptors of this period are published: [P_n − 12·V, P_n + length + 12·V), Unix seconds, `to` excluded
  * (rend-spec-v3 §2.2.4). 48 hours on the public network, of which the first half as the "next" descriptor.
- * Does not throw.
+ * Throws BAD_PERIOD for a network whose periods have no such window because they are not 24·V long.
  */
 export function publicationWindow(profile: NetworkProfile, period: TimePeriod): TimeInterval {
+  if (!hasOneWindow(profile)) throw badProfile();
   const start = periodStart(period);
   const phase = ROUNDS_PER_PHASE * profile.votingIntervalSeconds;
   return { from: start - phase, to: start + period.lengthMinutes * 60 + phase };
 }
 
+/** Start of the shared random run that contains a consensus' valid-after, Unix seconds (srv-spec). Does not throw. */
+export function currentRunStart(profile: NetworkProfile, validAfter: number): number {
+  return validAfter - (validAfter % runLength(profile));
+}
+
 /**
- * The periods whose publication window contains `unixSeconds`, ascending: two of them at any time
- * (rend-spec-v3 §2.2.4). Throws BAD_PERIOD.
+ * The number of the period whose descriptor a consensus valid after `unixSeconds` calls the first; the second is of the
+ * next period (rend-spec-v3 §2.2.4). -1 when the second is of period 0. Does not throw.
+ */
+export function firstPeriodNum(profile: NetworkProfile, unixSeconds: number): number {
+  const present = periodNumAt(profile, unixSeconds);
+  const run = currentRunStart(profile, unixSeconds);
+  const nextStart = periodStart({ ...timePeriod(profile, 0), periodNum: periodNumAt(profile, run) + 1 });
+  // From the start of a run to that of the next period clients ask for the first descriptor, otherwise for the second.
+  return unixSeconds < nextStart ? present : present - 1;
+}
+
+/**
+ * The periods that are published under a consensus valid after `unixSeconds`, ascending: two of them, the first and the
+ * second descriptor's (rend-spec-v3 §2.2.4), but no number below 0. Throws BAD_PERIOD.
  */
 export function publishablePeriods(profile: NetworkProfile, unixSeconds: number): TimePeriod[] {
-  const { periodNum } = timePeriodAt(profile, unixSeconds);
-  const near = [periodNum - 1, periodNum, periodNum + 1].filter(n => n >= 0 && n <= MAX_PERIOD_NUM);
-  return near
-    .map(n => timePeriod(profile, n))
-    .filter(period => {
-      const { from, to } = publicationWindow(profile, period);
-      return from <= unixSeconds && unixSeconds < to;
-    });
+  timePeriodAt(profile, unixSeconds);
+  const first = firstPeriodNum(profile, unixSeconds);
+  return [first, first + 1].filter(n => n >= 0 && n <= MAX_PERIOD_NUM).map(n => timePeriod(profile, n));
 }
 
 /**
  * The start of the shared random run that belongs to the period, Unix seconds: the origin of T in the revision
- * counter (rend-spec-v3 appendix F.2). It is the first second of the publication window. Does not throw.
+ * counter (rend-spec-v3 appendix F.2). It is the first second of the publication window. Throws BAD_PERIOD as
+ * {@link publicationWindow}.
  */
 export function srvRunStart(profile: NetworkProfile, period: TimePeriod): number {
   return publicationWindow(profile, period).from;
@@ -158,7 +209,8 @@ export function innerCertExpiryHours(atSeconds: number): number {
 
 /**
  * Every expiry that stock tor could write into a certificate of type 08 during the period's publication window,
- * ascending, hours since 1970: 49 values on the public network. Ours; no specification has it. Does not throw.
+ * ascending, hours since 1970: 49 values on the public network. Ours; no specification has it. Throws BAD_PERIOD as
+ * {@link publicationWindow}.
  */
 export function ladderHours(profile: NetworkProfile, period: TimePeriod): number[] {
   const { from, to } = publicationWindow(profile, period);

@@ -42,7 +42,10 @@ const NEXT_STEP = {
   ENVELOPE_UNWRAP: 'the token did not unwrap the envelope; use the token that it was sealed to',
   ENVELOPE_RECIPIENT: 'a recipient is neither a pkcs11: URI nor an age1… public key',
   IDENTITY_MISMATCH: 'the key inside is not the key of this service; nothing was signed',
-  IDENTITY_FILE: 'not a hs_ed25519_secret_key file of tor (96 bytes, type0)',
+  IDENTITY_FILE:
+    'neither a hs_ed25519_secret_key of tor (96 bytes, type0) nor an Ed25519 key in PEM as Onionbalance keeps it',
+  IDENTITY_ENCRYPTED:
+    'the key file is encrypted; decrypt it with openssl pkey on this host, in memory (/dev/shm), and import that',
   IDENTITY_SOURCE: 'the key file must be a regular file, yours or root’s, without group or world access',
 
   PERIOD_REFUSED: 'a period outside the horizon was asked for; nothing was signed',

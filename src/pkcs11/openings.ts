@@ -5,22 +5,17 @@ import { hash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import {
   DescriptorError,
-  type KpHsBlindId,
-  type KpHsDescSign,
   type NetworkProfile,
   type TimePeriod,
   checkHorizon,
   deriveKpHsBlindId,
-  ed25519Verify,
-  ladderHours,
-  nobleVerify,
   parseX25519Public,
   publicationWindow,
   timePeriod,
   timePeriodAt,
 } from '../descriptor/index.ts';
-import { type Rung, descSigningCertBody } from './blinded-sign.ts';
 import { CustodyError, toCustodyError } from './error.ts';
+import { type LadderDemand, verifyLadder } from './ladder.ts';
 import type { KeyholderList, ListToken } from './list.ts';
 import { Secret, boxSealOpen, x25519PublicInto } from './locked-memory.ts';
 import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from './period-keys.ts';
@@ -38,10 +33,7 @@ export interface TokenOpener {
 }
 
 /** A period key that waits for its certificates. */
-interface Candidate {
-  readonly period: TimePeriod;
-  readonly kpHsBlindId: KpHsBlindId;
-  readonly kpHsDescSign: KpHsDescSign;
+interface Candidate extends LadderDemand {
   readonly seed: Secret;
 }
 
@@ -115,9 +107,11 @@ export async function openWithToken(
         })),
       })),
     });
-    return openings.map((opening, i) =>
-      judge(opening, results[i], { boxPublicKey, box, profile: list.profile }),
-    );
+    const outcomes: OpeningOutcome[] = [];
+    for (const [i, opening] of openings.entries()) {
+      outcomes.push(await judge(opening, results[i], { boxPublicKey, box, profile: list.profile }));
+    }
+    return outcomes;
   } catch (thrown) {
     const error = toCustodyError(thrown, 'TOKEN_DEAD');
     return openings.map(opening => ({ opening, error }));
@@ -132,7 +126,11 @@ interface Judgement {
   readonly profile: NetworkProfile;
 }
 
-function judge(opening: Opening, result: OpeningResult | undefined, judgement: Judgement): OpeningOutcome {
+async function judge(
+  opening: Opening,
+  result: OpeningResult | undefined,
+  judgement: Judgement,
+): Promise<OpeningOutcome> {
   if (result === undefined) return { opening, error: new CustodyError('TOKEN_PROTOCOL') };
   if ('error' in result) return { opening, error: result.error };
   const serviceSecret = new Secret(SECRET_BYTES);
@@ -147,7 +145,7 @@ function judge(opening: Opening, result: OpeningResult | undefined, judgement: J
     for (const [i, candidate] of opening.candidates.entries()) {
       const ladder = result.ladders[i];
       if (ladder?.periodNum !== candidate.period.periodNum) throw new CustodyError('TOKEN_PROTOCOL');
-      verifyLadder(candidate, ladder.rungs, profile);
+      await verifyLadder(candidate, ladder.rungs, profile);
       const { periodNum, lengthMinutes, offsetSeconds } = candidate.period;
       const secret = derivePeriodSecret(serviceSecret, candidate.kpHsBlindId);
       const record = {
@@ -167,22 +165,6 @@ function judge(opening: Opening, result: OpeningResult | undefined, judgement: J
     return { opening, error: toCustodyError(thrown, code) };
   } finally {
     serviceSecret.wipe();
-  }
-}
-
-/**
- * The token process is believed in nothing: all hours of the ladder are there, each signature verifies under the
- * blinded key that the address gives, once more with @noble for the first. @throws CustodyError TOKEN_PROTOCOL
- */
-function verifyLadder(candidate: Candidate, rungs: readonly Rung[], profile: NetworkProfile): void {
-  const hours = ladderHours(profile, candidate.period);
-  const complete = rungs.length === hours.length && hours.every((hour, i) => rungs[i]?.expiryHours === hour);
-  if (!complete) throw new CustodyError('TOKEN_PROTOCOL', 'the ladder is not that of its period');
-  for (const [i, { expiryHours, signature }] of rungs.entries()) {
-    const body = descSigningCertBody(expiryHours, candidate.kpHsDescSign, candidate.kpHsBlindId);
-    const good = ed25519Verify(body, signature, candidate.kpHsBlindId);
-    const agrees = i > 0 || nobleVerify(body, signature, candidate.kpHsBlindId);
-    if (!good || !agrees) throw new CustodyError('TOKEN_PROTOCOL', 'a certificate does not verify');
   }
 }
 

@@ -1,11 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
-import {
-  type KpHsId,
-  parseKpHsId,
-  prepareSecretKeyFile,
-  SECRET_KEY_FILE_LENGTH,
-} from '../descriptor/index.ts';
+import { type KpHsId, parseKpHsId, SECRET_KEY_FILE_LENGTH } from '../descriptor/index.ts';
 import {
   encryptOaep,
   keyTagOf,
@@ -16,8 +9,9 @@ import {
   type RsaRecipient,
   sealEnvelope,
 } from './envelope.ts';
-import { CustodyError, toCustodyError } from './error.ts';
-import { equalSecrets, fillRandom, sha512Into, withScratch } from './locked-memory.ts';
+import { CustodyError } from './error.ts';
+import { makeIdentity, readIdentityFile } from './identity-file.ts';
+import { equalSecrets, fillRandom, withScratch } from './locked-memory.ts';
 import type { OpenedToken } from './open-token.ts';
 import type { OaepHash } from './pkcs11js.ts';
 import type { SealedIdentity, SealRequest, SealSource } from './token-messages.ts';
@@ -79,7 +73,7 @@ function fillPayload(payload: Buffer, source: SealSource, tokens: readonly Opene
       return 'born';
     case 'import':
       fillRandom(serviceSecret);
-      readKeyFile(file, source.path);
+      readIdentityFile(file, source.path);
       return `imported-${new Date().toISOString().slice(0, 10)}`;
     case 'envelope': {
       const [first] = tokens;
@@ -90,45 +84,6 @@ function fillPayload(payload: Buffer, source: SealSource, tokens: readonly Opene
       });
     }
   }
-}
-
-/** A fresh expanded key as tor makes it: SHA-512 of 32 random bytes, clamped (RFC 8032 §5.1.5). The seed is not kept. */
-function makeIdentity(file: Buffer): void {
-  const { scalar } = prepareSecretKeyFile(file);
-  withScratch(32 + 64, scratch => {
-    const seed = scratch.subarray(0, 32);
-    const expanded = scratch.subarray(32);
-    fillRandom(seed);
-    sha512Into(expanded, seed);
-    file.set(expanded, SECRET_KEY_FILE_LENGTH - expanded.length);
-  });
-  scalar[0] = (scalar[0] ?? 0) & 0xf8;
-  scalar[31] = ((scalar[31] ?? 0) & 0x3f) | 0x40;
-}
-
-/** Reads hs_ed25519_secret_key straight into locked memory; '' is standard input. Exactly 96 bytes. */
-function readKeyFile(file: Buffer, path: string): void {
-  let fd: number | undefined;
-  try {
-    if (path !== '' && !isAbsolute(path)) throw new CustodyError('IDENTITY_SOURCE');
-    fd = path === '' ? 0 : openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if (path !== '') checkKeyFile(fd);
-    let at = 0;
-    for (let got = -1; got !== 0 && at < file.length; at += got)
-      got = readSync(fd, file, at, file.length - at, null);
-    const isWhole = at === file.length && withScratch(1, rest => readSync(fd ?? 0, rest, 0, 1, null)) === 0;
-    if (!isWhole) throw new CustodyError('IDENTITY_FILE');
-  } catch (thrown) {
-    throw toCustodyError(thrown, 'IDENTITY_SOURCE');
-  } finally {
-    if (path !== '' && fd !== undefined) closeSync(fd);
-  }
-}
-
-function checkKeyFile(fd: number): void {
-  const stat = fstatSync(fd);
-  const ours = stat.uid === 0 || stat.uid === process.geteuid?.();
-  if (!stat.isFile() || !ours || (stat.mode & 0o077) !== 0) throw new CustodyError('IDENTITY_SOURCE');
 }
 
 function identityOf(payload: Buffer): KpHsId {

@@ -1,12 +1,17 @@
 import {
+  type Consensus,
   deriveKpHsBlindId,
+  DescriptorError,
+  hsDirCandidates,
   type HsDirNode,
+  hsDirNodes,
   type KpHsId,
+  networkParameters,
   type NetworkProfile,
-  parseRelayEd25519Id,
-  parseRelayFingerprint,
-  parseSharedRandomValue,
+  parseConsensus,
+  parseMicrodescriptors,
   publishablePeriods,
+  type RelayEd25519Id,
   responsibleHsDirs,
   ringSrvFor,
   type SharedRandomValue,
@@ -14,7 +19,6 @@ import {
   timePeriodAt,
   toHex,
 } from '../descriptor/index.ts';
-import { type Consensus, parseConsensus, parseMicrodescriptors } from './consensus.ts';
 import { PublisherError } from './error.ts';
 
 /** What one consensus says, as far as onion services need it. Times in Unix seconds. */
@@ -47,7 +51,12 @@ export async function readNetworkView(tor: InfoSource): Promise<NetworkView> {
     CONSENSUS,
     MICRODESCRIPTORS,
   ]);
-  return networkViewOf(parseConsensus(consensus), parseMicrodescriptors(microdescriptors));
+  try {
+    return networkViewOf(parseConsensus(consensus), parseMicrodescriptors(microdescriptors));
+  } catch (cause) {
+    if (!(cause instanceof DescriptorError)) throw cause;
+    throw new PublisherError('CONSENSUS_SYNTAX', cause.message, { cause });
+  }
 }
 
 /** `valid-after` of the consensus that tor has now, Unix seconds: a cheap look for something new. */
@@ -61,35 +70,11 @@ export async function readValidAfter(tor: InfoSource): Promise<number> {
 /** Joins consensus and microdescriptors: candidates have HSDir, HSDir=2 and an Ed25519 identity (rend-spec-v3 §2.2.3). */
 export function networkViewOf(
   consensus: Consensus,
-  identities: ReadonlyMap<string, Uint8Array>,
+  identities: ReadonlyMap<string, RelayEd25519Id>,
 ): NetworkView {
-  const candidates = consensus.relays.filter(
-    relay => relay.flags.has('HSDir') && relay.hsDirVersions.includes(2),
-  );
-  const hsdirs = candidates.flatMap(relay => {
-    const ed25519Id = identities.get(relay.microdescDigest);
-    if (ed25519Id === undefined) return [];
-    return [
-      {
-        fingerprint: parseRelayFingerprint(Buffer.from(relay.fingerprint, 'hex')),
-        ed25519Id: parseRelayEd25519Id(ed25519Id),
-      },
-    ];
-  });
-  const srvOf = (value: Uint8Array | undefined): SharedRandomValue | undefined =>
-    value === undefined ? undefined : parseSharedRandomValue(value);
-  const { validAfter, freshUntil, validUntil, params } = consensus;
-  const [srvCurrent, srvPrevious] = [srvOf(consensus.srvCurrent), srvOf(consensus.srvPrevious)];
-  return {
-    validAfter,
-    freshUntil,
-    validUntil,
-    params,
-    srvCurrent,
-    srvPrevious,
-    hsdirs,
-    candidates: candidates.length,
-  };
+  const { relays: _, ...header } = consensus;
+  const hsdirs = hsDirNodes(consensus, identities);
+  return { ...header, hsdirs, candidates: hsDirCandidates(consensus).length };
 }
 
 /** Whether tor itself would still use this consensus at `now`. */
@@ -110,13 +95,13 @@ export function publicationRings(view: NetworkView, profile: NetworkProfile, kpH
   const asked = timePeriodAt(profile, view.validAfter).periodNum;
   return publishablePeriods(profile, view.validAfter)
     .sort((a, b) => Number(b.periodNum === asked) - Number(a.periodNum === asked))
-    .map(period => ({ period, hsdirs: ringOf(view, profile, kpHsId, period, 'hsdir_spread_store') }));
+    .map(period => ({ period, hsdirs: ringOf(view, profile, kpHsId, period, 'spreadStore') }));
 }
 
 /** Where clients fetch the service's descriptor now: the only one that HSFETCH can fetch. */
 export function fetchRing(view: NetworkView, profile: NetworkProfile, kpHsId: KpHsId): PeriodRing {
   const period = timePeriodAt(profile, view.validAfter);
-  return { period, hsdirs: ringOf(view, profile, kpHsId, period, 'hsdir_spread_fetch') };
+  return { period, hsdirs: ringOf(view, profile, kpHsId, period, 'spreadFetch') };
 }
 
 function ringOf(
@@ -124,21 +109,17 @@ function ringOf(
   profile: NetworkProfile,
   kpHsId: KpHsId,
   period: TimePeriod,
-  spread: 'hsdir_spread_store' | 'hsdir_spread_fetch',
+  spread: 'spreadStore' | 'spreadFetch',
 ): string[] {
+  const parameters = networkParameters(view);
   return responsibleHsDirs({
     nodes: view.hsdirs,
     kpHsBlindId: deriveKpHsBlindId(kpHsId, period),
     period,
     srv: ringSrvFor(period, { ...view, profile }),
-    replicas: parameter(view, 'hsdir_n_replicas', 2, 16),
-    spread: parameter(view, spread, spread === 'hsdir_spread_store' ? 4 : 3, 128),
+    replicas: parameters.replicas,
+    spread: parameters[spread],
   }).map(fingerprint => toHex(fingerprint).toUpperCase());
-}
-
-/** A consensus parameter, clamped to 1…`max` as tor does (param-spec). */
-function parameter(view: NetworkView, name: string, fallback: number, max: number): number {
-  return Math.min(max, Math.max(1, view.params.get(name) ?? fallback));
 }
 
 /** What the consensus and the signer's policy disagree on: nothing when the service's network is this one. */
@@ -148,8 +129,7 @@ export function networkMismatch(view: NetworkView, profile: NetworkProfile): str
     return `voting interval: consensus ${votingInterval} s, policy ${profile.votingIntervalSeconds} s`;
   }
   // Test networks of stock tor derive the length from the voting interval and ignore the parameter.
-  const length =
-    votingInterval === 3600 ? (view.params.get('hsdir_interval') ?? 1440) : (24 * votingInterval) / 60;
+  const length = networkParameters(view, votingInterval !== 3600).periodLengthMinutes;
   if (length !== profile.periodLengthMinutes) {
     return `time period: consensus ${length} min, policy ${profile.periodLengthMinutes} min`;
   }

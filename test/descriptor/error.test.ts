@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DESCRIPTOR_ERROR_CODES, DescriptorError } from '../../src/descriptor/error.ts';
+import { DESCRIPTOR_ERROR_CODES, DescriptorError, inLayer } from '../../src/descriptor/error.ts';
 
 test('an error keeps its code, place and cause', () => {
   const cause = new Error('inner');
@@ -14,4 +14,18 @@ test('an error without details has none', () => {
 
 test('no code stands twice in the list', () => {
   expect(new Set(DESCRIPTOR_ERROR_CODES).size).toBe(DESCRIPTOR_ERROR_CODES.length);
+});
+
+test('the layer is added to a refusal, and to nothing else', () => {
+  const cause = new DescriptorError('BAD_KEY', 'text', { line: 2 });
+  const throwing = (thrown: Error) => () =>
+    inLayer('middle', () => {
+      throw thrown;
+    });
+  expect(throwing(cause)).toThrow(
+    expect.objectContaining({ code: 'BAD_KEY', line: 2, layer: 'middle', cause }) as Error,
+  );
+  const other = new RangeError('other');
+  expect(throwing(other)).toThrow(other);
+  expect(inLayer('inner', () => 1)).toBe(1);
 });

@@ -12,6 +12,7 @@ import {
 import { sha256 } from '../../src/descriptor/primitives.ts';
 import {
   TOR_NETWORK,
+  currentRunStart,
   periodStart,
   testNetwork,
   timePeriod,
@@ -84,7 +85,7 @@ describe('which shared random value', () => {
         const v = network.votingIntervalSeconds;
         const validAfter = round * v;
         const runStart = validAfter - (round % 24) * v;
-        expect(r.currentRunStart(network, validAfter)).toBe(runStart);
+        expect(currentRunStart(network, validAfter)).toBe(runStart);
         const tp = timePeriodAt(network, validAfter).periodNum;
         const nextStart = periodStart(timePeriod(network, timePeriodAt(network, runStart).periodNum + 1));
         const betweenTpAndSrv = !(runStart <= validAfter && validAfter < nextStart);

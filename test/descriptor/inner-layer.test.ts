@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeUtf8 } from '../../src/descriptor/bytes.ts';
 import type { DescriptorErrorCode } from '../../src/descriptor/error.ts';
@@ -76,6 +77,7 @@ describe('the inner layer', () => {
     ['create2-formats second', t => t.replace(/^(.*\n)(.*\n)/, '$2$1'), 'BAD_SYNTAX'],
     ['create2-formats without ntor', t => t.replace('formats 2', 'formats 1 3'), 'BAD_LAYER'],
     ['create2-formats that are no numbers', t => t.replace('formats 2', 'formats 2 x'), 'BAD_INTEGER'],
+    ['create2-formats beyond two bytes', t => t.replace('formats 2', 'formats 2 65536'), 'BAD_INTEGER'],
     ['create2-formats with a leading zero', t => t.replace('formats 2', 'formats 02 2'), 'BAD_INTEGER'],
     ['unknown authentication only', t => t.replace('\n', '\nintro-auth-required other\n'), 'BAD_LAYER'],
     ['single-onion-service twice', t => t.replace('flow', 'single-onion-service\nflow'), 'DUPLICATE_ITEM'],
@@ -114,14 +116,48 @@ describe('the inner layer', () => {
     expectRefusal(code, () => read(change(inner)));
   });
 
+  test('neither pow-params nor intro-auth-required is written: the types have no place for them', () => {
+    const powParams = { type: 'v1', seed: new Uint8Array(32), suggestedEffort: 1, expires: 0 } as const;
+    // @ts-expect-error a puzzle binds to the key of one service
+    expectRefusal('BAD_LAYER', () => encodeInnerLayer({ ...layer, powParams }));
+    // @ts-expect-error no client implements it
+    expectRefusal('BAD_LAYER', () => encodeInnerLayer({ ...layer, introAuthRequired: ['ed25519'] }));
+    const nothing = { ...layer, powParams: undefined, introAuthRequired: undefined };
+    expect(encodeInnerLayer(nothing)).toEqual(encodeInnerLayer(layer));
+  });
+
+  test('any formats are written and read back, ntor among them', () => {
+    const formats = fc.array(fc.integer({ min: 0, max: 65_535 }), { maxLength: 5 });
+    fc.assert(
+      fc.property(formats, formats, (before, after) => {
+        const create2Formats = [...before, 2, ...after];
+        const text = encodeInnerLayer({ ...layer, create2Formats });
+        expect(parseInnerLayer(text).create2Formats).toEqual(create2Formats);
+      }),
+    );
+  });
+
+  test.each([1, 255])('an increment of %i is read and written', sendmeInc => {
+    const flowControl = { versions: '1', sendmeInc };
+    expect(parseInnerLayer(encodeInnerLayer({ ...layer, flowControl })).flowControl).toEqual(flowControl);
+  });
+
+  test.each([0, 255])('CAA flags of %i and the shortest and longest tag are read and written', flags => {
+    const caa = [
+      { flags, tag: 'x', value: '' },
+      { flags, tag: 'x'.repeat(255), value: '~' },
+    ];
+    expect(parseInnerLayer(encodeInnerLayer({ ...layer, caa })).caa).toEqual(caa);
+  });
+
   test.each<[string, Partial<InnerLayer>, DescriptorErrorCode]>([
-    [
-      'pow-params',
-      { powParams: { type: 'v1', seed: new Uint8Array(32), suggestedEffort: 1, expires: 0 } },
-      'BAD_LAYER',
-    ],
-    ['intro-auth-required', { introAuthRequired: ['ed25519'] }, 'BAD_LAYER'],
     ['formats without ntor', { create2Formats: [1] }, 'BAD_LAYER'],
+    ['a format beyond two bytes', { create2Formats: [2, 65_536] }, 'BAD_SYNTAX'],
+    ['a negative format', { create2Formats: [2, -1] }, 'BAD_SYNTAX'],
+    ['a broken format', { create2Formats: [2, 0.5] }, 'BAD_SYNTAX'],
+    ['an increment of 256', { flowControl: { versions: '1', sendmeInc: 256 } }, 'BAD_SYNTAX'],
+    ['a CAA tag of 256', { caa: [{ flags: 0, tag: 'x'.repeat(256), value: '' }] }, 'BAD_SYNTAX'],
+    ['a CAA tag of none', { caa: [{ flags: 0, tag: '', value: '' }] }, 'BAD_SYNTAX'],
     [
       'another line in the versions of flow-control',
       { flowControl: { versions: '1 1\nx', sendmeInc: 1 } },

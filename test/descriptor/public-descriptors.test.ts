@@ -44,7 +44,7 @@ function rebuild(opened: OpenedLayers, descriptorCookie?: Bytes): Bytes {
     subcredential,
     descSigningKeyCert: outer.cert.bytes,
     revisionCounter: outer.revisionCounter,
-    inner: inner!,
+    inner: { ...inner!, introAuthRequired: undefined, powParams: undefined },
     middle,
     descriptorCookie,
     salts: { inner: middle.encrypted.subarray(0, 16), middle: outer.superencrypted.subarray(0, 16) },

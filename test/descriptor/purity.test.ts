@@ -2,21 +2,28 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
+  AUTH_PRIVATE_LENGTH,
+  PEM_KEY_LENGTH,
+  PKCS8_KEY_LENGTH,
   assembleDescriptor,
   createRevisionCounter,
   deriveClientKeys,
   makeAuthClientLine,
   openCookie,
   openDescriptor,
+  parseClientAuthPrivate,
+  parsePemKey,
   parseSecretKeyFile,
   prepareSecretKeyFile,
   toHex,
+  writeClientAuthPrivate,
+  writePemKey,
   x25519PublicKey,
   x25519SharedSecret,
 } from '../../src/descriptor/index.ts';
 import { readSources } from '../setup/module-graph.ts';
 import { impureUses } from '../setup/purity-rules.ts';
-import { exposedSecrets } from '../setup/secret-rules.ts';
+import { exposedSecrets, looksAndBranches } from '../setup/secret-rules.ts';
 import { forge, noise } from './forge.ts';
 import { textsMadeBy } from './texts-made.ts';
 
@@ -90,16 +97,22 @@ const SECRETS: Readonly<Record<string, readonly string[]>> = {
     'cookie',
     'input',
   ],
+  'client-files.ts': ['privateKey'],
   'key-files.ts': ['scalar', 'prfHalf'],
-  'layer-crypt.ts': ['secretData', 'input', 'keys', 'key', 'macKey'],
+  'layer-crypt.ts': ['secretData', 'input', 'keys', 'key', 'macKey', 'mac'],
   'open.ts': ['descriptorCookie', 'secretData'],
+  'pem-key.ts': ['file', 'der', 'seed'],
   'primitives.ts': ['privateKey', 'der'],
   'revision-counter.ts': ['key', 'stream'],
 };
 
-/** What must look at single bytes: a refusal of what is no key file, and the sum that is the public counter. */
+/**
+ * What must look at single bytes: a refusal of what is no key file, and the sum that is the public counter; and one copy.
+ * Digits of secrets are read by secret-text.ts alone.
+ */
 const BYTES_READ: Readonly<Record<string, readonly string[]>> = {
   'key-files.ts': ['parts.scalar[0]', 'parts.scalar[31]', 'for (const byte of parts.prfHalf) seen |= byte;'],
+  'pem-key.ts': ['der.set(seed, DER_HEAD.length)', 'file[at]', 'file[at]', 'file[at + 1]'],
   'revision-counter.ts': ['stream[at]', 'stream[at + 1]'],
 };
 
@@ -115,6 +128,7 @@ describe('secret input', () => {
 
   test.each([
     'toHex(key)',
+    'encodeBase32(key)',
     'memo.get(toKey(key))',
     '`${key}`',
     'String(key)',
@@ -147,6 +161,32 @@ describe('secret input', () => {
   });
 });
 
+describe('digits of a secret', () => {
+  test('are looked up in no table, and no condition is on them', () => {
+    const text = SOURCES.get('src/descriptor/secret-text.ts') ?? '';
+    expect(looksAndBranches('secret-text.ts', text)).toEqual([
+      'count >= 8',
+      'out[at++]',
+      // After the last digit, once: whether all were digits.
+      'seen >= 0 && held === 0 && count < bits && at === out.length',
+      'count >= bits',
+      'out[at]',
+      'count > 0',
+      'out[at]',
+    ]);
+  });
+
+  test.each([
+    ['TABLE[digit]', 'TABLE[digit]'],
+    ['if (digit < 3) f();', 'digit < 3'],
+    ['digit > 3 ? 1 : 2', 'digit > 3'],
+    ['while (digit) f();', 'digit'],
+    ['digit > 3 && f();', 'digit > 3 && f()'],
+  ])('%s would be found', (text, found) => {
+    expect(looksAndBranches('a.ts', text)).toEqual([found]);
+  });
+});
+
 describe('at run time', () => {
   const client = noise('a client', 32);
   const counterKey = noise('a counter key', 32);
@@ -159,7 +199,13 @@ describe('at run time', () => {
   const cookie = parts.descriptorCookie ?? new Uint8Array();
   const shared = x25519SharedSecret(client, parts.middle.ephemeralKey);
   const keys = deriveClientKeys(shared, parts.subcredential);
+  const pem = new Uint8Array(PEM_KEY_LENGTH);
+  const seed = noise('a seed', 32);
+  writePemKey(pem, seed, new Uint8Array(PKCS8_KEY_LENGTH));
+  const authPrivate = new Uint8Array(AUTH_PRIVATE_LENGTH);
+  writeClientAuthPrivate(authPrivate, kpHsId, client);
   const secrets = {
+    seed,
     client,
     counterKey,
     identity: file.subarray(32),
@@ -195,6 +241,10 @@ describe('at run time', () => {
       x25519SharedSecret(client, middle.ephemeralKey);
       createRevisionCounter(counterKey).at(3000);
       parseSecretKeyFile(file);
+      parsePemKey(pem, new Uint8Array(PKCS8_KEY_LENGTH));
+      writePemKey(new Uint8Array(PEM_KEY_LENGTH), seed, new Uint8Array(PKCS8_KEY_LENGTH));
+      parseClientAuthPrivate(authPrivate, new Uint8Array(32));
+      writeClientAuthPrivate(new Uint8Array(AUTH_PRIVATE_LENGTH), kpHsId, client);
     });
     expect(texts.length).toBeGreaterThan(10);
     expect(shown(texts)).toEqual([]);
@@ -207,6 +257,12 @@ describe('at run time', () => {
     const attempts = [
       () => openDescriptor(text, wrong),
       () => parseSecretKeyFile(torn),
+      () => parsePemKey(pem.subarray(0, 100), new Uint8Array(PKCS8_KEY_LENGTH)),
+      () => parsePemKey(pem.with(27, 33), new Uint8Array(PKCS8_KEY_LENGTH)),
+      () => parsePemKey(pem.with(28, 65), new Uint8Array(PKCS8_KEY_LENGTH)),
+      () => writePemKey(pem, seed.subarray(1), new Uint8Array(PKCS8_KEY_LENGTH)),
+      () => parseClientAuthPrivate(authPrivate.with(0, 65), new Uint8Array(32)),
+      () => parseClientAuthPrivate(authPrivate.with(80, 33), new Uint8Array(32)),
       () => createRevisionCounter(counterKey).at(0),
       () => x25519PublicKey(client.subarray(1)),
       () => deriveClientKeys(shared.subarray(1), parts.subcredential),

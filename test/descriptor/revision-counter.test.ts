@@ -116,6 +116,15 @@ describe('the time that a counter tells', () => {
     expect(counterTimeInterval(TOR_NETWORK, period, 3n).to).toBe(origin + 3);
   });
 
+  test('the largest counter is five standard deviations beyond the last second', () => {
+    const largest = BigInt(Math.floor((MAX_T + 2.9 * Math.sqrt(MAX_T)) * 32_768.5));
+    expect(counterTimeInterval(TOR_NETWORK, period, largest - 1n).to).toBe(origin + MAX_T);
+    expectRefusal('COUNTER_OUT_OF_RANGE', () => counterTimeInterval(TOR_NETWORK, period, largest + 1n));
+    for (const beyond of [2n ** 34n, 2n ** 53n + 1n, 2n ** 64n]) {
+      expectRefusal('COUNTER_OUT_OF_RANGE', () => counterTimeInterval(TOR_NETWORK, period, beyond));
+    }
+  });
+
   test('a counter that no second has is refused', () => {
     const last = BigInt(Math.round(MAX_T * 32_768.5));
     expect(counterTimeInterval(TOR_NETWORK, period, last).to).toBe(origin + MAX_T);

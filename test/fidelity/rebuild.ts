@@ -86,6 +86,9 @@ export function rebuild(descriptor: StockDescriptor, profile: NetworkProfile): R
     revisionCounter: counter.at(t),
     inner: {
       ...inner,
+      // A network of stock tor without puzzles; with one the text would differ.
+      introAuthRequired: undefined,
+      powParams: undefined,
       introductionPoints: inner.introductionPoints.map(point => certifyAgain(point, kpHsDescSign, second)),
     },
     middle: {

@@ -12,7 +12,9 @@ const THROWS_NOTHING = /\bDoes not throw\b/;
 const CODES_OF_ANOTHER = /\bcodes of (?:the|\{@link)/;
 
 /** Of TypeScript itself; `const` is that of `as const`. */
-const BUILT_IN = new Set('Uint8Array ReadonlyMap Readonly Record Pick Omit Extract const'.split(' '));
+const BUILT_IN = new Set(
+  'Uint8Array ReadonlyMap ReadonlySet Readonly Record Pick Omit Extract const'.split(' '),
+);
 
 /** Types in signatures that a program could not name, because they are not exported. */
 export function unnamedTypes(entries: readonly ApiEntry[]): string[] {

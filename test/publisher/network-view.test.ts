@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   deriveKpHsBlindId,
+  parseConsensus,
+  parseMicrodescriptors,
   responsibleHsDirs,
   testNetwork,
   toHex,
   TOR_NETWORK,
 } from '../../src/descriptor/index.ts';
-import { parseConsensus, parseMicrodescriptors } from '../../src/publisher/consensus.ts';
 import {
   fetchRing,
   isMostlyComplete,
@@ -66,6 +67,12 @@ describe('The view of the network', () => {
     ).rejects.toMatchObject({
       code: 'CONSENSUS_MISSING',
     });
+  });
+
+  it('is not read from a damaged consensus.', async () => {
+    const documents = { 'dir/status-vote/current/consensus-microdesc': CONSENSUS.slice(0, 900) };
+    const refused = { code: 'CONSENSUS_SYNTAX', message: expect.stringContaining('footer') as string };
+    await expect(readNetworkView({ getInfo: async () => documents })).rejects.toMatchObject(refused);
   });
 
   it('counts as live as long as tor counts it.', () => {

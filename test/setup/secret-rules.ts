@@ -1,12 +1,13 @@
 // What may be done with a secret, as a function from a module and the names of its secrets to everything else done.
 
-import { type SyntaxNode, child, childrenOf, nameOf, parseModule } from '../../scripts/api/syntax.ts';
+import { type SyntaxNode, child, childrenOf, nameOf, parseModule, walk } from '../../scripts/api/syntax.ts';
 
 /** Functions that take secret bytes and give bytes, a verdict in constant time, or an object that holds them. */
 const TAKE_BYTES: ReadonlySet<string> = new Set(
   (
     'concat equalBytes aes256ctr sha3_256 shake256 layerMac use sumSteps x25519SharedSecret deriveClientKeys ' +
-    'createPrivateKey importX25519Private createRevisionCounter'
+    'createPrivateKey importX25519Private createRevisionCounter decodeBase64Into decodeBase32Into encodeBase64Into ' +
+    'encodeBase32Into checkDerLength checkKeyLength startsWith afterLineEnd digitsOf'
   ).split(' '),
 );
 
@@ -76,4 +77,24 @@ function isHarmless(node: SyntaxNode, parents: readonly SyntaxNode[], secrets: r
 function calleeName(call: SyntaxNode): string {
   const callee = child(call, 'callee');
   return nameOf(callee?.type === 'MemberExpression' ? child(callee, 'property') : callee);
+}
+
+/**
+ * Everything in a module by which its time could depend on a value: look-ups by index and conditions, as source text in
+ * their order. Whoever reads the list sees whether a secret is in it.
+ */
+export function looksAndBranches(file: string, text: string): string[] {
+  const found: string[] = [];
+  const show = (node: SyntaxNode | undefined): void => {
+    if (node !== undefined) found.push(text.slice(node.start, node.end));
+  };
+  for (const statement of parseModule(file, text).body) {
+    walk(statement, node => {
+      if (node.type === 'MemberExpression' && node['computed'] === true) show(node);
+      if (node.type === 'LogicalExpression') show(node);
+      else show(child(node, 'test'));
+      return node.type !== 'LogicalExpression';
+    });
+  }
+  return found;
 }

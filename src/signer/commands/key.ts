@@ -28,9 +28,9 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       await seal(context, service, { kind: 'new' }, options);
     });
   sealing(key.command('import'))
-    .description('seal the hs_ed25519_secret_key of a running service; the file itself stays where it is')
+    .description('seal the key of a running service; the file itself stays where it is')
     .argument('<service>', 'name of the service, as in its policy', checkName)
-    .argument('<file>', 'hs_ed25519_secret_key, or - for standard input')
+    .argument('<file>', 'hs_ed25519_secret_key of tor or the PEM key of Onionbalance; - for standard input')
     .action(async (service: string, file: string, options: SealOptions) => {
       await seal(context, service, { kind: 'import', path: file === '-' ? '' : resolve(file) }, options);
     });

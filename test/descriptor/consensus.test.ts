@@ -1,16 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseConsensus, parseMicrodescriptors } from '../../src/publisher/consensus.ts';
+import { toHex } from '../../src/descriptor/bytes.ts';
+import { hsDirNodes, parseConsensus, parseMicrodescriptors } from '../../src/descriptor/consensus.ts';
+import { networkParameters } from '../../src/descriptor/network-parameters.ts';
 
 /** Taken from a private network of stock tor 0.4.9.11 with a voting interval of 10 s. */
-const read = (name: string): string => readFileSync(join(import.meta.dirname, 'data', name), 'utf8');
+const read = (name: string): string =>
+  readFileSync(join(import.meta.dirname, '../publisher/data', name), 'utf8');
 const CONSENSUS = read('consensus-microdesc.txt');
 const MICRODESCRIPTORS = read('microdescriptors.txt');
 
 const refusal = (text: string | RegExp) =>
   expect.objectContaining({
-    code: 'CONSENSUS_SYNTAX',
+    name: 'DescriptorError',
+    code: 'BAD_CONSENSUS',
+    line: expect.any(Number) as number,
     message: expect.stringMatching(text) as string,
   }) as Error;
 
@@ -36,10 +41,10 @@ describe('A microdescriptor consensus', () => {
 
   it('gives fingerprint, flags and HSDir versions of every relay.', () => {
     const { relays } = parseConsensus(CONSENSUS);
-    expect(relays.map(({ fingerprint }) => fingerprint)).toEqual([
-      '8965030197D3231D19DE91E2426ABCAF3403DB35',
-      'B97D8D3D447458B0015A346146C31704175C3BEE',
-      'BFC651CE4717583071D3325F476CD1F9E95B7A3F',
+    expect(relays.map(({ fingerprint }) => toHex(fingerprint))).toEqual([
+      '8965030197d3231d19de91e2426abcaf3403db35',
+      'b97d8d3d447458b0015a346146c31704175c3bee',
+      'bfc651ce4717583071d3325f476cd1f9e95b7a3f',
     ]);
     expect(relays.every(({ flags }) => flags.has('HSDir') && !flags.has('BadExit'))).toBe(true);
     expect(relays.map(({ hsDirVersions }) => hsDirVersions)).toEqual([[2], [2], [2]]);
@@ -67,6 +72,7 @@ describe('A microdescriptor consensus', () => {
     ['has a time that is none', 'fresh-until 2026-11-21', 'fresh-until 2026-13-41', /line 5.*fresh-until/u],
     ['ends before it begins', 'valid-until 2026', 'valid-until 2025', /order/u],
     ['has a parameter that is no number', 'cc_sendme_inc=31', 'cc_sendme_inc=x', /parameter/u],
+    ['has a parameter beyond 32 bits', 'cc_sendme_inc=31', 'cc_sendme_inc=2147483648', /parameter/u],
     ['has a parameter twice', 'cc_sendme_inc=31', 'hsdir_interval=31', /parameter/u],
     ['has valid-after twice', 'voting-delay', 'valid-after 2026-11-21 10:21:10\nvoting-delay', /twice/u],
     ['has a cut shared random value', 'XBZrpyo+zjfVD7LW0UrBlyE83', 'XBZrpyo', /shared-rand-previous-value/u],
@@ -98,5 +104,62 @@ describe('Microdescriptors', () => {
     expect(digests.filter(digest => changed.has(digest))).toHaveLength(2);
     expect(parseMicrodescriptors(MICRODESCRIPTORS.replace(/^id ed25519.*\n/mu, '')).size).toBe(2);
     expect(parseMicrodescriptors('').size).toBe(0);
+  });
+});
+
+describe('The nodes of a ring', () => {
+  const consensus = parseConsensus(CONSENSUS);
+  const identities = parseMicrodescriptors(MICRODESCRIPTORS);
+
+  it('are the relays with HSDir, HSDir=2 and a known identity.', () => {
+    const nodes = hsDirNodes(consensus, identities);
+    expect(nodes.map(({ fingerprint }) => fingerprint)).toEqual(
+      consensus.relays.map(({ fingerprint }) => fingerprint),
+    );
+    const [first, ...others] = consensus.relays;
+    const without = (change: object) =>
+      hsDirNodes({ relays: [{ ...first!, ...change }, ...others] }, identities).length;
+    expect(without({})).toBe(3);
+    expect(without({ flags: new Set(['Running']) })).toBe(2);
+    expect(without({ hsDirVersions: [1, 3] })).toBe(2);
+    expect(without({ microdescDigest: 'A'.repeat(43) })).toBe(2);
+  });
+});
+
+describe('Parameters of a network', () => {
+  const read = (params: string, isTesting?: boolean) =>
+    networkParameters(parseConsensus(CONSENSUS.replace(/^params .*/mu, `params ${params}`)), isTesting);
+
+  it('are tor’s defaults where the consensus has none.', () => {
+    expect(read('')).toEqual({
+      votingIntervalSeconds: 10,
+      periodLengthMinutes: 1440,
+      replicas: 2,
+      spreadStore: 4,
+      spreadFetch: 3,
+      sendmeInc: 31,
+      maxDescriptorSize: 50_000,
+    });
+    expect(networkParameters(parseConsensus(CONSENSUS.replace(/^params .*\n/mu, '')))).toEqual(read(''));
+  });
+
+  it.each([
+    ['hsdir_interval', 'periodLengthMinutes', 5, 14_400],
+    ['hsdir_n_replicas', 'replicas', 1, 16],
+    ['hsdir_spread_store', 'spreadStore', 1, 128],
+    ['hsdir_spread_fetch', 'spreadFetch', 1, 128],
+    ['cc_sendme_inc', 'sendmeInc', 1, 254],
+    ['HSV3MaxDescriptorSize', 'maxDescriptorSize', 1, 2_147_483_647],
+  ] as const)('%s is clamped as by tor.', (name, field, min, max) => {
+    const given = (value: number) => read(`${name}=${value}`)[field];
+    for (const value of [min, min + 1, max - 1, max]) expect(given(value)).toBe(value);
+    for (const value of [min - 1, -1, -2_147_483_648]) expect(given(value)).toBe(min);
+    expect(given(2_147_483_647)).toBe(max);
+    if (max < 2_147_483_647) expect(given(max + 1)).toBe(max);
+  });
+
+  it('of a testing network have the period of one run, whatever hsdir_interval says.', () => {
+    expect(read('hsdir_interval=99', true).periodLengthMinutes).toBe(4);
+    expect(read('hsdir_interval=99', false).periodLengthMinutes).toBe(99);
   });
 });
