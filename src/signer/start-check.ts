@@ -1,6 +1,7 @@
 import type { NetworkProfile } from '../descriptor/index.ts';
 import { SignerError } from './contract/problems.ts';
 import { parseNoteVerifier } from './contract/signed-note.ts';
+import type { Keyholder, KeyholderState } from './ports.ts';
 import type { RouteContext } from './routes.ts';
 
 /** What of the keyholder's list on disk is compared at the start. */
@@ -18,7 +19,7 @@ export async function checkStart(
   { core, checkpoints, policySerial }: RouteContext,
   list: ListOnDisk | undefined,
 ): Promise<void> {
-  const { checkpointKey, listSerial, network } = await core.keyholder.status();
+  const { checkpointKey, listSerial, network } = await statusInStep(core.keyholder, policySerial());
   if (
     network !== core.profile.name ||
     (list?.serial === listSerial && !sameTimes(list.profile, core.profile))
@@ -40,6 +41,14 @@ export async function checkStart(
   }
   // The keyholder signs no head that is older than its last.
   if (checkpoints.halted === undefined) await checkpoints.newest();
+}
+
+/** A keyholder of its own process may have started before the policy was applied: it reads its list again. */
+async function statusInStep(keyholder: Keyholder, policySerial: number): Promise<KeyholderState> {
+  const status = await keyholder.status();
+  if (status.listSerial >= policySerial) return status;
+  await keyholder.reload();
+  return await keyholder.status();
 }
 
 /** Period numbers and windows follow from these two. */

@@ -14,12 +14,17 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-const entry = (program: 'onion-signer' | 'onion-publisher'): string =>
-  `${ROOT}src/${program === 'onion-signer' ? 'signer' : 'publisher'}/main.ts`;
+/** One of ours by its name, or the file of another main module, absolute. */
+export type Program = 'onion-signer' | 'onion-publisher' | `/${string}`;
+
+function entry(program: Program): string {
+  if (program.startsWith('/')) return program;
+  return `${ROOT}src/${program === 'onion-signer' ? 'signer' : 'publisher'}/main.ts`;
+}
 
 /** Runs one command of a program to its end, with `input` on standard input. */
 export async function runCommand(
-  program: 'onion-signer' | 'onion-publisher',
+  program: Program,
   args: readonly string[],
   options: { readonly env?: NodeJS.ProcessEnv; readonly input?: Uint8Array | string } = {},
 ): Promise<CommandResult> {
@@ -46,11 +51,7 @@ export class ManagedProcess {
   #exit: number | string | undefined;
   #closed = false;
 
-  constructor(
-    program: 'onion-signer' | 'onion-publisher',
-    args: readonly string[],
-    env: NodeJS.ProcessEnv = {},
-  ) {
+  constructor(program: Program, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.name = program;
     this.#child = spawn(process.execPath, [entry(program), ...args], {
       env: { ...process.env, ...env },

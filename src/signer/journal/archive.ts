@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { consistencyProof, emptyRoot, inclusionProof, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
 import { parseEntry, type Entry } from './entries.ts';
+import { storeError } from './store.ts';
 
 /** A reservation without a release: what was being signed when a process died. */
 export interface Unreleased {
@@ -56,7 +57,7 @@ export class JournalArchive {
 
   /** The archived text with this SHA-256, or undefined. SignerError JOURNAL_TORN if its bytes changed. */
   text(digest: string): Uint8Array | undefined {
-    const body = this.#db.prepare('SELECT body FROM texts WHERE digest = ?').get(digest)?.['body'];
+    const body = reading(() => this.#sql.text.get(digest)?.['body']);
     if (!(body instanceof Uint8Array)) return undefined;
     if (sha256Hex(body) !== digest) throw torn();
     return body;
@@ -128,6 +129,7 @@ export class JournalArchive {
 }
 
 const SQL = {
+  text: 'SELECT body FROM texts WHERE digest = ?',
   leaves: 'SELECT leaf FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx',
   touch: 'UPDATE texts SET entry = ?, at = ? WHERE digest = ?',
   insert: 'INSERT INTO texts (digest, entry, at, publisher, body) VALUES (?, ?, ?, ?, ?)',
@@ -141,6 +143,15 @@ const SQL = {
     (SELECT q.publisher, q.service, q.id FROM requests q JOIN reservations r ON r.entry = q.reserved
       WHERE q.answered < ? AND r.released < ? ORDER BY q.answered LIMIT ?)`,
 } as const;
+
+/** A page may be torn that no earlier read met. SignerError JOURNAL_TORN, JOURNAL_FAILED. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw storeError(cause, 'JOURNAL_FAILED');
+  }
+}
 
 /** SHA-256 as 64 hex digits: the name of a text. */
 export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type NetworkProfile, testNetwork } from '../../../src/descriptor/index.ts';
 import type { SignAnswer, SignRequest, StatusAnswer } from '../../../src/signer/contract/requests.ts';
 import type { SoftHsm } from '../../softhsm/create-softhsm.ts';
-import { type CommandResult, ManagedProcess, runCommand } from '../managed-process.ts';
+import { type CommandResult, ManagedProcess, type Program, runCommand } from '../managed-process.ts';
 import { expectSuccess } from '../stage.ts';
 import { backendAddress } from './backends.ts';
 import { ask, get, type HttpAnswer, type HttpQuestion } from './http.ts';
@@ -17,6 +17,8 @@ export interface Settings {
   readonly runway: string;
   readonly deadline: string;
   readonly pin: string;
+  /** Where the keyholder listens when it is no child of the core. */
+  readonly keyholder?: string;
 }
 
 export interface ServiceSettings {
@@ -83,7 +85,7 @@ export class SignerHome {
   /** Writes signer.yaml; what a daemon reads takes effect with its next start. */
   async configure(changes: Partial<Settings> = {}): Promise<void> {
     this.settings = { ...this.settings, ...changes };
-    const { intervalSeconds, ahead, runway, deadline, pin } = this.settings;
+    const { intervalSeconds, ahead, runway, deadline, pin, keyholder } = this.settings;
     await mkdir(this.folder, { recursive: true });
     const lines = [
       `tokens: ["${this.hsm.uri}"]`,
@@ -95,6 +97,7 @@ export class SignerHome {
       `ahead: ${ahead}`,
       `runway: ${runway}`,
       `deadline: ${deadline}`,
+      ...(keyholder === undefined ? [] : [`keyholder: unix:${keyholder}`]),
     ];
     await writeFile(join(this.folder, 'signer.yaml'), `${lines.join('\n')}\n`);
   }
@@ -130,8 +133,8 @@ export class SignerHome {
   }
 
   /** Starts the daemon and waits until it listens, and then for `line` of its log. */
-  async start(line = 'ready'): Promise<ManagedProcess> {
-    const daemon = this.#spawn();
+  async start(line = 'ready', program: Program = 'onion-signer'): Promise<ManagedProcess> {
+    const daemon = this.spawn(program);
     await daemon.waitFor('listening', ({ msg }) => msg === 'listening', 0, 30_000);
     await daemon.waitFor(line, ({ msg }) => msg === line, 0, 30_000);
     return daemon;
@@ -139,7 +142,7 @@ export class SignerHome {
 
   /** Starts a daemon that must end by itself. Gives its exit status and all that it said. */
   async startRefused(): Promise<{ exit: number | string; said: string }> {
-    const daemon = this.#spawn();
+    const daemon = this.spawn();
     const exit = await daemon.ended();
     this.#refused.push(...this.#daemons.splice(-1));
     return { exit, said: daemon.lines.map(({ msg }) => msg).join('\n') };
@@ -192,9 +195,10 @@ export class SignerHome {
       .join('\n');
   }
 
-  #spawn(): ManagedProcess {
+  /** Starts the daemon and waits for nothing. */
+  spawn(program: Program = 'onion-signer', env: NodeJS.ProcessEnv = {}): ManagedProcess {
     const args = ['--config', join(this.folder, 'signer.yaml'), 'serve', '--log-level', 'debug'];
-    const daemon = new ManagedProcess('onion-signer', args, this.env);
+    const daemon = new ManagedProcess(program, args, { ...this.env, ...env });
     this.#daemons.push(daemon);
     return daemon;
   }
