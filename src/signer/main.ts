@@ -4,6 +4,7 @@ import { addKeyCommands } from './commands/key.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addServeCommand } from './commands/serve.ts';
+import { addTlsCommand } from './commands/tls.ts';
 import { addTokenCommands } from './commands/token.ts';
 import type { CommandContext } from './commands/context.ts';
 import { loadConfig, type SignerConfig } from './config.ts';
@@ -30,6 +31,7 @@ async function main(argv: readonly string[]): Promise<void> {
   addKeyCommands(program, context);
   addTokenCommands(program, context);
   addPolicyCommands(program, context);
+  addTlsCommand(program, context);
   addServeCommand(program, context);
   addLookCommands(program, context);
   try {

@@ -20,12 +20,15 @@ export function addServeCommand(program: Command, context: CommandContext): void
         process.once('SIGTERM', resolve);
         process.once('SIGINT', resolve);
       });
+      const reload = (): void => daemon.reloadPins();
       try {
         await daemon.start();
+        process.on('SIGHUP', reload);
         await ended;
       } catch (error) {
         throw plainCause(error);
       } finally {
+        process.off('SIGHUP', reload);
         await daemon.stop();
       }
     });
