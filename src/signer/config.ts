@@ -53,6 +53,8 @@ export interface SignerConfig {
   readonly keepSeconds: number;
   /** Above it nothing is signed; the publishers share it equally. Bytes. */
   readonly journalQuotaBytes: number;
+  /** Free bytes of the state directory's disk below which nothing is signed. */
+  readonly diskFloorBytes: number;
   /** `child`, or the absolute path of the keyholder's socket. */
   readonly keyholder: KeyholderDoor;
   /** `file:/…` or `credential:NAME`. */
@@ -85,6 +87,7 @@ const KEYS = [
   'deadline',
   'keep',
   'journal_quota',
+  'disk_floor',
   'keyholder',
   'host_key',
 ] as const;
@@ -122,6 +125,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
   // A replayed answer is rebuilt from the archive for an hour; a day leaves time to look into what happened.
   const keepSeconds = reader.duration('keep', 30 * DAY, DAY, 4000 * DAY);
   const journalQuotaBytes = reader.size('journal_quota', 8 * GIB, GIB / 64, 1024 * GIB);
+  const diskFloorBytes = reader.size('disk_floor', GIB / 16, GIB / 1024, 1024 * GIB);
   const keyholder = readKeyholder(reader);
   const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
   return Object.freeze({
@@ -138,6 +142,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
     ...spans,
     keepSeconds,
     journalQuotaBytes,
+    diskFloorBytes,
     keyholder,
     hostKey,
     settings: reader.settings,

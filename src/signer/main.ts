@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addAuditCommands } from './commands/audit.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addLookCommands } from './commands/look.ts';
@@ -34,6 +35,7 @@ async function main(argv: readonly string[]): Promise<void> {
   addTlsCommand(program, context);
   addServeCommand(program, context);
   addLookCommands(program, context);
+  addAuditCommands(program, context);
   try {
     await program.parseAsync(argv);
   } catch (error) {

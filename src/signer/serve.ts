@@ -37,8 +37,13 @@ export class Daemon {
     this.#config = config;
     this.#log = log;
     const now = (): number => Math.floor(Date.now() / 1000);
-    const [quotaBytes, publishers] = [config.journalQuotaBytes, config.publishers.size];
-    this.#journal = openJournal({ path: journalPath(config), now, quotaBytes, publishers });
+    this.#journal = openJournal({
+      path: journalPath(config),
+      now,
+      quotaBytes: config.journalQuotaBytes,
+      floorBytes: config.diskFloorBytes,
+      publishers: config.publishers.size,
+    });
     try {
       this.#keyholder = new KeyholderDoor(config);
       this.#policy = new PolicyInForce(this.#journal, this.#keyholder);
@@ -62,7 +67,7 @@ export class Daemon {
     };
     this.#context = {
       core,
-      checkpoints: new Checkpoints(this.#journal, this.#keyholder),
+      checkpoints: new Checkpoints(this.#journal, this.#keyholder, now),
       log,
       startedAt: now(),
       policySerial: () => this.#policy.serial,
@@ -74,7 +79,8 @@ export class Daemon {
   async start(): Promise<void> {
     const list = readKeyholderList(this.#config);
     await checkStart(this.#context, list);
-    await this.#journal.started(VERSION);
+    const { name: network, votingIntervalSeconds: votingInterval } = this.#config.profile;
+    await this.#journal.started({ version: VERSION, network, votingInterval });
     mkdirSync(this.#config.run, { recursive: true, mode: 0o755 });
     const admin = createAdminServer(this.#context, this.#policyDoor());
     await this.#doors.openSocket(admin, adminSocketPath(this.#config), 0o600);
@@ -110,6 +116,7 @@ export class Daemon {
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#doors.close();
+    await this.#context.checkpoints.keep().catch(() => undefined);
     await this.#keyholder.close();
     await this.#preparing;
     this.#journal.close();
@@ -122,6 +129,7 @@ export class Daemon {
     try {
       await this.#keyholder.prepare();
       const { services } = await this.#keyholder.status();
+      await this.#context.checkpoints.noteVouchings(services);
       for (const { alias, errorCode } of services) {
         if (errorCode !== '') this.#log.custodyFailed(alias, errorCode);
       }
@@ -163,8 +171,11 @@ export class Daemon {
   async #tidyJournal(): Promise<void> {
     try {
       await this.#journal.flushRefusals();
+      if (this.#context.checkpoints.halted !== undefined) return;
+      await this.#context.checkpoints.newest();
+      await this.#context.checkpoints.keep();
       const before = this.#context.core.now() - this.#config.keepSeconds;
-      await this.#journal.prune(this.#context.checkpoints.signedSize, before);
+      await this.#journal.prune(this.#journal.attestations.keptSize, before);
     } catch (error) {
       this.#log.problem('the journal was not tidied', error);
     }

@@ -51,7 +51,7 @@ describe('signer.yaml', () => {
     expect(settings.get('runway')).toEqual({ value: '6h', from: 'default' });
     expect(settings.get('publishers')).toEqual({ value: 'vps1=unix:/tmp/run/vps1.sock', from: `${FILE}:3` });
     expect([...settings.keys()].sort()).toEqual(
-      ['ahead', 'deadline', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
+      ['ahead', 'deadline', 'disk_floor', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
         .concat(['publishers', 'run', 'runway', 'state', 'tokens', 'keep', 'journal_quota'])
         .concat(['listen', 'tls_key', 'metrics'])
         .sort(),

@@ -54,6 +54,8 @@ export const PROBLEMS = {
   NOTE_FORMAT: row(400, 2, 'This is not a signed note'),
   NOTE_UNVERIFIED: row(400, 2, 'No known key signed this note'),
   LOG_PROOF: row(400, 2, 'This proof cannot be made or read'),
+  AUDIT_SOURCE: row(500, 2, 'This journal or bundle cannot be read'),
+  AUDIT_TEXT: row(500, 2, 'A released text is not what policy and evidence allowed'),
   // The journal.
   JOURNAL_MISSING: row(503, 2, 'There is no journal'),
   JOURNAL_EXISTS: row(503, 2, 'There is a journal already'),
