@@ -86,20 +86,31 @@ export function blindIdentity(identity: ExpandedIdentity, kpHsId: KpHsId, period
  * fault or a repeated state gives nothing away; empty makes the signature of stock tor, which tests compare.
  */
 export function signExpanded(key: BlindedKey, message: Uint8Array, hedge: Uint8Array): Uint8Array {
+  return key.secret.use(bytes => {
+    const halves = { scalar: bytes.subarray(0, 32), prfHalf: bytes.subarray(32, 64) };
+    return signWithHalves(halves, key.kpHsBlindId, message, hedge);
+  });
+}
+
+/** The same with the halves of any key, windows of locked memory; `publicKey` is scalar·B. */
+export function signWithHalves(
+  { scalar, prfHalf }: ExpandedIdentity,
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  hedge: Uint8Array,
+): Uint8Array {
   const signature = new Uint8Array(64);
-  key.secret.use(bytes =>
-    withScratch(64 + 32, scratch => {
-      const wide = scratch.subarray(0, 64);
-      const nonce = scratch.subarray(64, 96);
-      sha512Into(wide, bytes.subarray(32, 64), hedge, message);
-      scalarReduce(nonce, wide);
-      basepointTimes(signature.subarray(0, 32), nonce);
-      const challenge = new Uint8Array(32);
-      scalarReduce(challenge, sha512(signature.subarray(0, 32), key.kpHsBlindId, message));
-      scalarTimesPublic(wide.subarray(0, 32), challenge, bytes.subarray(0, 32));
-      scalarAdd(signature.subarray(32), nonce, wide.subarray(0, 32));
-    }),
-  );
+  withScratch(64 + 32, scratch => {
+    const wide = scratch.subarray(0, 64);
+    const nonce = scratch.subarray(64, 96);
+    sha512Into(wide, prfHalf, hedge, message);
+    scalarReduce(nonce, wide);
+    basepointTimes(signature.subarray(0, 32), nonce);
+    const challenge = new Uint8Array(32);
+    scalarReduce(challenge, sha512(signature.subarray(0, 32), publicKey, message));
+    scalarTimesPublic(wide.subarray(0, 32), challenge, scalar);
+    scalarAdd(signature.subarray(32), nonce, wide.subarray(0, 32));
+  });
   return signature;
 }
 

@@ -1,14 +1,13 @@
 // Checkpoints of the journal as C2SP signed notes (c2sp.org/tlog-checkpoint, c2sp.org/signed-note).
 
-import { hash } from 'node:crypto';
+import { type Ed25519Public, parseEd25519Public } from '../descriptor/index.ts';
 import { refuse } from './denial.ts';
 import { type Secret, ed25519FromSeed, ed25519Sign, withScratch } from './locked-memory.ts';
 import type { ProvenHead } from './keyholder-messages.ts';
 import { isConsistent } from './log-consistency.ts';
 import type { CheckpointMark, MarkLog } from './mark-log.ts';
+import { checkpointOrigin, formatNote, formatVkey } from './note-key.ts';
 
-/** Ed25519, as signed-note numbers it. */
-const SIGNATURE_TYPE = 1;
 /** What every other program can count exactly. */
 const MAX_SIZE = (1n << 53n) - 1n;
 /** More entries than lie between two checkpoints: an absurd size must not end the log. */
@@ -23,23 +22,20 @@ export class CheckpointSigner {
   readonly origin: string;
   /** Verifier key: name, key hash and public key. */
   readonly vkey: string;
+  readonly publicKey: Ed25519Public;
   readonly #seed: Secret;
-  readonly #keyHash: Uint8Array;
   readonly #marks: MarkLog;
 
   /** `seed` (32 bytes) stays the caller's. */
   constructor(seed: Secret, marks: MarkLog) {
-    const publicKey = withScratch(64, secretKey => seed.use(bytes => ed25519FromSeed(secretKey, bytes)));
+    const publicKey = parseEd25519Public(
+      withScratch(64, secretKey => seed.use(bytes => ed25519FromSeed(secretKey, bytes))),
+    );
     this.#seed = seed;
     this.#marks = marks;
-    this.origin = `onion-signer/${publicKey.toString('hex', 0, 4)}`;
-    const typed = Buffer.concat([Uint8Array.of(SIGNATURE_TYPE), publicKey]);
-    this.#keyHash = hash(
-      'sha256',
-      Buffer.concat([Buffer.from(`${this.origin}\n`), typed]),
-      'buffer',
-    ).subarray(0, 4);
-    this.vkey = `${this.origin}+${Buffer.from(this.#keyHash).toString('hex')}+${typed.toString('base64')}`;
+    this.publicKey = publicKey;
+    this.origin = checkpointOrigin(publicKey);
+    this.vkey = formatVkey(this.origin, publicKey);
   }
 
   /**
@@ -61,8 +57,7 @@ export class CheckpointSigner {
         return ed25519Sign(Buffer.from(text), secretKey);
       }),
     );
-    const line = Buffer.concat([this.#keyHash, signature]).toString('base64');
-    return `${text}\n\u2014 ${this.origin} ${line}\n`;
+    return formatNote(text, this.origin, this.publicKey, signature);
   }
 }
 

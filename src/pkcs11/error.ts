@@ -82,6 +82,7 @@ const NEXT_STEP = {
   STATE_OWNER: 'the keyholder state must belong to this user, without group or world access',
   STATE_SEALED: 'the keyholder state was sealed on another host or with another credential',
   STATE_CORRUPT: 'the keyholder state is damaged; run init --recover',
+  STATE_VERSION: 'the keyholder state is of another release; use that release, or run init --recover',
   STATE_WRITE: 'the keyholder state cannot be written; check the disk',
   STATE_FULL: 'the keyholder’s marks have used their space; lower the limits of policy or wait',
   STATE_ROLLBACK: 'the keyholder state is older than one already seen; run init --recover',

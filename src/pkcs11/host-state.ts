@@ -36,7 +36,7 @@ export class HostState {
 
   /**
    * Opens what `create` made.
-   * @throws CustodyError HOST_KEY, STATE_MISSING, STATE_OWNER, STATE_SEALED, STATE_CORRUPT, and STATE_ROLLBACK when
+   * @throws CustodyError HOST_KEY, STATE_MISSING, STATE_OWNER, STATE_VERSION, STATE_SEALED, STATE_CORRUPT, and STATE_ROLLBACK when
    *   the marks know of a later state than the file holds
    */
   static open(folder: string, source: HostKeySource): HostState {

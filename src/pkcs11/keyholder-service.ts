@@ -146,7 +146,9 @@ export class Keyholder {
       checkpointSize: host.marks.checkpoint?.size ?? 0n,
       aheadSeconds: aheadSeconds(this.#list),
       runwaySeconds: runwaySeconds(this.#list),
-      services: this.#book.slots.map(slot => slot.status(profile, this.#wanted(), this.#now())),
+      services: this.#book.slots.map(slot =>
+        slot.status(profile, this.#wanted(), this.#now(), this.#checkpoints.publicKey),
+      ),
     };
   }
 
@@ -192,7 +194,8 @@ export class Keyholder {
     const list = this.#list;
     const token = openerFor(list.deadlineMs);
     const [book, proven] = [this.#book, this.#proven];
-    await prepareServices({ host, book, list, token, proven, now: () => this.#now() });
+    const checkpointKey = this.#checkpoints.publicKey;
+    await prepareServices({ host, book, list, token, proven, checkpointKey, now: () => this.#now() });
   }
 
   /** The list on disk, when it is not older than the newest seen. */

@@ -25,6 +25,8 @@ export interface ServiceStatus {
   readonly latched: boolean;
   /** `born`, `imported-YYYY-MM-DD`, or '' before the first opening. */
   readonly origin: string;
+  /** Signed note in which the identity vouches for the checkpoint key; '' before the first opening. */
+  readonly vouching: string;
   /** Unix seconds until which every published period has a key and ladder; 0 when not even now. */
   readonly certifiedUntil: number;
   /** Code of the last failure to open or certify, '' when the last one went well. */
@@ -72,6 +74,7 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
       .bytes(service.kpHsId, 32)
       .u8(flags)
       .str8(service.origin)
+      .str16(service.vouching)
       .u64(service.certifiedUntil);
     out.str8(service.lastError).u64(service.lastErrorAt).u16(service.evidence).u16(service.periods.length);
     for (const period of service.periods) {
@@ -111,6 +114,7 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
     enabled: (flags & ENABLED) !== 0,
     latched: (flags & LATCHED) !== 0,
     origin: reader.str8(),
+    vouching: reader.str16(),
     certifiedUntil: reader.u64Number(),
     lastError: reader.str8(),
     lastErrorAt: reader.u64Number(),

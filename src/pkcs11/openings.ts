@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import {
   DescriptorError,
+  type Ed25519Public,
   type NetworkProfile,
   type TimePeriod,
   checkHorizon,
@@ -23,6 +24,7 @@ import { readCheckedFile } from './private-file.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import type { OpenRequest, OpeningResult } from './token-messages.ts';
 import { parsePkcs11Uri } from './uri.ts';
+import { isVouching } from './vouching.ts';
 
 const MAX_ENVELOPE_BYTES = 1 << 15;
 const SECRET_BYTES = 32;
@@ -44,9 +46,17 @@ export interface Opening {
   readonly candidates: readonly Candidate[];
 }
 
+/** What an opening gives. */
+export interface OpenedService {
+  readonly keys: readonly PeriodKey[];
+  readonly origin: string;
+  /** The identity's word for the checkpoint key, 64 bytes. */
+  readonly vouching: Uint8Array;
+}
+
 /** What became of an opening: keys that may be used once they are on disk, or why there are none. */
 export type OpeningOutcome =
-  | { readonly opening: Opening; readonly keys: readonly PeriodKey[]; readonly origin: string }
+  | ({ readonly opening: Opening } & OpenedService)
   | { readonly opening: Opening; readonly error: CustodyError };
 
 /** Every period whose publication window meets [now, now + ahead], ascending. */
@@ -78,15 +88,22 @@ export function discardOpening(opening: Opening): void {
   for (const { seed } of opening.candidates) seed.wipe();
 }
 
+/** How services are opened. */
+export interface OpeningTerms {
+  readonly access: ListToken;
+  readonly list: KeyholderList;
+  readonly horizonSeconds: number;
+  /** The identities vouch for it. */
+  readonly checkpointKey: Ed25519Public;
+}
+
 /**
  * Opens the services with one token, with one login. Never throws: each opening has an outcome. `box` is the private
  * half to which the per-service secrets are sealed on their way.
  */
 export async function openWithToken(
   openings: readonly Opening[],
-  access: ListToken,
-  list: KeyholderList,
-  horizonSeconds: number,
+  { access, list, horizonSeconds, checkpointKey }: OpeningTerms,
   token: TokenOpener,
 ): Promise<OpeningOutcome[]> {
   const box = Secret.random(SECRET_BYTES);
@@ -98,6 +115,7 @@ export async function openWithToken(
       profile: list.profile,
       horizonSeconds,
       boxPublicKey: parseX25519Public(boxPublicKey),
+      checkpointKey,
       openings: openings.map(({ slot, envelope, candidates }) => ({
         kpHsId: slot.kpHsId,
         envelope,
@@ -109,7 +127,7 @@ export async function openWithToken(
     });
     const outcomes: OpeningOutcome[] = [];
     for (const [i, opening] of openings.entries()) {
-      outcomes.push(await judge(opening, results[i], { boxPublicKey, box, profile: list.profile }));
+      outcomes.push(await judge(opening, results[i], { boxPublicKey, box, checkpointKey, profile: list.profile }));
     }
     return outcomes;
   } catch (thrown) {
@@ -123,6 +141,7 @@ export async function openWithToken(
 interface Judgement {
   readonly boxPublicKey: Uint8Array;
   readonly box: Secret;
+  readonly checkpointKey: Ed25519Public;
   readonly profile: NetworkProfile;
 }
 
@@ -136,12 +155,14 @@ async function judge(
   const serviceSecret = new Secret(SECRET_BYTES);
   const keys: PeriodKey[] = [];
   try {
-    const { box, boxPublicKey, profile } = judgement;
+    const { box, boxPublicKey, checkpointKey, profile } = judgement;
     const opened = serviceSecret.use(out =>
       box.use(privateKey => boxSealOpen(out, result.sealedServiceSecret, boxPublicKey, privateKey)),
     );
     if (!opened || result.ladders.length !== opening.candidates.length)
       throw new CustodyError('TOKEN_PROTOCOL');
+    if (!isVouching(result.vouching, opening.slot.kpHsId, checkpointKey))
+      throw new CustodyError('TOKEN_PROTOCOL', 'the identity does not vouch for the checkpoint key');
     for (const [i, candidate] of opening.candidates.entries()) {
       const ladder = result.ladders[i];
       if (ladder?.periodNum !== candidate.period.periodNum) throw new CustodyError('TOKEN_PROTOCOL');
@@ -158,7 +179,7 @@ async function judge(
       };
       keys.push(new PeriodKey({ kpHsId: opening.slot.kpHsId, profile, record }));
     }
-    return { opening, keys, origin: result.origin };
+    return { opening, keys, origin: result.origin, vouching: result.vouching };
   } catch (thrown) {
     discardKeys(keys);
     const code = thrown instanceof DescriptorError ? 'TOKEN_PROTOCOL' : 'KEYHOLDER_FAULT';

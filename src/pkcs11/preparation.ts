@@ -1,5 +1,6 @@
 // PREPARE: sees to it that every enabled service has certified keys for all periods up to `ahead`.
 
+import type { Ed25519Public } from '../descriptor/index.ts';
 import { CustodyError, type CustodyErrorCode, toCustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
 import type { KeyholderList } from './list.ts';
@@ -30,6 +31,8 @@ export interface PreparationContext {
   readonly list: KeyholderList;
   readonly token: TokenOpener;
   readonly proven: ProvenTime;
+  /** The identities vouch for it. */
+  readonly checkpointKey: Ed25519Public;
   /** Unix seconds now. */
   readonly now: () => number;
 }
@@ -86,11 +89,12 @@ function checkPinWasNotRefused(host: HostState, list: KeyholderList): void {
 }
 
 async function openBatch(openings: readonly Opening[], context: PreparationContext): Promise<void> {
-  const { list, token, now } = context;
+  const { list, token, now, checkpointKey } = context;
+  const horizonSeconds = aheadSeconds(list);
   let waiting = openings;
   for (const [i, access] of list.tokens.entries()) {
     if (waiting.length === 0) return;
-    const outcomes = await openWithToken(waiting, access, list, aheadSeconds(list), token);
+    const outcomes = await openWithToken(waiting, { access, list, horizonSeconds, checkpointKey }, token);
     const isLast = i === list.tokens.length - 1;
     const again = outcomes.filter(each => !isLast && 'error' in each && isCurableByAnotherToken(each.error));
     for (const outcome of outcomes) if (!again.includes(outcome)) settle(outcome, context, now());
@@ -107,7 +111,7 @@ function settle(outcome: OpeningOutcome, context: PreparationContext, nowSeconds
   try {
     // The list may have changed while the token worked.
     if (slot.removed) throw new CustodyError('PERIOD_REFUSED');
-    context.book.add(slot, outcome.keys, outcome.origin);
+    context.book.add(slot, outcome);
     slot.budget.succeed();
     slot.noteSuccess();
   } catch (thrown) {

@@ -3,6 +3,7 @@
 import { type NetworkProfile, publicationWindow, timePeriod } from '../descriptor/index.ts';
 import type { HostState } from './host-state.ts';
 import type { KeyholderList } from './list.ts';
+import type { OpenedService } from './openings.ts';
 import type { PeriodRecord } from './state-codec.ts';
 import { PeriodKey, discardKeys } from './period-keys.ts';
 import type { ProvenTime } from './proven-time.ts';
@@ -29,6 +30,7 @@ export class ServiceBook {
       const kept = host.state.services.find(({ kpHsId }) => slotName(kpHsId) === slotName(entry.kpHsId));
       if (kept === undefined) continue;
       slot.origin = kept.origin;
+      slot.vouching = kept.vouching;
       for (const record of kept.periods.filter(each => fitsProfile(each, list.profile))) {
         slot.periods.set(
           record.periodNum,
@@ -79,11 +81,14 @@ export class ServiceBook {
   }
 
   /** Adds keys of one service: on disk first, then in use. @throws CustodyError STATE_WRITE; the keys stay the caller's */
-  add(slot: ServiceSlot, keys: readonly PeriodKey[], origin: string): void {
-    const services = this.slots.map(each => (each === slot ? each.record(keys, origin) : each.record()));
+  add(slot: ServiceSlot, result: OpenedService): void {
+    // One word is enough: it stands in the journal for ever.
+    const opened = slot.vouching.length === 0 ? result : { ...result, vouching: slot.vouching };
+    const services = this.slots.map(each => each.record(each === slot ? opened : undefined));
     this.#host.save({ services });
-    for (const key of keys) slot.periods.set(key.period.periodNum, key);
-    slot.origin = origin;
+    for (const key of opened.keys) slot.periods.set(key.period.periodNum, key);
+    slot.origin = opened.origin;
+    slot.vouching = opened.vouching;
   }
 
   /**

@@ -7,9 +7,11 @@ import type { PreparedService } from './keyholder-messages.ts';
 import type { ServiceStatus } from './keyholder-status.ts';
 import type { ListService } from './list.ts';
 import { OpeningBudget } from './opening-budget.ts';
+import type { OpenedService } from './openings.ts';
 import type { PeriodKey } from './period-keys.ts';
 import { SignRate } from './sign-rate.ts';
 import type { ServiceRecord } from './state-codec.ts';
+import { vouchingNote } from './vouching.ts';
 
 const HOUR = 3600;
 
@@ -23,6 +25,8 @@ export class ServiceSlot {
   /** By number. */
   readonly periods = new Map<number, PeriodKey>();
   origin = '';
+  /** The identity's word for our checkpoint key, 64 bytes; empty before the first opening. */
+  vouching: Uint8Array = new Uint8Array(0);
   /** A result did not verify; only a new process forgets this. */
   latched = false;
   /** The list no longer names the service. */
@@ -53,10 +57,12 @@ export class ServiceSlot {
     this.lastErrorAt = 0;
   }
 
-  /** What the state keeps, with further periods that are about to be added. */
-  record(added: readonly PeriodKey[] = [], origin = this.origin): ServiceRecord {
-    const periods = [...this.periods.values(), ...added].map(key => key.record);
-    return { kpHsId: this.kpHsId, origin, periods: periods.sort((a, b) => a.periodNum - b.periodNum) };
+  /** What the state keeps, with what an opening is about to add. */
+  record(added?: OpenedService): ServiceRecord {
+    const { origin, vouching } = added ?? this;
+    const periods = [...this.periods.values(), ...(added?.keys ?? [])].map(key => key.record);
+    periods.sort((a, b) => a.periodNum - b.periodNum);
+    return { kpHsId: this.kpHsId, origin, vouching, periods };
   }
 
   /** How `wanted` periods (ascending, without gaps) are covered. */
@@ -74,7 +80,13 @@ export class ServiceSlot {
     };
   }
 
-  status(profile: NetworkProfile, wanted: readonly TimePeriod[], nowSeconds: number): ServiceStatus {
+  /** `checkpointKey` (32 bytes) is what the identity vouched for. */
+  status(
+    profile: NetworkProfile,
+    wanted: readonly TimePeriod[],
+    nowSeconds: number,
+    checkpointKey: Uint8Array,
+  ): ServiceStatus {
     const keys = [...this.periods.values()].sort((a, b) => a.period.periodNum - b.period.periodNum);
     return {
       alias: this.entry.alias,
@@ -82,6 +94,7 @@ export class ServiceSlot {
       enabled: this.entry.enabled,
       latched: this.latched,
       origin: this.origin,
+      vouching: this.vouching.length === 0 ? '' : vouchingNote(this.kpHsId, checkpointKey, this.vouching),
       certifiedUntil: this.prepared(profile, wanted, nowSeconds).certifiedUntil,
       lastError: this.lastError,
       lastErrorAt: this.lastErrorAt,

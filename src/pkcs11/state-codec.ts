@@ -5,14 +5,18 @@ import type { Rung } from './blinded-sign.ts';
 import { CustodyError } from './error.ts';
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, equalSecrets, fillRandom, xchachaOpen, xchachaSeal } from './locked-memory.ts';
+import { VOUCHING_BYTES } from './note-key.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer keyholder state 1\n');
+const MAGIC = new TextEncoder().encode('onion-signer keyholder state 2\n');
+/** How a state of any release begins. */
+const ANY_STATE = MAGIC.subarray(0, -2);
 const KEY_ID_LABEL = new TextEncoder().encode('onion-signer host key id');
 const KEY_ID_BYTES = 8;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
 const SECRET_BYTES = 32;
+
 const MAX_OPEN_PART = 16 << 20;
 const MAX_SECRETS = 1 << 15;
 
@@ -36,6 +40,8 @@ export interface ServiceRecord {
   readonly kpHsId: Uint8Array;
   /** `born` or `imported-YYYY-MM-DD`, as its envelope says. */
   readonly origin: string;
+  /** The identity's word for the checkpoint key, 64 bytes; empty before the first opening. */
+  readonly vouching: Uint8Array;
   readonly periods: readonly PeriodRecord[];
 }
 
@@ -81,11 +87,16 @@ export function sealState(state: KeyholderState, hostKey: Secret): Uint8Array {
 
 /**
  * Opens a sealed state.
- * @throws CustodyError STATE_SEALED (another host's key), STATE_CORRUPT (not a state, changed, cut)
+ * @throws CustodyError STATE_VERSION (of another release), STATE_SEALED (another host's key), STATE_CORRUPT (not a
+ *   state, changed, cut)
  */
 export function openState(bytes: Uint8Array, hostKey: Secret): KeyholderState {
   const reader = new WireReader(bytes, 'STATE_CORRUPT');
-  if (!Buffer.from(reader.bytes(MAGIC.length)).equals(MAGIC)) throw reader.fault('no state of version 1');
+  const magic = Buffer.from(reader.bytes(MAGIC.length));
+  if (!magic.equals(MAGIC)) {
+    if (magic.subarray(0, ANY_STATE.length).equals(ANY_STATE)) throw new CustodyError('STATE_VERSION');
+    throw reader.fault('no state of a keyholder');
+  }
   const keyId = reader.bytes(KEY_ID_BYTES);
   const first = reader.blob32(MAX_OPEN_PART + NONCE_BYTES + TAG_BYTES);
   const second = reader.blob32(MAX_SECRETS * SECRET_BYTES + NONCE_BYTES + TAG_BYTES);
@@ -114,7 +125,7 @@ function encodeOpenPart(state: KeyholderState): Uint8Array {
   out.u64(state.listSerial).bytes(state.listDigest, 32);
   out.str8(state.pinRefusal.code).bytes(state.pinRefusal.fingerprint, 32).u16(state.services.length);
   for (const service of state.services) {
-    out.bytes(service.kpHsId, 32).str8(service.origin).u16(service.periods.length);
+    out.bytes(service.kpHsId, 32).str8(service.origin).blob32(service.vouching).u16(service.periods.length);
     for (const period of service.periods) {
       out.u64(period.periodNum).u32(period.lengthMinutes).u32(period.offsetSeconds).u16(period.ladder.length);
       for (const rung of period.ladder) out.u32(rung.expiryHours).bytes(rung.signature, 64);
@@ -161,9 +172,16 @@ function readState(reader: WireReader, take: () => Secret): KeyholderState {
     services: Array.from({ length: reader.u16() }, () => ({
       kpHsId: reader.bytes(32),
       origin: reader.str8(),
+      vouching: readVouching(reader),
       periods: Array.from({ length: reader.u16() }, () => readPeriod(reader, take)),
     })),
   };
+}
+
+function readVouching(reader: WireReader): Uint8Array {
+  const signature = reader.blob32(VOUCHING_BYTES);
+  if (signature.length !== 0 && signature.length !== VOUCHING_BYTES) throw reader.fault('a vouching is cut');
+  return signature;
 }
 
 function readPeriod(reader: WireReader, take: () => Secret): PeriodRecord {

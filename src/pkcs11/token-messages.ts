@@ -1,8 +1,10 @@
 import {
   checkNetworkProfile,
+  type Ed25519Public,
   type KpHsDescSign,
   type KpHsId,
   type NetworkProfile,
+  parseEd25519Public,
   parseKpHsDescSign,
   parseKpHsId,
   parseX25519Public,
@@ -12,6 +14,7 @@ import {
 import type { Rung } from './blinded-sign.ts';
 import { CustodyError, type CustodyErrorCode, parseCustodyErrorCode } from './error.ts';
 import type { Origin } from './envelope.ts';
+import { VOUCHING_BYTES } from './note-key.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 /**
@@ -57,6 +60,8 @@ export interface OpenRequest {
   readonly horizonSeconds: number;
   /** X25519 public key of the keyholder, to which the service's secret is sealed. */
   readonly boxPublicKey: X25519Public;
+  /** Signs the checkpoints of this signer: each identity vouches for it. */
+  readonly checkpointKey: Ed25519Public;
   readonly openings: readonly OpeningRequest[];
 }
 
@@ -68,7 +73,13 @@ export interface Ladder {
 
 /** One service opened, or why not: one bad envelope does not keep the others from being opened. */
 export type OpeningResult =
-  | { readonly sealedServiceSecret: Uint8Array; readonly origin: Origin; readonly ladders: readonly Ladder[] }
+  | {
+      readonly sealedServiceSecret: Uint8Array;
+      readonly origin: Origin;
+      readonly ladders: readonly Ladder[];
+      /** The identity's signature over vouchingText, 64 bytes. */
+      readonly vouching: Uint8Array;
+    }
   | { readonly error: CustodyError };
 
 /** Where the identity to be sealed comes from. */
@@ -103,7 +114,8 @@ export function encodeOpenRequest(request: OpenRequest): Uint8Array {
   const writer = new WireWriter();
   writeAccess(writer, request.access);
   writer.u32(request.profile.votingIntervalSeconds).u32(request.profile.periodLengthMinutes);
-  writer.u32(request.horizonSeconds).bytes(request.boxPublicKey, 32).u16(request.openings.length);
+  writer.u32(request.horizonSeconds).bytes(request.boxPublicKey, 32).bytes(request.checkpointKey, 32);
+  writer.u16(request.openings.length);
   for (const { kpHsId, envelope, periods } of request.openings) {
     writer.bytes(kpHsId, 32).blob32(envelope).u16(periods.length);
     for (const { periodNum, kpHsDescSign } of periods) writer.u64(periodNum).bytes(kpHsDescSign, 32);
@@ -118,6 +130,7 @@ export function parseOpenRequest(payload: Uint8Array): OpenRequest {
   const profile = readProfile(reader);
   const horizonSeconds = reader.u32();
   const boxPublicKey = keyFrom(reader, parseX25519Public);
+  const checkpointKey = keyFrom(reader, parseEd25519Public);
   let budget = MAX_PERIODS;
   const openings = times(reader.u16(), () => {
     const kpHsId = keyFrom(reader, parseKpHsId);
@@ -132,7 +145,7 @@ export function parseOpenRequest(payload: Uint8Array): OpenRequest {
     return { kpHsId, envelope, periods };
   });
   reader.end();
-  return { access, profile, horizonSeconds, boxPublicKey, openings };
+  return { access, profile, horizonSeconds, boxPublicKey, checkpointKey, openings };
 }
 
 function readProfile(reader: WireReader): NetworkProfile {
@@ -177,6 +190,7 @@ export function encodeOpenAnswer(results: readonly OpeningResult[]): Uint8Array 
       .u32(0)
       .bytes(result.sealedServiceSecret, SEALED_SECRET_BYTES)
       .str8(result.origin)
+      .bytes(result.vouching, VOUCHING_BYTES)
       .u16(result.ladders.length);
     for (const { periodNum, rungs } of result.ladders) {
       writer.u64(periodNum).u16(rungs.length);
@@ -193,11 +207,12 @@ export function parseOpenAnswer(payload: Uint8Array): OpeningResult[] {
     if (error !== undefined) return { error };
     const sealedServiceSecret = reader.bytes(SEALED_SECRET_BYTES);
     const origin = reader.str8() as Origin;
+    const vouching = reader.bytes(VOUCHING_BYTES);
     const ladders = times(reader.u16(), () => ({
       periodNum: reader.u64Number(),
       rungs: times(reader.u16(), () => ({ expiryHours: reader.u32(), signature: reader.bytes(64) })),
     }));
-    return { sealedServiceSecret, origin, ladders };
+    return { sealedServiceSecret, origin, ladders, vouching };
   });
   reader.end();
   return results;

@@ -32,6 +32,7 @@ import {
   type SealRequest,
   TOKEN_FRAME,
 } from './token-messages.ts';
+import { vouch } from './vouching.ts';
 
 async function handle(type: number, payload: Uint8Array): Promise<Uint8Array> {
   checkLockedMemory();
@@ -88,7 +89,7 @@ interface LadderTask {
 }
 
 function openOne(
-  { boxPublicKey, profile }: OpenRequest,
+  { boxPublicKey, checkpointKey, profile }: OpenRequest,
   { envelope, kpHsId }: OpeningRequest,
   tasks: readonly LadderTask[],
   keys: TokenKeys,
@@ -97,6 +98,7 @@ function openOne(
     sealedServiceSecret: boxSeal(identity.serviceSecret, boxPublicKey),
     origin: identity.origin,
     ladders: tasks.map(task => makeLadder(identity, kpHsId, profile, task)),
+    vouching: vouch(identity, kpHsId, checkpointKey),
   }));
 }
 

@@ -11,12 +11,10 @@ import {
   requireKey,
 } from '../signer/program/read-yaml.ts';
 import { errorAt, parseStrictYaml, type YamlMap, type YamlNode } from '../signer/program/strict-yaml.ts';
+import { readSigners, type SignerTarget } from './config-signers.ts';
 
 /** Where something listens: TCP or a Unix socket, as node:net takes it. */
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
-
-/** One signer as configuration names it; `name` is the text that status shows. */
-export type SignerTarget = { readonly kind: 'unix'; readonly path: string; readonly name: string };
 
 /** How backends are probed; durations in seconds. */
 export type ProbeConfig = {
@@ -49,16 +47,14 @@ const DEFAULTS = {
   probe: { enabled: true, port: 80, timeout: 30, interval: 60 },
 } as const;
 
-/** Longest path of a Unix socket on Linux, in bytes. */
-const MAX_SOCKET_PATH = 107;
-
 /** Reads and checks a configuration file. Throws SignerError FILE_UNREADABLE and what `parseConfig` throws. */
 export function loadConfig(path: string): PublisherConfig {
   return parseConfig(readConfigFile(path, 65_536), path);
 }
 
 /**
- * The text of publisher.yaml → configuration. There is no key for a secret: this program has none.
+ * The text of publisher.yaml → configuration. There is no key for a secret: the only
+ * one of this program is a file with its TLS key, by which a signer knows it and nobody else.
  * Throws SignerError YAML_SYNTAX, YAML_SUBSET, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY or BAD_VALUE with place.
  */
 export function parseConfig(text: string, file = 'publisher.yaml'): PublisherConfig {
@@ -67,30 +63,15 @@ export function parseConfig(text: string, file = 'publisher.yaml'): PublisherCon
     ['signers', 'tor', 'state', 'record', 'probe', 'only'],
     'publisher.yaml',
   );
+  const state = readPath(root, 'state') ?? DEFAULTS.state;
   return {
-    signers: readSigners(requireKey(root, 'signers', 'publisher.yaml')),
+    signers: readSigners(requireKey(root, 'signers', 'publisher.yaml'), state),
     tor: readTor(root.entries.get('tor')),
-    state: readPath(root, 'state') ?? DEFAULTS.state,
+    state,
     record: readPath(root, 'record'),
     probe: readProbe(root.entries.get('probe')),
     only: readOnly(root.entries.get('only')),
   };
-}
-
-/** `unix:/absolute/path` each. The seam for other byte streams is `connectSigner` in signer-transport.ts. */
-function readSigners(node: YamlNode): SignerTarget[] {
-  const signers = readList(node, '`signers`', 16).map(item => {
-    const name = readText(item, /^unix:\/[^\p{Cc}\p{Cf}]+$/u, 'a signer', '"unix:/absolute/path"');
-    const path = name.slice('unix:'.length);
-    if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-      throw errorAt('BAD_VALUE', item, `keep the path of a socket below ${MAX_SOCKET_PATH + 1} bytes`);
-    }
-    return { kind: 'unix', path, name } as const;
-  });
-  if (new Set(signers.map(signer => signer.path)).size < signers.length) {
-    throw errorAt('BAD_VALUE', node, 'name each signer once');
-  }
-  return signers;
 }
 
 function readTor(node: YamlNode | undefined): PublisherConfig['tor'] {

@@ -7,6 +7,8 @@ const NEXT_STEP = {
   CONSENSUS_SYNTAX: 'the consensus of this tor cannot be read; is it a tor of 0.4.8 or newer?',
   CONSENSUS_MISSING: 'tor has no usable consensus yet; wait until it has bootstrapped',
   SIGNER_CONNECT: 'the signer cannot be reached; look at its socket and at its log',
+  SIGNER_PIN:
+    'the signer has another key than its pin says; compare the pin with `onion-signer tls` over there',
   SIGNER_TIMEOUT: 'the signer did not answer in time',
   SIGNER_ANSWER: 'the answer is not one of onion-signer; install both programs from one release',
   SIGNER_TOO_LARGE: 'the answer of the signer exceeds its bound',

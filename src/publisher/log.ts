@@ -15,6 +15,10 @@ export type LogFields = {
   readonly limit?: number;
   readonly seconds?: number;
   readonly result?: string;
+  /** Names the request in the signer's log too. */
+  readonly request?: string;
+  /** What a foreign program says, fit for a log: see `forLog`. */
+  readonly detail?: string;
 };
 
 /** JSON lines on `destination` (standard error unless given). `level`: pino's names, `silent` for none. */

@@ -2,7 +2,10 @@
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { SignerError } from '../signer/contract/problems.ts';
+import { makeTlsKey, readTlsPin } from '../signer/program/tls-identity.ts';
 import { DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
+import { tlsKeyPath } from './config-signers.ts';
+import { openFolder } from './durable-file.ts';
 import { codeOf, PublisherError } from './error.ts';
 import { inspectDescriptor } from './inspect.ts';
 import { formatInspection, printable } from './inspect-text.ts';
@@ -51,6 +54,10 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .option('--json', 'for programs')
     .action((flags: { json?: true }) => setExitCode(status(configPath(), flags.json === true)));
   program
+    .command('tls')
+    .description('make the TLS key of this publisher if there is none, and print its pin for signer.yaml')
+    .action(() => void process.stdout.write(`${tlsPin(configPath())}\n`));
+  program
     .command('inspect')
     .argument('<file>', 'a v3 descriptor, or - for standard input')
     .description('decode a descriptor: what an HSDir sees and, with the address, what a client sees')
@@ -95,6 +102,13 @@ function status(path: string, json: boolean): number {
   const report = judgeFile(state, Date.now() / 1000);
   process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : formatStatus(report));
   return report.exitCode;
+}
+
+function tlsPin(path: string): string {
+  const { state } = loadConfig(path);
+  openFolder(state);
+  makeTlsKey(tlsKeyPath(state));
+  return readTlsPin(tlsKeyPath(state));
 }
 
 async function inspect(file: string, { address, votingInterval, json }: InspectFlags): Promise<number> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   CheckAnswerSchema,
   compileValidator,
@@ -10,8 +11,9 @@ import {
   type SignRequest,
 } from '../signer/contract/requests.ts';
 import { parseStrictJson } from '../signer/contract/strict-json.ts';
-import type { SignerTarget } from './config.ts';
+import type { SignerTarget } from './config-signers.ts';
 import { codeOf, PublisherError } from './error.ts';
+import { signerConnector } from './signer-stream.ts';
 import { type HttpAnswer, SignerTransport } from './signer-transport.ts';
 
 const MAX_RETRY_AFTER_SECONDS = 300;
@@ -40,6 +42,8 @@ export type SignerClientOptions = {
   readonly timeoutMs?: number;
   /** Largest answer; default 16 MiB: 256 descriptors. */
   readonly maxAnswerBytes?: number;
+  /** What the program behind an `exec:` says on standard error, fit for a log. */
+  readonly onLine?: (line: string) => void;
 };
 
 const checkServices = compileValidator(ServicesAnswerSchema);
@@ -54,9 +58,10 @@ export class SignerClient {
   readonly #timeoutMs: number;
   readonly #maxAnswerBytes: number;
 
+  /** SignerError TLS_KEY when a TLS target has no key. */
   constructor(target: SignerTarget, options: SignerClientOptions = {}) {
     this.name = target.name;
-    this.#transport = new SignerTransport(target);
+    this.#transport = new SignerTransport(signerConnector(target, options.onLine ?? (() => undefined)));
     this.#timeoutMs = options.timeoutMs ?? 60_000;
     this.#maxAnswerBytes = options.maxAnswerBytes ?? 16 * 1024 * 1024;
   }
@@ -66,7 +71,7 @@ export class SignerClient {
    * SIGNER_TOO_LARGE, or SIGNER_ANSWER with the signer's code in the message.
    */
   async services(): Promise<readonly ServiceDescription[]> {
-    const answer = await this.#send('GET', '/v1/services');
+    const answer = await this.#send('GET', '/v1/services', randomBytes(16).toString('base64url'));
     if (answer.status !== 200)
       throw new PublisherError('SIGNER_ANSWER', readProblem(answer)?.code ?? `${answer.status}`);
     const { services } = readBody(answer, checkServices);
@@ -106,7 +111,7 @@ export class SignerClient {
     read: (answer: HttpAnswer) => SignOutcome,
   ): Promise<SignOutcome> {
     try {
-      const answer = await this.#send('POST', path, JSON.stringify(request));
+      const answer = await this.#send('POST', path, request.id, JSON.stringify(request));
       return answer.status === 200 ? read(answer) : outcomeOf(answer);
     } catch (thrown) {
       const code = codeOf(thrown);
@@ -114,10 +119,11 @@ export class SignerClient {
     }
   }
 
-  async #send(method: 'GET' | 'POST', path: string, body?: string): Promise<HttpAnswer> {
+  async #send(method: 'GET' | 'POST', path: string, requestId: string, body?: string): Promise<HttpAnswer> {
     return this.#transport.send({
       method,
       path,
+      requestId,
       timeoutMs: this.#timeoutMs,
       maxAnswerBytes: this.#maxAnswerBytes,
       ...(body === undefined ? {} : { body }),

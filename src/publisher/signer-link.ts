@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { ServiceDescription } from '../signer/contract/requests.ts';
-import type { SignerTarget } from './config.ts';
+import type { SignerTarget } from './config-signers.ts';
 import { codeOf } from './error.ts';
 import type { PublisherLog } from './log.ts';
 import { SignerClient } from './signer-client.ts';
@@ -32,7 +32,10 @@ export class SignerLink {
   #busy = false;
 
   constructor(target: SignerTarget, index: number, options: SignerLinkOptions) {
-    this.client = new SignerClient(target);
+    this.client = new SignerClient(target, {
+      onLine: detail =>
+        options.log.warn('the program that leads to the signer says', { signer: index, detail }),
+    });
     this.#index = index;
     this.#options = options;
     const { state, now } = options;

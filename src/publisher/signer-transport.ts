@@ -1,8 +1,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { SignerTarget } from './config.ts';
 import { codeOf, PublisherError } from './error.ts';
+import type { Connect } from './signer-stream.ts';
 
 /** One HTTP answer: status, body and the seconds of Retry-After. */
 export type HttpAnswer = {
@@ -18,37 +17,38 @@ export type HttpRequest = {
   /** From here to the last byte of the answer. */
   readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
+  /** Under it the signer's log has this request. */
+  readonly requestId: string;
 };
 
-/** The seam between HTTP and the byte stream that carries it: a new stream to the signer. */
-export function connectSigner(target: SignerTarget): Duplex {
-  return connect({ path: target.path });
-}
-
-/** HTTP/1.1 to one signer over streams that `connectSigner` makes; one at a time, kept open between requests. */
+/** HTTP/1.1 to one signer over streams that `connect` opens; one at a time, kept open between requests. */
 export class SignerTransport {
-  readonly #agent: Agent;
+  readonly #agent: SignerAgent;
 
-  constructor(target: SignerTarget) {
-    this.#agent = new SignerAgent(target);
+  constructor(connect: Connect) {
+    this.#agent = new SignerAgent(connect);
   }
 
   /**
    * Sends one request and reads the whole answer. Throws PublisherError SIGNER_CONNECT, SIGNER_TIMEOUT or
    * SIGNER_TOO_LARGE; any status is an answer.
    */
-  async send({ method, path, body, timeoutMs, maxAnswerBytes }: HttpRequest): Promise<HttpAnswer> {
+  async send({ method, path, body, timeoutMs, maxAnswerBytes, requestId }: HttpRequest): Promise<HttpAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
     const bytes = body === undefined ? undefined : Buffer.from(body, 'utf8');
     const headers = {
       host: 'signer',
+      'x-request-id': requestId,
       accept: 'application/json, application/problem+json',
       ...(bytes === undefined ? {} : { 'content-type': 'application/json', 'content-length': bytes.length }),
     };
     const sent: ClientRequest = request({ agent: this.#agent, method, path, headers }, answer => {
       readAnswer(answer, maxAnswerBytes).then(resolve, reject);
     });
-    const timer = setTimeout(() => sent.destroy(new PublisherError('SIGNER_TIMEOUT')), timeoutMs);
+    const timer = setTimeout(() => {
+      sent.destroy(new PublisherError('SIGNER_TIMEOUT'));
+      this.#agent.abandon();
+    }, timeoutMs);
     sent.on('error', cause => reject(toPublisherError(cause)));
     sent.end(bytes);
     try {
@@ -59,22 +59,33 @@ export class SignerTransport {
     }
   }
 
-  /** Closes idle connections. */
+  /** Closes all connections. */
   close(): void {
+    this.#agent.abandon();
     this.#agent.destroy();
   }
 }
 
 class SignerAgent extends Agent {
-  readonly #target: SignerTarget;
+  readonly #connect: Connect;
+  #abandon: () => void = () => undefined;
 
-  constructor(target: SignerTarget) {
+  constructor(connect: Connect) {
     super({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 });
-    this.#target = target;
+    this.#connect = connect;
   }
 
-  override createConnection(): Duplex {
-    return connectSigner(this.#target);
+  override createConnection(
+    _options: unknown,
+    done: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    // Node passes one or the other; its types ask for both.
+    this.#abandon = this.#connect(done as Parameters<Connect>[0]);
+  }
+
+  /** Ends a connection that is still being made: no request waits for it. */
+  abandon(): void {
+    this.#abandon();
   }
 }
 

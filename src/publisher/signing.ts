@@ -75,7 +75,7 @@ export class Signing {
     const { now, log, state } = this.#context;
     const { service } = this.#state.description;
     const request = this.#requestFor(points, offer, state.signers[client.name]?.checkpoint);
-    log.info('asking the signer', { service, reason, count: points.length });
+    log.info('asking the signer', { service, reason, count: points.length, request: request.id });
     const outcome = await (this.#context.dryRun ? client.check(request) : client.sign(request));
     this.#attempts += 1;
     this.#state.attemptedAt = now();

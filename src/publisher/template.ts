@@ -2,7 +2,8 @@
 export const CONFIG_TEMPLATE = `# publisher.yaml: onion-publisher's whole configuration. It names no service, backend or secret:
 # services and backends come from the signer's policy, and this program holds nothing that a client would believe.
 
-# Where the signer answers: one Unix socket per publisher, made by the signer or forwarded by ssh -R.
+# Where the signer answers: one Unix socket per publisher, made by the signer or forwarded by ssh -R; or by TLS,
+# "https://HOST:PORT#sha256/…" with both pins from the commands \`tls\`; or a program, "exec:ssh -T signer".
 signers: [ "unix:/run/onion-publisher/signer.sock" ]
 
 # A stock tor on this host with CookieAuthentication 1. \`cookie\` only where tor does not name its cookie file itself.

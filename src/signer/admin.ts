@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { addAuditRoutes } from './audit/routes.ts';
 import type { SignerConfig } from './config.ts';
 import { errorBody, SignerError } from './contract/problems.ts';
 import type { RouteContext } from './routes.ts';
@@ -34,6 +35,7 @@ export function createAdminServer(context: RouteContext, policy: PolicyDoor): Fa
     context.log.problem('an administration request failed', error);
     return reply.code(body.status).type('application/problem+json').send(body);
   });
+  addAuditRoutes(server, context);
   server.get('/status', () => describeStatus(context, undefined));
   server.get('/policy', (_request, reply) => {
     const { serial, text } = policy.current();

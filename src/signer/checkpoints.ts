@@ -2,7 +2,8 @@ import { extensionProof, LogFrontier } from './contract/log-proof.ts';
 import { openCheckpoint, parseNoteVerifier, parseSignedNote } from './contract/signed-note.ts';
 import { SignerError } from './contract/problems.ts';
 import type { Journal } from './journal/journal.ts';
-import type { Keyholder } from './ports.ts';
+import { openVouching } from './contract/vouching.ts';
+import type { CustodyStatus, Keyholder } from './ports.ts';
 
 /**
  * The newest signed head of the journal, and the judgement of heads that come back from outside. A head that is
@@ -11,13 +12,16 @@ import type { Keyholder } from './ports.ts';
 export class Checkpoints {
   readonly #journal: Journal;
   readonly #keyholder: Keyholder;
+  readonly #now: () => number;
   #newest: { readonly size: number; readonly note: string } | undefined;
   /** The tree that the keyholder signed last; undefined until it was asked. */
   #signed: LogFrontier | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #halted: SignerError | undefined;
 
-  constructor(journal: Journal, keyholder: Keyholder) {
+  /** `now` gives Unix seconds. */
+  constructor(journal: Journal, keyholder: Keyholder, now: () => number) {
+    this.#now = now;
     this.#journal = journal;
     this.#keyholder = keyholder;
   }
@@ -27,17 +31,28 @@ export class Checkpoints {
     return this.#halted ?? this.#journal.standing.halted;
   }
 
-  /** Entries that the newest note covers; 0 before the first. */
-  get signedSize(): number {
-    return this.#newest?.size ?? 0;
-  }
-
   /** The signed note over the present head. */
   async newest(): Promise<string> {
     // One after the other: each head is proven from the one before.
     const signed = this.#queue.then(() => this.#sign());
     this.#queue = signed.catch(() => undefined);
     return await signed;
+  }
+
+  /** Keeps the newest note in the journal, if there is one: retention removes nothing that no kept note covers. */
+  async keep(): Promise<void> {
+    if (this.#newest !== undefined) await this.#journal.attestations.keep(this.#newest, this.#now());
+  }
+
+  /** Writes down each identity's word for our checkpoint key, once. SignerError NOTE_* for what is no such word. */
+  async noteVouchings(services: readonly Pick<CustodyStatus, 'alias' | 'vouching'>[]): Promise<void> {
+    const { attestations, standing } = this.#journal;
+    for (const { alias, vouching } of services) {
+      if (vouching === '' || attestations.isKnown(vouching)) continue;
+      if (openVouching(vouching).key.name !== standing.origin)
+        throw new SignerError('NOTE_UNVERIFIED', 'the keyholder shows a vouching for another key');
+      await attestations.vouched(alias, vouching, this.#now());
+    }
   }
 
   async #sign(): Promise<string> {

@@ -1,12 +1,21 @@
 import { dirname, join, resolve } from 'node:path';
 import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/index.ts';
+import {
+  formatDoor,
+  formatListen,
+  type ListenAddress,
+  MAX_SOCKET_PATH,
+  type PublisherDoor,
+  readListenAddress,
+  readLoopback,
+  readPublishers,
+} from './config-publishers.ts';
 import { isCleanPath, readPath, readPinSource, readSecretSource, readTokenUri } from './config-values.ts';
 import { NAME_PATTERN } from './contract/requests.ts';
 import { readConfigFile } from './program/read-file.ts';
 import {
   formatDuration,
   formatSize,
-  readAnyMap,
   readDuration,
   readList,
   readMap,
@@ -24,8 +33,14 @@ export interface SignerConfig {
   readonly tokens: readonly string[];
   /** `file:/…`, `credential:NAME` or `tty`. */
   readonly pin: string;
-  /** Name → path of the Unix socket that is this publisher's identity. */
-  readonly publishers: ReadonlyMap<string, string>;
+  /** Name → the socket or pin that is this publisher's identity. */
+  readonly publishers: ReadonlyMap<string, PublisherDoor>;
+  /** Where publishers with a pin come in by TLS; set when there is one. */
+  readonly listen: ListenAddress | undefined;
+  /** The signer's own TLS key. */
+  readonly tlsKey: string;
+  /** Where numbers can be read besides the administration socket; loopback only. */
+  readonly metrics: ListenAddress | undefined;
   readonly state: string;
   readonly run: string;
   readonly policies: string;
@@ -38,6 +53,8 @@ export interface SignerConfig {
   readonly keepSeconds: number;
   /** Above it nothing is signed; the publishers share it equally. Bytes. */
   readonly journalQuotaBytes: number;
+  /** Free bytes of the state directory's disk below which nothing is signed. */
+  readonly diskFloorBytes: number;
   /** `child`, or the absolute path of the keyholder's socket. */
   readonly keyholder: KeyholderDoor;
   /** `file:/…` or `credential:NAME`. */
@@ -57,6 +74,9 @@ const KEYS = [
   'tokens',
   'pin',
   'publishers',
+  'listen',
+  'tls_key',
+  'metrics',
   'state',
   'run',
   'policies',
@@ -67,6 +87,7 @@ const KEYS = [
   'deadline',
   'keep',
   'journal_quota',
+  'disk_floor',
   'keyholder',
   'host_key',
 ] as const;
@@ -74,8 +95,6 @@ const KEYS = [
 const DAY = 86_400;
 const GIB = 2 ** 30;
 const NAME = new RegExp(NAME_PATTERN);
-// sun_path on Linux has 108 bytes, the last of them NUL.
-const MAX_SOCKET_PATH = 107;
 
 /** Reads signer.yaml from disk. See parseConfig. */
 export function loadConfig(path: string): SignerConfig {
@@ -99,12 +118,14 @@ export function parseConfig(text: string, file: string): SignerConfig {
   const policies = reader.path('policies', join(dirname(file), 'policies'));
   const envelopes = reader.path('envelopes', join(state, 'identities'));
   const publishers = readPublishers(reader.required('publishers'), run);
-  reader.note('publishers', [...publishers].map(([name, path]) => `${name}=unix:${path}`).join(' '));
+  reader.note('publishers', [...publishers].map(([name, door]) => `${name}=${formatDoor(door)}`).join(' '));
+  const tls = readTls(reader, state, publishers);
   const profile = readNetwork(reader);
   const spans = readSpans(reader, profile);
   // A replayed answer is rebuilt from the archive for an hour; a day leaves time to look into what happened.
   const keepSeconds = reader.duration('keep', 30 * DAY, DAY, 4000 * DAY);
   const journalQuotaBytes = reader.size('journal_quota', 8 * GIB, GIB / 64, 1024 * GIB);
+  const diskFloorBytes = reader.size('disk_floor', GIB / 16, GIB / 1024, 1024 * GIB);
   const keyholder = readKeyholder(reader);
   const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
   return Object.freeze({
@@ -112,6 +133,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
     tokens,
     pin,
     publishers,
+    ...tls,
     state,
     run,
     policies,
@@ -120,6 +142,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
     ...spans,
     keepSeconds,
     journalQuotaBytes,
+    diskFloorBytes,
     keyholder,
     hostKey,
     settings: reader.settings,
@@ -173,6 +196,16 @@ class ConfigReader {
     return this.text(key, fallback, node => readPath(node, `\`${key}\``));
   }
 
+  address(
+    key: 'listen' | 'metrics',
+    read: (node: YamlNode, what: string) => ListenAddress,
+  ): ListenAddress | undefined {
+    const node = this.node(key);
+    const address = node === undefined ? undefined : read(node, `\`${key}\``);
+    this.note(key, address === undefined ? 'none' : formatListen(address));
+    return address;
+  }
+
   duration(key: (typeof KEYS)[number], fallback: number, min: number, max: number): number {
     const node = this.node(key);
     const seconds = node === undefined ? fallback : readDuration(node, `\`${key}\``, min, max);
@@ -188,35 +221,17 @@ class ConfigReader {
   }
 }
 
-function readPublishers(node: YamlNode, run: string): ReadonlyMap<string, string> {
-  const map = readAnyMap(node, '`publishers`');
-  if (map.entries.size === 0 || map.entries.size > 64)
-    throw errorAt('BAD_VALUE', map, 'name 1 to 64 publishers');
-  const publishers = new Map<string, string>();
-  for (const [name, value] of map.entries) {
-    if (!NAME.test(name)) {
-      throw errorAt(
-        'BAD_VALUE',
-        map.keys.get(name) ?? map,
-        'use lower-case letters, digits and hyphens as name',
-      );
-    }
-    const path = readSocket(value, join(run, `${name}.sock`));
-    if ([...publishers.values()].includes(path)) {
-      throw errorAt('BAD_VALUE', value, 'give each publisher a socket of its own: its path is its identity');
-    }
-    publishers.set(name, path);
-  }
-  return publishers;
-}
-
-function readSocket(node: YamlNode, fallback: string): string {
-  const { text } = readScalar(node, 'a publisher');
-  const path = text === 'unix' ? fallback : text.startsWith('unix:') ? text.slice('unix:'.length) : '';
-  if (!isCleanPath(path) || Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw errorAt('BAD_VALUE', node, `write unix, or unix:/path of at most ${MAX_SOCKET_PATH} bytes`);
-  }
-  return path;
+/** TLS and numbers listen on addresses; without them nothing here listens on a network. */
+function readTls(
+  reader: ConfigReader,
+  state: string,
+  publishers: ReadonlyMap<string, PublisherDoor>,
+): Pick<SignerConfig, 'listen' | 'tlsKey' | 'metrics'> {
+  const listen = reader.address('listen', readListenAddress);
+  if (listen === undefined && [...publishers.values()].some(({ kind }) => kind === 'tls'))
+    throw errorAt('MISSING_KEY', reader.required('publishers'), 'add `listen:` for publishers with tls:');
+  const tlsKey = reader.path('tls_key', join(state, 'tls.key'));
+  return { listen, tlsKey, metrics: reader.address('metrics', readLoopback) };
 }
 
 function readNetwork(reader: ConfigReader): NetworkProfile {

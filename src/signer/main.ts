@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander';
+import { addAuditCommands } from './commands/audit.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addServeCommand } from './commands/serve.ts';
+import { addTlsCommand } from './commands/tls.ts';
 import { addTokenCommands } from './commands/token.ts';
 import type { CommandContext } from './commands/context.ts';
 import { loadConfig, type SignerConfig } from './config.ts';
@@ -30,8 +32,10 @@ async function main(argv: readonly string[]): Promise<void> {
   addKeyCommands(program, context);
   addTokenCommands(program, context);
   addPolicyCommands(program, context);
+  addTlsCommand(program, context);
   addServeCommand(program, context);
   addLookCommands(program, context);
+  addAuditCommands(program, context);
   try {
     await program.parseAsync(argv);
   } catch (error) {

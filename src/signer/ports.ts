@@ -37,6 +37,8 @@ export interface CustodyStatus {
   readonly alias: string;
   /** `born here`, `imported, was online until DATE`, or empty before the first opening. */
   readonly origin: string;
+  /** Signed note in which the identity vouches for the checkpoint key; empty before the first opening. */
+  readonly vouching: string;
   /** Unix seconds up to which every publishable period has a certified key; 0 when none has. */
   readonly certifiedUntil: number;
   readonly latched: boolean;

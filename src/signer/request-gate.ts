@@ -5,10 +5,12 @@ import { problemBody } from './contract/problems.ts';
 /** Requests of one publisher that may be in progress at once; each may hold a whole body. */
 export const MAX_IN_PROGRESS = 8;
 /** Each may hold a whole body in memory. */
-const MAX_CONNECTIONS = 16;
+export const MAX_CONNECTIONS = 16;
 
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A connection that waits for its next request: each new one may cost a handshake, or a process. */
+const KEEP_ALIVE_MS = 60_000;
 /** How often the two limits above are looked at. */
 const TIMEOUT_CHECK_MS = 1_000;
 
@@ -24,6 +26,7 @@ export function createGatedServer(handler: Handler): Server {
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: 8192,
     },

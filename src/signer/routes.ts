@@ -30,9 +30,14 @@ const pathOf = (url: string): string => url.split('?', 1)[0] ?? '';
 
 /**
  * The HTTP server of one publisher, not listening yet. Its identity is closed over: nothing in a request can name
- * another. Only this file knows HTTP; it maps outcomes to RFC 9457 problems and nothing else.
+ * another, and `admits` says for each request whether its connection still is this publisher's. Only this file knows
+ * HTTP; it maps outcomes to RFC 9457 problems and nothing else.
  */
-export function createPublisherServer(context: RouteContext, publisher: string): FastifyInstance {
+export function createPublisherServer(
+  context: RouteContext,
+  publisher: string,
+  admits: (socket: Socket) => boolean = () => true,
+): FastifyInstance {
   const server = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     serverFactory: handler => createGatedServer(handler),
@@ -43,6 +48,11 @@ export function createPublisherServer(context: RouteContext, publisher: string):
     logger: false,
     exposeHeadRoutes: false,
     return503OnClosing: true,
+  });
+  server.addHook('onRequest', async ({ raw }, reply) => {
+    if (admits(raw.socket)) return;
+    void reply.header('connection', 'close');
+    throw new SignerError('PUBLISHER_UNKNOWN', 'have the operator of the signer write down your new pin');
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>

@@ -1,19 +1,17 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import { mkdirSync } from 'node:fs';
 import { adminSocketPath, createAdminServer, type PolicyDoor } from './admin.ts';
 import { BlindedKeys } from './blinded-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { KeyholderDoor } from './commands/keyholder-door.ts';
 import { readKeyholderList } from './commands/list-file.ts';
-import { journalPath, type SignerConfig } from './config.ts';
+import { journalPath, loadConfig, type SignerConfig } from './config.ts';
+import { Doors } from './doors.ts';
 import { EvidenceStore } from './evidence-store.ts';
 import { HourlyBudget } from './hourly-budget.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { PolicyInForce } from './policy-in-force.ts';
 import type { SignerLog } from './program/log.ts';
-import { removeStaleSocket } from './program/socket-path.ts';
-import { createPublisherServer, type RouteContext } from './routes.ts';
+import type { RouteContext } from './routes.ts';
 import type { SignerCore } from './sign-descriptor.ts';
 import { checkStart } from './start-check.ts';
 import { isReady } from './status.ts';
@@ -21,7 +19,6 @@ import { OutputVerifier } from './verify-output.ts';
 
 const VERSION = '0.1.0';
 const FLUSH_INTERVAL_MS = 60_000;
-const STOP_GRACE_MS = 2_000;
 
 /** The daemon. Composition root: what it makes, `stop` ends in the opposite order. */
 export class Daemon {
@@ -31,7 +28,7 @@ export class Daemon {
   readonly #keyholder: KeyholderDoor;
   readonly #policy: PolicyInForce;
   readonly #context: RouteContext;
-  readonly #servers: FastifyInstance[] = [];
+  readonly #doors: Doors;
   readonly #timers: NodeJS.Timeout[] = [];
   #ready: boolean | undefined;
   #preparing: Promise<void> | undefined;
@@ -40,8 +37,13 @@ export class Daemon {
     this.#config = config;
     this.#log = log;
     const now = (): number => Math.floor(Date.now() / 1000);
-    const [quotaBytes, publishers] = [config.journalQuotaBytes, config.publishers.size];
-    this.#journal = openJournal({ path: journalPath(config), now, quotaBytes, publishers });
+    this.#journal = openJournal({
+      path: journalPath(config),
+      now,
+      quotaBytes: config.journalQuotaBytes,
+      floorBytes: config.diskFloorBytes,
+      publishers: config.publishers.size,
+    });
     try {
       this.#keyholder = new KeyholderDoor(config);
       this.#policy = new PolicyInForce(this.#journal, this.#keyholder);
@@ -65,27 +67,24 @@ export class Daemon {
     };
     this.#context = {
       core,
-      checkpoints: new Checkpoints(this.#journal, this.#keyholder),
+      checkpoints: new Checkpoints(this.#journal, this.#keyholder, now),
       log,
       startedAt: now(),
       policySerial: () => this.#policy.serial,
     };
+    this.#doors = new Doors(this.#context);
   }
 
   /** Opens every door. Resolves when all sockets listen; period keys may still be missing (see `ready` in the log). */
   async start(): Promise<void> {
     const list = readKeyholderList(this.#config);
     await checkStart(this.#context, list);
-    await this.#journal.started(VERSION);
+    const { name: network, votingIntervalSeconds: votingInterval } = this.#config.profile;
+    await this.#journal.started({ version: VERSION, network, votingInterval });
     mkdirSync(this.#config.run, { recursive: true, mode: 0o755 });
-    await this.#listen(
-      createAdminServer(this.#context, this.#policyDoor()),
-      adminSocketPath(this.#config),
-      0o600,
-    );
-    for (const [publisher, path] of this.#config.publishers) {
-      await this.#listen(createPublisherServer(this.#context, publisher), path, 0o660);
-    }
+    const admin = createAdminServer(this.#context, this.#policyDoor());
+    await this.#doors.openSocket(admin, adminSocketPath(this.#config), 0o600);
+    await this.#doors.openPublishers(this.#config);
     this.#log.event('listening', { count: this.#config.publishers.size, serial: this.#policy.serial });
     // Often enough for a token that comes back, and for the next period on a test network.
     const period = Math.min(30_000, this.#config.profile.votingIntervalSeconds * 100);
@@ -103,10 +102,21 @@ export class Daemon {
     await this.#preparing;
   }
 
+  /** Reads the publishers' pins again; one that is gone gets no further answer, on no connection. */
+  reloadPins(): void {
+    try {
+      this.#doors.setPins(loadConfig(this.#config.file));
+      this.#log.event('pins read');
+    } catch (error) {
+      this.#log.problem('the pins were not read again; the old ones count', error);
+    }
+  }
+
   /** Ends everything: no new request, running ones answered, journal closed. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all(this.#servers.map(closeServer));
+    await this.#doors.close();
+    await this.#context.checkpoints.keep().catch(() => undefined);
     await this.#keyholder.close();
     await this.#preparing;
     this.#journal.close();
@@ -119,6 +129,7 @@ export class Daemon {
     try {
       await this.#keyholder.prepare();
       const { services } = await this.#keyholder.status();
+      await this.#context.checkpoints.noteVouchings(services);
       for (const { alias, errorCode } of services) {
         if (errorCode !== '') this.#log.custodyFailed(alias, errorCode);
       }
@@ -148,6 +159,7 @@ export class Daemon {
         await this.#policy.apply(serial, text);
         this.#context.core.evidence.retain(this.#policy.policy);
         this.#log.event('policy in force', { serial });
+        this.reloadPins();
         const settled = await this.#settlePolicy();
         void this.prepare();
         return settled;
@@ -155,29 +167,17 @@ export class Daemon {
     };
   }
 
-  async #listen(server: FastifyInstance, path: string, mode: number): Promise<void> {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    await removeStaleSocket(path);
-    await server.listen({ path });
-    chmodSync(path, mode);
-    this.#servers.push(server);
-  }
-
   /** Counted refusals go into the journal, and what is older than `keep` out of its archive. */
   async #tidyJournal(): Promise<void> {
     try {
       await this.#journal.flushRefusals();
+      if (this.#context.checkpoints.halted !== undefined) return;
+      await this.#context.checkpoints.newest();
+      await this.#context.checkpoints.keep();
       const before = this.#context.core.now() - this.#config.keepSeconds;
-      await this.#journal.prune(this.#context.checkpoints.signedSize, before);
+      await this.#journal.prune(this.#journal.attestations.keptSize, before);
     } catch (error) {
       this.#log.problem('the journal was not tidied', error);
     }
   }
-}
-
-/** Requests that are being answered may end; who only holds a connection open does not delay us. */
-async function closeServer(server: FastifyInstance): Promise<void> {
-  const force = setTimeout(() => server.server.closeAllConnections(), STOP_GRACE_MS);
-  await server.close();
-  clearTimeout(force);
 }

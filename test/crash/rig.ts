@@ -144,7 +144,7 @@ export class CrashRig {
   async #prepare(): Promise<void> {
     const { home } = this;
     await mkdir(this.folder, { recursive: true });
-    await home.configure({ runway: '1s', keyholder: join(this.folder, 'recorded.sock') });
+    await home.configure({ runway: '1s', lines: [`keyholder: unix:${join(this.folder, 'recorded.sock')}`] });
     await home.succeed('token', 'prepare', this.#hsm.uri, '--pin', this.#hsm.pinSource, '--bits', '2048');
     await home.succeed('init');
     const lines = ['limits: { points: 2..6, min_backends: 2, requests: 3600/h }'];

@@ -251,6 +251,13 @@ describe('a ladder', () => {
         return [{ ...result, sealedServiceSecret: flip(result.sealedServiceSecret) }, ...rest];
       },
     ],
+    [
+      'vouches for no checkpoint key',
+      ([first, ...rest]) => {
+        const result = certified(first);
+        return [{ ...result, vouching: flip(result.vouching) }, ...rest];
+      },
+    ],
     ['is that of another service', ([first, second]) => [second, first].map(each => certified(each))],
   ])('is not used when it %s, and nothing else changes', async (_what, change) => {
     const keyholder = open({ openerFor: () => spoilt(change) });

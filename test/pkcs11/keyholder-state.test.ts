@@ -49,6 +49,7 @@ afterEach(() => {
 const service = (label: string, seed: number) => ({
   kpHsId: identity(label).kpHsId,
   origin: 'born',
+  vouching: new Uint8Array(64).fill(seed),
   periods: [
     {
       periodNum: 20_000,
@@ -72,6 +73,7 @@ describe('the state of a keyholder', () => {
     const [, second] = again.state.services;
     expect(second?.periods[0]?.seed.use(bytes => bytes.toString('hex'))).toBe('b1'.repeat(32));
     expect(second?.periods[0]?.secret.use(bytes => bytes.toString('hex'))).toBe('b2'.repeat(32));
+    expect(second?.vouching).toEqual(services[1]?.vouching);
     expect(second?.periods[0]?.ladder).toEqual(services[1]?.periods[0]?.ladder);
     const onDisk = readFileSync(join(state, 'state'));
     for (const needle of [Buffer.alloc(8, 0xb1), Buffer.alloc(8, 0xb2), Buffer.from(identity('a').kpHsId)]) {
@@ -107,6 +109,18 @@ describe('the state of a keyholder', () => {
     const other = join(folder, 'other');
     writeFileSync(other, Buffer.alloc(32, 1), { mode: 0o400 });
     expectCode('STATE_SEALED', () => HostState.open(state, parseHostKeySource(`file:${other}`)));
+  });
+
+  test('of another release is refused, and not taken for a damaged one', () => {
+    const whole = readFileSync(join(state, 'state'));
+    expect(whole.toString('latin1', 0, 31)).toBe('onion-signer keyholder state 2\n');
+    writeFileSync(
+      join(state, 'state'),
+      Buffer.concat([Buffer.from('onion-signer keyholder state 1\n'), whole.subarray(31)]),
+    );
+    expectCode('STATE_VERSION', open);
+    writeFileSync(join(state, 'state'), whole);
+    opens();
   });
 
   test('is refused when any part of it was changed or cut', () => {

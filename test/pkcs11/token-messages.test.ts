@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   fromHex,
+  parseEd25519Public,
   parseKpHsDescSign,
   parseKpHsId,
   parseX25519Public,
@@ -28,6 +29,7 @@ const request = (periods: number, openings = 1): OpenRequest => ({
   profile: { ...TOR_NETWORK, name: 'requested' },
   horizonSeconds: 0xffff_ffff,
   boxPublicKey: parseX25519Public(fromHex(chain.x25519PublicKey)),
+  checkpointKey: parseEd25519Public(fromHex(chain.kpHsId)),
   openings: Array.from({ length: openings }, () => ({
     kpHsId,
     envelope: Uint8Array.of(1, 2, 3),
@@ -67,6 +69,7 @@ test('the answer to open reads back as it was written, failures beside ladders',
     sealedServiceSecret: new Uint8Array(80).fill(2),
     origin: 'born' as const,
     ladders: [{ periodNum: 20_000, rungs }],
+    vouching: new Uint8Array(64).fill(3),
   };
   const bytes = encodeOpenAnswer([good]);
   expect(parseOpenAnswer(bytes)).toEqual([good]);

@@ -14,6 +14,7 @@ import {
 import { descSigningCertBody } from '../../src/pkcs11/blinded-sign.ts';
 import { parseEnvelope } from '../../src/pkcs11/envelope.ts';
 import { askChild, TokenClient } from '../../src/pkcs11/token-client.ts';
+import { isVouching } from '../../src/pkcs11/vouching.ts';
 import { createSoftHsm } from '../softhsm/create-softhsm.ts';
 import { expectCodeOf } from './expect-code.ts';
 import { createTokenRig, currentPeriod, kpHsDescSign, now, opened, type TokenRig } from './token-rig.ts';
@@ -28,8 +29,10 @@ describe('an identity sealed to a token', () => {
   test('gives, opened, one valid ladder for each period and the secret of the service', async () => {
     const periods = [0, 1, 2].map(ahead => currentPeriod() + ahead);
     const [result] = await rig.client().open(rig.openRequest({}, periods));
-    const { ladders, origin } = opened(result);
+    const { ladders, origin, vouching } = opened(result);
     expect(origin).toBe('born');
+    expect(isVouching(vouching, rig.sealed.kpHsId, kpHsDescSign)).toBe(true);
+    expect(isVouching(vouching, rig.sealed.kpHsId, rig.sealed.kpHsId)).toBe(false);
     expect(ladders.map(({ periodNum }) => periodNum)).toEqual(periods);
     for (const { periodNum, rungs } of ladders) {
       const period = timePeriod(TOR_NETWORK, periodNum);

@@ -60,6 +60,7 @@ export async function createTokenRig(): Promise<TokenRig> {
     profile: TOR_NETWORK,
     horizonSeconds: 3 * DAY,
     boxPublicKey: parseX25519Public(boxPublicKey),
+    checkpointKey: kpHsDescSign,
     openings: [
       {
         kpHsId: sealed.kpHsId,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/publisher/config.ts';
 import { CONFIG_TEMPLATE } from '../../src/publisher/template.ts';
 
+const PIN = `sha256/${Buffer.alloc(32, 7).toString('base64')}`;
 const SIGNERS = 'signers: ["unix:/run/s.sock"]\n';
 
 describe('publisher.yaml', () => {
@@ -18,6 +19,22 @@ describe('publisher.yaml', () => {
       probe: { enabled: true, port: 80, timeout: 30, interval: 60 },
       only: undefined,
     });
+  });
+
+  it('reaches a signer by TLS or through a program too.', () => {
+    const targets = (text: string) => parseConfig(`signers: [${text}]\nstate: /srv/state\n`).signers;
+    const tls = { kind: 'tls', port: 8443, pin: PIN, keyFile: '/srv/state/tls.key' };
+    expect(targets(`"https://signer.example:8443#${PIN}", "https://[::1]:8443#${PIN}"`)).toEqual([
+      { ...tls, host: 'signer.example', name: 'https://signer.example:8443' },
+      { ...tls, host: '::1', name: 'https://[::1]:8443' },
+    ]);
+    expect(targets(`{ url: "https://192.0.2.1:8443", pin: "${PIN}", key: /k }`)).toEqual([
+      { ...tls, host: '192.0.2.1', keyFile: '/k', name: 'https://192.0.2.1:8443' },
+    ]);
+    expect(targets('"exec:ssh -T  -o User=a signer", { exec: [/usr/bin/ssh, "a b; $c"] }')).toEqual([
+      { kind: 'exec', argv: ['ssh', '-T', '-o', 'User=a', 'signer'], name: 'exec:ssh -T -o User=a signer' },
+      { kind: 'exec', argv: ['/usr/bin/ssh', 'a b; $c'], name: 'exec:/usr/bin/ssh a b; $c' },
+    ]);
   });
 
   it('may say everything.', () => {
@@ -50,7 +67,7 @@ describe('publisher.yaml', () => {
     });
   });
 
-  it.each([
+  it.each<readonly [string, string, number]>([
     ['', 'YAML_SYNTAX', 1],
     ['state: /x\n', 'MISSING_KEY', 1],
     [`${SIGNERS}backends: {}\n`, 'UNKNOWN_KEY', 2],
@@ -61,6 +78,39 @@ describe('publisher.yaml', () => {
     ['signers: []\n', 'BAD_VALUE', 1],
     ['signers: ["unix:run/s.sock"]\n', 'BAD_VALUE', 1],
     ['signers: ["https://signer"]\n', 'BAD_VALUE', 1],
+    [`signers: ["https://signer#${PIN}"]\n`, 'BAD_VALUE', 1],
+    [`signers: ["https://signer:8443#${PIN.slice(0, -1)}"]\n`, 'BAD_VALUE', 1],
+    [`signers: ["https://signer:8443/x#${PIN}"]\n`, 'BAD_VALUE', 1],
+    [`signers: ["https://user@signer:8443#${PIN}"]\n`, 'BAD_VALUE', 1],
+    [`signers: ["http://signer:8443#${PIN}"]\n`, 'BAD_VALUE', 1],
+    ['signers: [{ url: "https://signer:8443" }]\n', 'MISSING_KEY', 1],
+    [`signers: [{ pin: "${PIN}" }]\n`, 'MISSING_KEY', 1],
+    [`signers: [{ pin: "${PIN}", ca: x }]\n`, 'UNKNOWN_KEY', 1],
+    ['signers: ["exec:"]\n', 'BAD_VALUE', 1],
+    ['signers: ["exec: ssh"]\n', 'BAD_VALUE', 1],
+    ['signers: ["exec:./ssh"]\n', 'BAD_VALUE', 1],
+    ['signers: ["exec:-T"]\n', 'BAD_VALUE', 1],
+    ...[
+      '$HOME',
+      "'a'",
+      'a\\\\b',
+      '~/x',
+      'a;b',
+      'a|b',
+      'a*',
+      '`a`',
+      '&',
+      '>x',
+      '(a)',
+      '#a',
+      '!a',
+      '{a,b}',
+    ].map(word => [`signers: ["exec:ssh ${word}"]\n`, 'BAD_VALUE', 1] as const),
+    ['signers: [{ exec: [] }]\n', 'BAD_VALUE', 1],
+    ['signers: [{ exec: [ssh], url: x }]\n', 'BAD_VALUE', 1],
+    ['signers: [{ exec: ["a/b"] }]\n', 'BAD_VALUE', 1],
+    ['signers: [{ exec: [ssh, "a\\nb"] }]\n', 'BAD_VALUE', 1],
+    ['signers: ["exec:ssh -T a",\n  { exec: [ssh, -T, a] }]\n', 'BAD_VALUE', 1],
     [`signers: ["unix:/${'x'.repeat(107)}"]\n`, 'BAD_VALUE', 1],
     ['signers: ["unix:/a",\n  "unix:/a"]\n', 'BAD_VALUE', 1],
     [`${SIGNERS}tor:\n  control: 9051\n`, 'BAD_VALUE', 3],

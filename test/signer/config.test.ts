@@ -32,7 +32,7 @@ describe('signer.yaml', () => {
       keyholder: { kind: 'child' },
       hostKey: 'file:/var/lib/onion-signer/host.key',
     });
-    expect([...config.publishers]).toEqual([['vps1', '/run/onion-signer/vps1.sock']]);
+    expect([...config.publishers]).toEqual([['vps1', { kind: 'unix', path: '/run/onion-signer/vps1.sock' }]]);
     expect(Object.isFrozen(config) && Object.isFrozen(config.tokens)).toBe(true);
     expect(journalPath(config)).toBe('/var/lib/onion-signer/journal.sqlite');
     expect(keyholderListPath(config)).toBe('/var/lib/onion-signer/keyholder.list');
@@ -51,8 +51,9 @@ describe('signer.yaml', () => {
     expect(settings.get('runway')).toEqual({ value: '6h', from: 'default' });
     expect(settings.get('publishers')).toEqual({ value: 'vps1=unix:/tmp/run/vps1.sock', from: `${FILE}:3` });
     expect([...settings.keys()].sort()).toEqual(
-      ['ahead', 'deadline', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
+      ['ahead', 'deadline', 'disk_floor', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
         .concat(['publishers', 'run', 'runway', 'state', 'tokens', 'keep', 'journal_quota'])
+        .concat(['listen', 'tls_key', 'metrics'])
         .sort(),
     );
   });
@@ -60,7 +61,7 @@ describe('signer.yaml', () => {
   it('derives its paths from state and run', () => {
     const config = parse('state: /srv/s\nrun: /srv/r\n');
     expect(config).toMatchObject({ envelopes: '/srv/s/identities', hostKey: 'file:/srv/s/host.key' });
-    expect(config.publishers.get('vps1')).toBe('/srv/r/vps1.sock');
+    expect(config.publishers.get('vps1')).toEqual({ kind: 'unix', path: '/srv/r/vps1.sock' });
     expect(parse('envelopes: /e\npolicies: /p\n')).toMatchObject({ envelopes: '/e', policies: '/p' });
   });
 
@@ -106,9 +107,13 @@ describe('signer.yaml', () => {
   it('gives each publisher a socket of its own', () => {
     const publishers = (text: string) => LEAST.replace('{ vps1: unix }', text);
     const config = parse('', publishers('{ vps1: unix, vps2: "unix:/srv/b.sock" }'));
-    expect([...config.publishers.values()]).toEqual(['/run/onion-signer/vps1.sock', '/srv/b.sock']);
+    expect([...config.publishers.values()]).toEqual([
+      { kind: 'unix', path: '/run/onion-signer/vps1.sock' },
+      { kind: 'unix', path: '/srv/b.sock' },
+    ]);
     const longest = `/${'a'.repeat(106)}`;
-    expect(parse('', publishers(`{ vps1: "unix:${longest}" }`)).publishers.get('vps1')).toBe(longest);
+    const { publishers: one } = parse('', publishers(`{ vps1: "unix:${longest}" }`));
+    expect(one.get('vps1')).toEqual({ kind: 'unix', path: longest });
     for (const text of [
       '{ vps1: unix, vps2: "unix:/run/onion-signer/vps1.sock" }',
       `{ vps1: "unix:${longest}a" }`,
@@ -120,6 +125,46 @@ describe('signer.yaml', () => {
     ]) {
       expect(refuses('', publishers(text)).code).toBe('BAD_VALUE');
     }
+  });
+
+  it('knows a publisher by the pin of its key, and then listens', () => {
+    const pin = `sha256/${Buffer.alloc(32, 7).toString('base64')}`;
+    const publishers = (text: string) => LEAST.replace('{ vps1: unix }', text);
+    const one = publishers(`{ vps1: unix, vps2: "tls:${pin}" }`);
+    const config = parse('listen: "[2001:db8::1]:8443"\n', one);
+    expect(config.publishers.get('vps2')).toEqual({ kind: 'tls', pin });
+    expect(config.listen).toEqual({ host: '2001:db8::1', port: 8443 });
+    expect(config.tlsKey).toBe('/var/lib/onion-signer/tls.key');
+    expect(config.settings.get('listen')).toEqual({ value: '[2001:db8::1]:8443', from: `${FILE}:4` });
+    expect(parse('listen: "192.0.2.1:1"\ntls_key: /k\n').tlsKey).toBe('/k');
+    expect(refuses('', one).code).toBe('MISSING_KEY');
+    for (const text of [
+      `{ a: "tls:${pin}", b: "tls:${pin}" }`,
+      `{ a: "tls:${pin.slice(0, -1)}" }`,
+      // The same 32 bytes in another spelling.
+      `{ a: "tls:${pin.slice(0, -2)}d=" }`,
+      `{ a: "tls:${pin.replace('sha256', 'sha512')}" }`,
+      `{ a: "${pin}" }`,
+    ]) {
+      expect(refuses('listen: "127.0.0.1:1"\n', publishers(text)).code).toBe('BAD_VALUE');
+    }
+  });
+
+  it('listens on addresses, and shows numbers on one of this host alone', () => {
+    for (const address of [
+      'signer.example:1',
+      '127.0.0.1:0',
+      '127.0.0.1:65536',
+      '::1:80',
+      '256.0.0.1:1',
+      '8443',
+    ])
+      expect(refuses(`listen: "${address}"\n`).code).toBe('BAD_VALUE');
+    expect(parse('metrics: "127.0.0.1:9100"\n').metrics).toEqual({ host: '127.0.0.1', port: 9100 });
+    expect(parse('metrics: "[::1]:9100"\n').metrics).toEqual({ host: '::1', port: 9100 });
+    expect(parse().metrics).toBeUndefined();
+    for (const address of ['0.0.0.0:9100', '[::]:9100', '192.0.2.1:9100'])
+      expect(refuses(`metrics: "${address}"\n`).code).toBe('BAD_VALUE');
   });
 
   it('counts the spans of a test network in its own intervals', () => {

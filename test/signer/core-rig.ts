@@ -71,7 +71,7 @@ export class CoreRig {
     this.policySerial = inner.status().listSerial;
     this.context = {
       core: this.core,
-      checkpoints: new Checkpoints(this.core.journal, keyholder),
+      checkpoints: new Checkpoints(this.core.journal, keyholder, now),
       log: this.log,
       startedAt: now(),
       policySerial: () => this.policySerial,

@@ -16,6 +16,7 @@ import { SignerError } from '../contract/problems.ts';
 import { createJournal, openJournal } from '../journal/journal.ts';
 import { encodePolicy } from '../policy/types.ts';
 import { writeNew } from '../program/durable-file.ts';
+import { makeTlsKey } from '../program/tls-identity.ts';
 import type { CommandContext } from './context.ts';
 import { encodeKeyholderList, writeKeyholderList } from './list-file.ts';
 import { recoverSigner } from './recover.ts';
@@ -91,6 +92,7 @@ async function createState(config: SignerConfig): Promise<void> {
   mkdirSync(config.envelopes, { recursive: true, mode: 0o700 });
   mkdirSync(config.policies, { recursive: true, mode: 0o755 });
   createHostKey(config.hostKey);
+  if (config.listen !== undefined) makeTlsKey(config.tlsKey);
   const paths = { state: keyholderStatePath(config), hostKey: config.hostKey };
   try {
     await initKeyholder(paths);

@@ -169,6 +169,7 @@ export function custodyStatus(profile: NetworkProfile, service: ServiceStatus, n
   return {
     alias: service.alias,
     origin: formatOrigin(service.origin),
+    vouching: service.vouching,
     certifiedUntil: complete ? publicationWindow(profile, timePeriod(profile, next)).from : 0,
     latched: service.latched,
     errorCode: service.lastError,

@@ -4,6 +4,7 @@ import { SignerError } from '../contract/problems.ts';
 import { createSignerLog } from '../program/log.ts';
 import { Daemon } from '../serve.ts';
 import type { CommandContext } from './context.ts';
+import { serveStdio } from './stdio.ts';
 
 /** `serve`: the daemon in the foreground, until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -11,7 +12,12 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .command('serve')
     .description('run the signer: one socket per publisher, one for administration')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
-    .action(async ({ logLevel }: { logLevel: string }) => {
+    .option('--stdio <publisher>', 'only join standard input and output to this publisher’s socket')
+    .action(async ({ logLevel, stdio }: { logLevel: string; stdio?: string }) => {
+      if (stdio !== undefined) {
+        await serveStdio(context.config(), stdio);
+        return;
+      }
       // Sockets are made for their group at most, whatever the caller's mask.
       process.umask(0o027);
       const log = createSignerLog(logLevel);
@@ -20,12 +26,15 @@ export function addServeCommand(program: Command, context: CommandContext): void
         process.once('SIGTERM', resolve);
         process.once('SIGINT', resolve);
       });
+      const reload = (): void => daemon.reloadPins();
       try {
         await daemon.start();
+        process.on('SIGHUP', reload);
         await ended;
       } catch (error) {
         throw plainCause(error);
       } finally {
+        process.off('SIGHUP', reload);
         await daemon.stop();
       }
     });

@@ -26,6 +26,7 @@ export const PROBLEMS = {
   REQUEST_MALFORMED: row(400, 2, 'This is not an HTTP request as it is read here'),
   REQUEST_TIMEOUT: row(408, 2, 'The request took too long to arrive'),
   // The request's meaning.
+  PUBLISHER_UNKNOWN: row(401, 2, 'This key is no publisher of this signer'),
   NOT_FOUND: row(404, 2, 'There is nothing here'),
   METHOD_NOT_ALLOWED: row(405, 2, 'This method is not offered here'),
   SERVICE_UNKNOWN: row(404, 1, 'There is no such service for this publisher'),
@@ -53,6 +54,8 @@ export const PROBLEMS = {
   NOTE_FORMAT: row(400, 2, 'This is not a signed note'),
   NOTE_UNVERIFIED: row(400, 2, 'No known key signed this note'),
   LOG_PROOF: row(400, 2, 'This proof cannot be made or read'),
+  AUDIT_SOURCE: row(500, 2, 'This journal or bundle cannot be read'),
+  AUDIT_TEXT: row(500, 2, 'A released text is not what policy and evidence allowed'),
   // The journal.
   JOURNAL_MISSING: row(503, 2, 'There is no journal'),
   JOURNAL_EXISTS: row(503, 2, 'There is a journal already'),
@@ -67,6 +70,8 @@ export const PROBLEMS = {
   // Configuration and policy files.
   CONFIG_NOT_APPLIED: row(500, 2, 'The configuration is not the one that policy was applied with'),
   SOCKET_PATH: row(500, 2, 'Something that is no socket stands where a socket belongs'),
+  LISTEN: row(500, 2, 'An address cannot be listened on'),
+  TLS_KEY: row(500, 2, 'The TLS key cannot be used'),
   FILE_UNREADABLE: row(500, 2, 'A file cannot be read'),
   YAML_SYNTAX: row(500, 2, 'A file is not YAML'),
   YAML_SUBSET: row(500, 2, 'A file uses a part of YAML that is not allowed here'),

@@ -111,8 +111,8 @@ export class JournalArchive {
   }
 
   /** See Journal.prune; the caller has a transaction open. Gives how many texts went. */
-  prune(signedSize: number, before: number, keep: string | undefined): number {
-    const gone = this.#sql.prune.all(before, signedSize, keep ?? '', PRUNE_BATCH);
+  prune(signedSize: number, before: number): number {
+    const gone = this.#sql.prune.all(before, signedSize, PRUNE_BATCH);
     for (const row of gone) this.charge(String(row['publisher']), -Number(row['bytes']));
     this.#sql.forget.run(before, signedSize, PRUNE_BATCH);
     return gone.length;
@@ -137,7 +137,7 @@ const SQL = {
     ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes`,
   usage: 'SELECT bytes FROM usage WHERE publisher = ?',
   prune: `DELETE FROM texts WHERE rowid IN
-    (SELECT rowid FROM texts WHERE at < ? AND entry < ? AND digest <> ? ORDER BY at LIMIT ?)
+    (SELECT rowid FROM texts WHERE at < ? AND entry < ? AND publisher <> '' ORDER BY at LIMIT ?)
     RETURNING publisher, length(body) AS bytes`,
   forget: `UPDATE requests SET answer = NULL, answered = NULL WHERE (publisher, service, id) IN
     (SELECT q.publisher, q.service, q.id FROM requests q JOIN reservations r ON r.entry = q.reserved

@@ -31,8 +31,15 @@ const GenesisSchema = Type.Object(
   closed,
 );
 
+/** The daemon started, for this network: periods follow from its voting interval in seconds. */
 const StartedSchema = Type.Object(
-  { kind: Type.Literal('started'), at: unixSeconds(), version: printable(64) },
+  {
+    kind: Type.Literal('started'),
+    at: unixSeconds(),
+    version: printable(64),
+    network: name(),
+    votingInterval: Type.Integer({ minimum: 10, maximum: 3600 }),
+  },
   closed,
 );
 
@@ -108,6 +115,17 @@ const RecoveredSchema = Type.Object(
   closed,
 );
 
+/** The identity of a service vouches for the key that signs heads: a signed note, see contract/vouching.ts. */
+const VouchedSchema = Type.Object(
+  {
+    kind: Type.Literal('vouched'),
+    at: unixSeconds(),
+    service: name(),
+    note: Type.String({ maxLength: 1024, pattern: '^[\\n -~\u2014]+$' }),
+  },
+  closed,
+);
+
 const checkers = {
   genesis: compileValidator(GenesisSchema),
   started: compileValidator(StartedSchema),
@@ -117,6 +135,7 @@ const checkers = {
   refused: compileValidator(RefusedSchema),
   halted: compileValidator(HaltedSchema),
   recovered: compileValidator(RecoveredSchema),
+  vouched: compileValidator(VouchedSchema),
 };
 
 export type GenesisEntry = Static<typeof GenesisSchema>;
@@ -127,6 +146,7 @@ export type ReleasedEntry = Static<typeof ReleasedSchema>;
 export type RefusedEntry = Static<typeof RefusedSchema>;
 export type HaltedEntry = Static<typeof HaltedSchema>;
 export type RecoveredEntry = Static<typeof RecoveredSchema>;
+export type VouchedEntry = Static<typeof VouchedSchema>;
 export type EntrySecond = Static<typeof SecondSchema>;
 
 /** The closed set of what a journal says. */
@@ -138,7 +158,8 @@ export type Entry =
   | ReleasedEntry
   | RefusedEntry
   | HaltedEntry
-  | RecoveredEntry;
+  | RecoveredEntry
+  | VouchedEntry;
 
 /**
  * The canonical bytes of an entry, which are what the log's leaf hashes cover: JSON without spaces, keys in the
@@ -183,8 +204,10 @@ function inOrder(entry: Entry): Entry {
   switch (kind) {
     case 'genesis':
       return { kind, at, version: entry.version, journal: entry.journal, origin: entry.origin };
-    case 'started':
-      return { kind, at, version: entry.version };
+    case 'started': {
+      const { version, network, votingInterval } = entry;
+      return { kind, at, version, network, votingInterval };
+    }
     case 'policy':
       return { kind, at, serial: entry.serial, digest: entry.digest };
     case 'reserved': {
@@ -204,6 +227,8 @@ function inOrder(entry: Entry): Entry {
     }
     case 'halted':
       return { kind, at, code: entry.code, size: entry.size, root: entry.root };
+    case 'vouched':
+      return { kind, at, service: entry.service, note: entry.note };
     case 'recovered': {
       const { origin: name, fence, lost } = entry;
       return { kind, at, origin: name, fence, lost: lost && { size: lost.size, root: lost.root } };

@@ -30,6 +30,8 @@ export interface Fold {
   /** Why nothing is signed until a recovery. */
   readonly halted: HaltedEntry | undefined;
   readonly policy: PolicyMark | undefined;
+  /** Every vouching that stands in an entry. */
+  readonly vouchings: ReadonlySet<string>;
 }
 
 const torn = (message: string, cause?: unknown): SignerError =>
@@ -61,6 +63,7 @@ class Folder {
   #genesis: { journalId: string; origin: string } | undefined;
   #policy: PolicyMark | undefined;
   readonly #formerOrigins: string[] = [];
+  readonly #vouchings = new Set<string>();
   #fence = 0;
   #halted: HaltedEntry | undefined;
   readonly #counts = { marks: 0, reservations: 0, requests: 0, released: 0 };
@@ -108,6 +111,7 @@ class Folder {
       fence: this.#fence,
       halted: this.#halted,
       policy: this.#policy,
+      vouchings: this.#vouchings,
     };
   }
 
@@ -131,6 +135,9 @@ class Folder {
         break;
       case 'recovered':
         this.#foldRecovered(entry);
+        break;
+      case 'vouched':
+        this.#vouchings.add(entry.note);
         break;
       case 'started':
       case 'refused':

@@ -3,6 +3,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import { equalRoots, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
 import { JournalArchive, sha256Hex } from './archive.ts';
+import { Attestations } from './attestations.ts';
+import type { StartedEntry } from './entries.ts';
 import { EntryWriter, type LogHead } from './entry-writer.ts';
 import { verifyFold, type PolicyMark } from './fold.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -83,6 +85,8 @@ export class Journal {
   readonly standing: Standing;
   /** Texts, entries and proofs, for `audit`. */
   readonly archive: JournalArchive;
+  /** Signed heads and vouchings, for `audit`. */
+  readonly attestations: Attestations;
   readonly #db: DatabaseSync;
   readonly #now: () => number;
   readonly #quota: JournalQuota;
@@ -105,6 +109,7 @@ export class Journal {
     this.#quota = new JournalQuota(db, this.archive, options);
     this.#reservations = new Reservations(db, this.#writer, this.archive);
     this.#commit = new GroupCommit(db, () => this.#writer.save());
+    this.attestations = new Attestations(db, this.#writer, fold.vouchings, work => this.#write(work));
   }
 
   /** Size and root of what is on disk. */
@@ -122,9 +127,9 @@ export class Journal {
     return this.#quota.size;
   }
 
-  /** Notes that the daemon started. */
-  started(version: string): Promise<LogHead> {
-    return this.#write(() => this.#writer.append({ kind: 'started', at: this.#now(), version }).head);
+  /** Notes that the daemon started, and for which network. */
+  started(program: Omit<StartedEntry, 'kind' | 'at'>): Promise<LogHead> {
+    return this.#write(() => this.#writer.append({ kind: 'started', at: this.#now(), ...program }).head);
   }
 
   /** What an earlier request under this id means, asked before anything else is judged; undefined for a new one. */
@@ -268,10 +273,10 @@ export class Journal {
   /**
    * Retention: removes some of the archived texts and stored answers last used before `before` (Unix seconds) by
    * entries below `signedSize`, the size of a signed checkpoint; call it now and then. Entries, marks, request ids and
-   * the policy in force stay. Gives how many texts went.
+   * policies stay. Gives how many texts went.
    */
   prune(signedSize: number, before: number): Promise<number> {
-    return this.#write(() => this.archive.prune(signedSize, before, this.#policy?.digest));
+    return this.#write(() => this.archive.prune(signedSize, before));
   }
 
   /** Writes what is queued and counted, then closes the file. Further calls are refused with JOURNAL_CLOSED. */

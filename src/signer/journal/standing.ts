@@ -48,8 +48,10 @@ export class Standing {
     return this.#halted === undefined ? null : { size: this.#halted.size, root: this.#halted.root };
   }
 
-  /** SignerError FENCED with the seconds to wait when one of the seconds may have been spent before the recovery. */
+  /** SignerError of a halt; FENCED with the seconds to wait when one of the seconds may have been spent before the recovery. */
   checkFence(seconds: readonly Pick<EntrySecond, 'second'>[], now: number): void {
+    // A request that was on its way when another one halted the signer.
+    if (this.halted !== undefined) throw this.halted;
     if (this.#fence === 0 || seconds.every(({ second }) => second >= this.#fence)) return;
     throw new SignerError('FENCED', 'wait: the texts of before the recovery are still in force', {
       retryAfter: Math.max(1, this.#fence - now),

@@ -7,7 +7,7 @@ import { SignerError, type ProblemCode } from '../contract/problems.ts';
 
 // "OSIJ" in the file's header; another number is another program's file.
 const APPLICATION_ID = 0x4f53494a;
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 
 const SCHEMA = `
   CREATE TABLE entries (
@@ -35,6 +35,9 @@ const SCHEMA = `
     body BLOB NOT NULL
   ) STRICT;
   CREATE INDEX texts_at ON texts (at);
+  CREATE TABLE checkpoints (
+    size INTEGER PRIMARY KEY, at INTEGER NOT NULL, origin TEXT NOT NULL, note TEXT NOT NULL
+  ) STRICT;
   CREATE TABLE usage (publisher TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 

@@ -58,6 +58,11 @@ export class SignerLog {
     this.#count(key, '', more => this.#log.warn({ ...fields, ...more }, 'refused'));
   }
 
+  /** A connection that became no publisher's; nothing of it is written but the kind. */
+  turnedAway(code: 'HANDSHAKE' | 'STRANGER' | 'CONNECTIONS'): void {
+    this.#count(`turned away ${code}`, '', more => this.#log.warn({ code, ...more }, 'turned away'));
+  }
+
   /** A service that could not be opened; another code than before is told at once. */
   custodyFailed(service: string, code: string): void {
     const write: Repeat['write'] = more => this.#log.info({ service, code, ...more }, 'custody failed');

@@ -6,7 +6,7 @@ import { SignerError } from '../contract/problems.ts';
  * text; SignerError FILE_UNREADABLE, or YAML_SYNTAX for other encodings.
  */
 export function readConfigFile(path: string, maxBytes = 1_048_576): string {
-  const bytes = readBytes(path, maxBytes);
+  const bytes = readFileBytes(path, maxBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
@@ -14,7 +14,8 @@ export function readConfigFile(path: string, maxBytes = 1_048_576): string {
   }
 }
 
-function readBytes(path: string, maxBytes: number): Uint8Array {
+/** Reads any file in the same way. SignerError FILE_UNREADABLE. */
+export function readFileBytes(path: string, maxBytes: number): Uint8Array {
   let fd: number | undefined;
   try {
     // Without O_NONBLOCK a FIFO in place of the file would stop the program.

@@ -14,6 +14,7 @@ import {
 import type { SignerHome } from './home.ts';
 import { ask, type HttpAnswer, type HttpQuestion, sayRaw } from './http.ts';
 import { entriesSince, sizeOf } from './journal-entries.ts';
+import { SMUGGLED } from './smuggled.ts';
 
 /** Status, code and, for a denial, rule. */
 type Refusal = readonly [status: number, code: string, rule?: string];
@@ -230,22 +231,7 @@ export function describeBadInput(homeOf: () => SignerHome): void {
   });
 
   describe('what is not HTTP as it is read here', () => {
-    const inner = 'GET /v1/services HTTP/1.1\r\nHost: x\r\n\r\n';
-    const head = 'POST /v1/descriptors HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
-    test.each([
-      [
-        'a length and chunks',
-        `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${inner}`,
-      ],
-      [
-        'chunks and a length',
-        `${head}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n${inner}`,
-      ],
-      ['two lengths', `${head}Content-Length: 0\r\nContent-Length: 40\r\n\r\n${inner}`],
-      ['an unknown coding', `${head}Transfer-Encoding: identity, chunked \x0b\r\n\r\n0\r\n\r\n${inner}`],
-      ['headers beyond 8 kB', `${head}X-Long: ${'x'.repeat(8192)}\r\n\r\n${inner}`],
-      ['no request line', `garbage\r\n\r\n${inner}`],
-    ])('ends the connection with one answer: %s', async (_, bytes) => {
+    test.each(SMUGGLED)('ends the connection with one answer: %s', async (_, bytes) => {
       const said = await sayRaw(home.socket(), bytes);
       expect(said.match(/HTTP\/1\.1/gu)).toHaveLength(1);
       expect(said).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/u);

@@ -17,8 +17,10 @@ export interface Settings {
   readonly runway: string;
   readonly deadline: string;
   readonly pin: string;
-  /** Where the keyholder listens when it is no child of the core. */
-  readonly keyholder?: string;
+  /** Publishers that come in another way than by the socket of their name. */
+  readonly publishers: Readonly<Record<string, string>>;
+  /** Further lines of signer.yaml. */
+  readonly lines: readonly string[];
 }
 
 export interface ServiceSettings {
@@ -55,6 +57,8 @@ export class SignerHome {
       runway: '20s',
       deadline: '10s',
       pin: hsm.pinSource,
+      publishers: {},
+      lines: [],
     };
   }
 
@@ -85,19 +89,20 @@ export class SignerHome {
   /** Writes signer.yaml; what a daemon reads takes effect with its next start. */
   async configure(changes: Partial<Settings> = {}): Promise<void> {
     this.settings = { ...this.settings, ...changes };
-    const { intervalSeconds, ahead, runway, deadline, pin, keyholder } = this.settings;
+    const { intervalSeconds, ahead, runway, deadline, pin, lines: more } = this.settings;
+    const doors = { [PUBLISHER]: 'unix', [OTHER_PUBLISHER]: 'unix', ...this.settings.publishers };
     await mkdir(this.folder, { recursive: true });
     const lines = [
       `tokens: ["${this.hsm.uri}"]`,
       `pin: ${pin}`,
-      `publishers: { ${PUBLISHER}: unix, ${OTHER_PUBLISHER}: unix }`,
+      `publishers: ${JSON.stringify(doors)}`,
       `state: ${this.state}`,
       `run: ${join(this.folder, 'run')}`,
       `network: { name: lab, voting_interval: ${intervalSeconds}s }`,
       `ahead: ${ahead}`,
       `runway: ${runway}`,
       `deadline: ${deadline}`,
-      ...(keyholder === undefined ? [] : [`keyholder: unix:${keyholder}`]),
+      ...more,
     ];
     await writeFile(join(this.folder, 'signer.yaml'), `${lines.join('\n')}\n`);
   }

@@ -3,6 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import type { SignAnswer } from '../../../src/signer/contract/requests.ts';
+import type { AuditReport } from '../../../src/signer/audit/verify.ts';
 import { goodRequest } from './backends.ts';
 import type { SignerHome } from './home.ts';
 import { entriesSince, sizeOf } from './journal-entries.ts';
@@ -119,5 +120,15 @@ export function describeRecovery(homeOf: () => SignerHome): void {
     await home.start();
     expectLater(await home.sign(goodRequest(home).request), first, lost);
     expect(await home.stop()).toBe(0);
+  });
+
+  test('leaves one log whose keys are all vouched for, and which admits what was lost', async () => {
+    const note = join(home.folder, 'newest-note');
+    const args = ['--address', home.address('frontpage'), '--checkpoint', note, '--json'];
+    const report = JSON.parse(await home.succeed('audit', 'verify', ...args)) as AuditReport;
+    expect(report).toMatchObject({ findings: [], unvouched: 0, lost: 1 });
+    expect(report.formerOrigins).toHaveLength(3);
+    const origins = [...report.formerOrigins, report.origin];
+    expect(report.vouchings.map(({ origin }) => origin)).toEqual(origins);
   });
 }

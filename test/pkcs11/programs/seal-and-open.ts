@@ -28,6 +28,7 @@ const [result] = await client.open({
   profile: TOR_NETWORK,
   horizonSeconds: 86_400,
   boxPublicKey: parseX25519Public(box),
+  checkpointKey: kpHsDescSign,
   openings: [{ kpHsId, envelope, periods: [{ periodNum, kpHsDescSign }] }],
 });
 console.log(result === undefined || 'error' in result ? 'FAILED' : 'DONE');

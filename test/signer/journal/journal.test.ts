@@ -7,9 +7,11 @@ import {
 } from '../../../src/signer/contract/log-proof.ts';
 import type { Journal } from '../../../src/signer/journal/journal.ts';
 import type { Reserved, ReserveOutcome, ReserveRequest } from '../../../src/signer/journal/reservations.ts';
+import { sha256Hex } from '../../../src/signer/journal/archive.ts';
 import { failure, rejection } from '../failure.ts';
 import { NOW, TestJournal, request, text } from './open-test-journal.ts';
 
+const program = { version: '0.1.0', network: 'tor', votingInterval: 3600 };
 let test: TestJournal;
 let journal: Journal;
 beforeEach(() => {
@@ -144,7 +146,7 @@ describe('the policy in force', () => {
 
 describe('the log', () => {
   it('is an RFC 6962 tree over the canonical bytes of its entries', async () => {
-    await journal.started('0.1.0');
+    await journal.started(program);
     const first = journal.head();
     for (let i = 0; i < 5; i += 1) await journal.release(await reserve(request()), release(`text ${i}`));
     const { size, rootHash } = journal.head();
@@ -174,9 +176,9 @@ describe('the log', () => {
   });
 
   it('recognises its own checkpoints, newer ones and those of another history', async () => {
-    await journal.started('0.1.0');
+    await journal.started(program);
     const { size, rootHash } = journal.head();
-    await journal.started('0.1.0');
+    await journal.started(program);
     journal.checkEcho(size, rootHash);
     journal.checkEcho(journal.head().size, journal.head().rootHash);
     expect(failure(() => journal.checkEcho(size + 2, rootHash)).code).toBe('CHECKPOINT_AHEAD');
@@ -186,8 +188,9 @@ describe('the log', () => {
 });
 
 describe('retention', () => {
-  it('removes old texts and answers behind a signed size; ids, marks and the policy in force stay', async () => {
-    await journal.applyPolicy(1, text('policy'));
+  it('removes old texts and answers behind a signed size; ids, marks and policies stay', async () => {
+    await journal.applyPolicy(1, text('former policy'));
+    await journal.applyPolicy(2, text('policy'));
     const [old, young] = [request(), request()];
     await journal.release(await reserve(old), { ...release('old'), evidence: [text('shared')] });
     const signedSize = journal.head().size;
@@ -209,7 +212,8 @@ describe('retention', () => {
     journal = test.reopen();
     expect(await journal.reserve(old)).toEqual({ kind: 'id-reused' });
     expect(await journal.reserve(young)).toEqual({ kind: 'replay', answer: 'young' });
-    expect(journal.currentPolicy()?.serial).toBe(1);
+    expect(journal.currentPolicy()?.serial).toBe(2);
+    expect(journal.archive.text(sha256Hex(text('former policy')))).toBeDefined();
   });
 });
 
@@ -262,7 +266,7 @@ describe('a halt', () => {
 
 describe('a closed journal', () => {
   it('refuses everything and may be closed again', async () => {
-    const queued = journal.started('0.1.0');
+    const queued = journal.started(program);
     journal.close();
     expect((await queued).size).toBe(2);
     journal.close();

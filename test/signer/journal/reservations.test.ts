@@ -144,6 +144,31 @@ describe('a reservation', () => {
   });
 });
 
+describe('free disk', () => {
+  it('is kept above a floor: below it nothing is reserved and no refusal is written', async () => {
+    const refuse = () =>
+      journal.refuse({
+        publisher: 'vps1',
+        service: 'frontpage',
+        rule: 'POINT-COUNT',
+        observed: '1',
+        limit: '3',
+      });
+    const begun = await reserve(request());
+    // More than any disk has.
+    journal = test.reopen({ floorBytes: 2 ** 52 });
+    const full = await rejection(journal.reserve(request()));
+    expect([full.code, full.message.includes('disk_floor')]).toEqual(['JOURNAL_FULL', true]);
+    await refuse();
+    expect(kinds()).toEqual(['genesis', 'reserved']);
+    expect(begun.seconds).toHaveLength(1);
+    journal = test.reopen({ floorBytes: 1 });
+    await reserve(request());
+    await refuse();
+    expect(kinds()).toEqual(['genesis', 'reserved', 'reserved', 'refused']);
+  });
+});
+
 describe('the share of a publisher', () => {
   const fill = async (publisher: string, bytes: number): Promise<void> => {
     const reserved = await reserve(request({ publisher }));

@@ -89,9 +89,9 @@ describe('opening a journal', () => {
   it('refuses files of others', () => {
     expect(test.openAgain({ journalId: test.journalId }).close()).toBeUndefined();
     expect(failure(() => test.openAgain({ journalId: '0'.repeat(32) })).code).toBe('JOURNAL_FOREIGN');
-    tamper('PRAGMA user_version = 1');
+    tamper('PRAGMA user_version = 2');
     expect(refuses().code).toBe('JOURNAL_FOREIGN');
-    tamper('PRAGMA user_version = 2; PRAGMA application_id = 1');
+    tamper('PRAGMA user_version = 3; PRAGMA application_id = 1');
     expect(refuses().code).toBe('JOURNAL_FOREIGN');
     for (const bytes of ['', 'no database at all\n'.repeat(500)]) {
       writeFileSync(test.path, bytes);
@@ -156,7 +156,13 @@ describe('the marks are the fold of the entries', () => {
 
   it('also when an entry was replaced with fitting hashes but another meaning', async () => {
     await fill();
-    const bytes = encodeEntry({ kind: 'started', at: NOW, version: 'x' });
+    const bytes = encodeEntry({
+      kind: 'started',
+      at: NOW,
+      version: 'x',
+      network: 'tor',
+      votingInterval: 3600,
+    });
     const leaf = leafHash(bytes);
     const db = new DatabaseSync(test.path);
     expect(() => db.exec('UPDATE entries SET at = 1')).toThrow('append only');
@@ -228,14 +234,27 @@ describe('an entry', () => {
     ['an unknown kind', '{"kind":"erased","at":1}'],
     ['an unknown key', '{"kind":"started","at":1,"version":"x","more":1}'],
     ['a key less', '{"kind":"started","at":1}'],
-    ['a fraction', '{"kind":"started","at":1.5,"version":"x"}'],
-    ['another number form', '{"kind":"started","at":1e0,"version":"x"}'],
-    ['a duplicate key', '{"kind":"started","at":1,"at":1,"version":"x"}'],
-    ['a time beyond its bound', '{"kind":"started","at":1099511627777,"version":"x"}'],
+    ['a fraction', '{"kind":"started","at":1.5,"version":"x","network":"tor","votingInterval":3600}'],
+    [
+      'another number form',
+      '{"kind":"started","at":1e0,"version":"x","network":"tor","votingInterval":3600}',
+    ],
+    [
+      'a duplicate key',
+      '{"kind":"started","at":1,"at":1,"version":"x","network":"tor","votingInterval":3600}',
+    ],
+    [
+      'a time beyond its bound',
+      '{"kind":"started","at":1099511627777,"version":"x","network":"tor","votingInterval":3600}',
+    ],
     ['a key of Object.prototype as kind', '{"kind":"constructor","at":1}'],
     ['no JSON', 'x'],
   ])('is not read with %s', (_, bytes) => {
-    expect(parseEntry(text('{"kind":"started","at":1099511627776,"version":"x"}')).at).toBe(2 ** 40);
+    expect(
+      parseEntry(
+        text('{"kind":"started","at":1099511627776,"version":"x","network":"tor","votingInterval":3600}'),
+      ).at,
+    ).toBe(2 ** 40);
     expect(failure(() => parseEntry(text(bytes))).code).toBe('JOURNAL_ENTRY');
   });
 });

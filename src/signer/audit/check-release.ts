@@ -1,0 +1,109 @@
+import {
+  createCachingVerify,
+  evidenceAgeFault,
+  type IntroductionPoint,
+  type NetworkProfile,
+  openDescriptor,
+  publishablePeriods,
+  samePoint,
+  toHex,
+} from '../../descriptor/index.ts';
+import { BlindedKeys } from '../blinded-keys.ts';
+import { SignerError } from '../contract/problems.ts';
+import { EvidenceStore } from '../evidence-store.ts';
+import type { EntrySecond, ReleasedEntry } from '../journal/entries.ts';
+import type { ServicePolicy } from '../policy/types.ts';
+import type { OpenReservation } from './fold.ts';
+import type { AuditSource } from './source.ts';
+
+/** What was found of the texts of releases. */
+export interface TextCounts {
+  /** Opened by address, each point found in a backend's own descriptor. */
+  proven: number;
+  /** Taken by retention, or resting on evidence that was; their digests stand in the log. */
+  pruned: number;
+  /** Opened as far as one can who is not a client of a restricted service. */
+  restricted: number;
+}
+
+const wrong = (message: string): SignerError => new SignerError('AUDIT_TEXT', message);
+
+/** Between the judgement of evidence and the entry that reserves. */
+const SLACK_SECONDS = 60;
+
+/** What a text must be of. */
+interface Expected {
+  readonly service: ServicePolicy;
+  readonly profile: NetworkProfile;
+  /** Undefined when some of the evidence is not kept. */
+  readonly points: readonly IntroductionPoint[] | undefined;
+}
+
+/** Opens released texts again as a client would, and proves their points again from the archived evidence. */
+export class ReleaseCheck {
+  readonly counts: TextCounts = { proven: 0, pruned: 0, restricted: 0 };
+  readonly #source: AuditSource;
+  readonly #blindedKeys = new BlindedKeys();
+  readonly #verify = createCachingVerify();
+  /** By the name of the network. */
+  readonly #evidence = new Map<string, EvidenceStore>();
+
+  constructor(source: AuditSource) {
+    this.#source = source;
+  }
+
+  /** Throws what is wrong with the texts of a release: DescriptorError, SignerError EVIDENCE_INVALID or AUDIT_TEXT. */
+  async check(released: ReleasedEntry, { entry, service, profile }: OpenReservation): Promise<void> {
+    if (profile === undefined) throw wrong('the signer did not say for which network');
+    if (service === undefined) throw wrong('the policy of then does not have this service');
+    if (!service.publishers.includes(entry.publisher)) throw wrong('this publisher was not allowed to ask');
+    const points = await this.#provenPoints(released.evidence, service, profile, entry.at);
+    for (const [i, digest] of released.texts.entries()) {
+      const [text, second] = [await this.#source.text(digest), entry.seconds[i]];
+      if (text === undefined || second === undefined) this.counts.pruned += 1;
+      else this.counts[this.#checkText(text, second, { service, profile, points })] += 1;
+    }
+  }
+
+  /** Undefined when some of the evidence is not kept. */
+  async #provenPoints(
+    digests: readonly string[],
+    service: ServicePolicy,
+    profile: NetworkProfile,
+    at: number,
+  ): Promise<readonly IntroductionPoint[] | undefined> {
+    const points: IntroductionPoint[] = [];
+    for (const digest of digests) {
+      const text = await this.#source.text(digest);
+      if (text === undefined) return undefined;
+      const { evidence } = this.#storeOf(profile).prove(service, text, at);
+      const fault = [at, at - SLACK_SECONDS].every(now => evidenceAgeFault(evidence, profile, now));
+      if (fault) throw wrong('evidence was not of its time');
+      points.push(...evidence.points);
+    }
+    return points;
+  }
+
+  #storeOf(profile: NetworkProfile): EvidenceStore {
+    const key = `${profile.name} ${profile.votingIntervalSeconds}`;
+    const store = this.#evidence.get(key) ?? new EvidenceStore(profile, this.#blindedKeys);
+    this.#evidence.set(key, store);
+    return store;
+  }
+
+  #checkText(
+    text: Uint8Array,
+    { kpHsBlindId, second }: EntrySecond,
+    { service: { kpHsId }, profile, points: proven }: Expected,
+  ): keyof TextCounts {
+    const periods = publishablePeriods(profile, second).filter(
+      period => toHex(this.#blindedKeys.of(kpHsId, period)) === kpHsBlindId,
+    );
+    const { inner } = openDescriptor(text, { kpHsId, periods, nowSeconds: second, verify: this.#verify });
+    if (inner === undefined) return 'restricted';
+    if (proven === undefined) return 'pruned';
+    const isProven = inner.introductionPoints.every(point => proven.some(each => samePoint(each, point)));
+    if (!isProven) throw wrong('a point stands in no evidence');
+    return 'proven';
+  }
+}

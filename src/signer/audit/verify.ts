@@ -1,0 +1,220 @@
+import { equalBytes, toHex } from '../../descriptor/index.ts';
+import { LogFrontier, leafHash, type LogHash } from '../contract/log-proof.ts';
+import {
+  type Checkpoint,
+  type NoteVerifier,
+  openCheckpoint,
+  parseCheckpoint,
+  parseSignedNote,
+} from '../contract/signed-note.ts';
+import { type Entry, parseEntry } from '../journal/entries.ts';
+import { parsePolicySnapshot } from '../policy/snapshot.ts';
+import type { Policy } from '../policy/types.ts';
+import { ReleaseCheck, type TextCounts } from './check-release.ts';
+import { AuditFold, type OpenReservation } from './fold.ts';
+import type { AuditSource } from './source.ts';
+
+/** What an auditor brings: nothing of it came from the journal. */
+export interface Expectation {
+  /** 62 characters; this service's identity must vouch for the key that signs now. */
+  readonly address?: string | undefined;
+  /** Signed notes that were kept elsewhere, such as those in answers to a publisher. */
+  readonly outside?: readonly string[] | undefined;
+}
+
+/** Something that contradicts the log, and where. Public data of the log only, printable. */
+export interface Finding {
+  /** Entry, or size of a checkpoint; undefined when it concerns the whole. */
+  readonly index: number | undefined;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface AuditReport {
+  readonly entries: number;
+  /** Entries after the newest checkpoint. */
+  readonly unsigned: number;
+  readonly origin: string;
+  readonly formerOrigins: readonly string[];
+  readonly checkpoints: number;
+  /** Of these, heads of a history that a recovery wrote down as lost. */
+  readonly lost: number;
+  /** Checkpoints that no vouched key signed; a new signer has none before its first opening. */
+  readonly unvouched: number;
+  readonly vouchings: readonly {
+    readonly service: string;
+    readonly address: string;
+    readonly origin: string;
+  }[];
+  readonly releases: number;
+  readonly texts: TextCounts;
+  /** At most 100. */
+  readonly findings: readonly Finding[];
+}
+
+const MAX_FINDINGS = 100;
+
+/**
+ * Verifies everything that public keys can: each entry's canonical form, the tree under every checkpoint, the vouching for
+ * each key by the address itself, what the entries say together, and each archived text by its address and evidence.
+ * Faults are findings. SignerError AUDIT_SOURCE, NOT_READY when the source itself fails.
+ */
+export async function verifyAudit(source: AuditSource, expected: Expectation = {}): Promise<AuditReport> {
+  const audit = new Audit(source);
+  await audit.readEntries();
+  const checkpoints = audit.judgeCheckpoints([...source.checkpoints], false);
+  audit.judgeCheckpoints(expected.outside ?? [], true);
+  audit.judgeKeys(expected.address);
+  return audit.report(checkpoints);
+}
+
+class Audit {
+  readonly #source: AuditSource;
+  readonly #fold = new AuditFold();
+  readonly #releases: ReleaseCheck;
+  readonly #frontier = new LogFrontier();
+  /** Root after each entry: heads may be of any size. */
+  readonly #roots: LogHash[] = [];
+  readonly #findings: Finding[] = [];
+  /** Address and origin of what was released. */
+  readonly #served = new Set<string>();
+  #released = 0;
+  #lost = 0;
+
+  constructor(source: AuditSource) {
+    this.#source = source;
+    this.#releases = new ReleaseCheck(source);
+  }
+
+  async readEntries(): Promise<void> {
+    let index = 0;
+    for await (const bytes of this.#source.entries(0)) {
+      this.#frontier.append(leafHash(bytes));
+      this.#roots.push(this.#frontier.root());
+      await this.#judge(index, async () => this.#takeEntry(index, parseEntry(bytes)));
+      index += 1;
+    }
+  }
+
+  async #takeEntry(index: number, entry: Entry): Promise<void> {
+    const reserved = await this.#fold.take(index, entry, digest => this.#policy(digest));
+    if (entry.kind !== 'released' || reserved === undefined) return;
+    this.#released += 1;
+    this.#noteServed(reserved);
+    await this.#releases.check(entry, reserved);
+  }
+
+  #noteServed({ service, origin }: OpenReservation): void {
+    if (service !== undefined) this.#served.add(`${service.address} ${origin}`);
+  }
+
+  async #policy(digest: string): Promise<Policy | undefined> {
+    const text = await this.#source.text(digest);
+    return text && parsePolicySnapshot(text);
+  }
+
+  /** How many of the notes a vouched key signed. Those from outside must be signed by one. */
+  judgeCheckpoints(notes: readonly string[], outside: boolean): { verified: number; newest: number } {
+    let [verified, newest] = [0, 0];
+    for (const note of notes) {
+      const opened = this.#open(note, outside);
+      if (opened === undefined) continue;
+      verified += 1;
+      newest = Math.max(newest, opened.size);
+      this.#compare(opened);
+    }
+    return { verified, newest };
+  }
+
+  #open(note: string, outside: boolean): Checkpoint | undefined {
+    try {
+      const { origin } = parseCheckpoint(parseSignedNote(note).text);
+      const key = this.#keyOf(origin);
+      if (key !== undefined) return openCheckpoint(note, key);
+      if (outside)
+        this.#find(undefined, 'NOTE_UNVERIFIED', 'a checkpoint from outside is of no key of this log');
+    } catch (error) {
+      this.#findError(undefined, error);
+    }
+    return undefined;
+  }
+
+  #keyOf(origin: string): NoteVerifier | undefined {
+    return this.#fold.vouchings.find(({ key }) => key.name === origin)?.key;
+  }
+
+  #compare({ size, rootHash }: Checkpoint): void {
+    const root = this.#roots[size - 1];
+    if (root !== undefined && equalBytes(root, rootHash)) return;
+    if (this.#fold.lost.has(`${size} ${toHex(rootHash)}`)) {
+      this.#lost += 1;
+    } else if (root === undefined) {
+      this.#find(size, 'CHECKPOINT_AHEAD', `truncated: a checkpoint knows of ${size} entries`);
+    } else {
+      this.#find(size, 'CHECKPOINT_FORK', 'rewritten: a checkpoint has another root for these entries');
+    }
+  }
+
+  /** Each identity that was served under a key must have vouched for it, and so must the one that is asked about. */
+  judgeKeys(address: string | undefined): void {
+    const vouched = new Set(this.#fold.vouchings.map(each => `${each.address} ${each.key.name}`));
+    const wanted = new Set(this.#served);
+    if (address !== undefined) wanted.add(`${address} ${this.#fold.origin}`);
+    for (const pair of wanted) {
+      if (!vouched.has(pair)) this.#find(undefined, 'NOTE_UNVERIFIED', `not vouched for: ${pair}`);
+    }
+    const keys = new Map<string, NoteVerifier>();
+    for (const { index, key } of this.#fold.vouchings) {
+      const known = keys.get(key.name) ?? key;
+      keys.set(key.name, known);
+      if (!equalBytes(known.publicKey, key.publicKey))
+        this.#find(index, 'NOTE_UNVERIFIED', 'two keys have one name');
+    }
+  }
+
+  report({ verified, newest }: { verified: number; newest: number }): AuditReport {
+    return {
+      entries: this.#roots.length,
+      unsigned: this.#roots.length - Math.min(newest, this.#roots.length),
+      origin: this.#fold.origin,
+      formerOrigins: this.#fold.formerOrigins,
+      checkpoints: verified,
+      lost: this.#lost,
+      unvouched: this.#source.checkpoints.length - verified,
+      vouchings: this.#fold.vouchings.map(({ service, address, key }) => ({
+        service,
+        address,
+        origin: key.name,
+      })),
+      releases: this.#released,
+      texts: this.#releases.counts,
+      findings: this.#findings,
+    };
+  }
+
+  /** What an entry is accused of stands in the findings; a source that fails ends the audit. */
+  async #judge(index: number, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#findError(index, error);
+    }
+  }
+
+  #findError(index: number | undefined, error: unknown): void {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (!(error instanceof Error) || code === '' || code === 'AUDIT_SOURCE' || code === 'NOT_READY')
+      throw error;
+    this.#find(index, code, error.message);
+  }
+
+  #find(index: number | undefined, code: string, message: string): void {
+    if (this.#findings.length < MAX_FINDINGS) this.#findings.push({ index, code, message });
+  }
+}
+
+/** 0 for a log that holds, 1 when a part of it cannot be told yet, 2 when something contradicts it. */
+export function auditExitCode({ findings, unvouched, checkpoints }: AuditReport): 0 | 1 | 2 {
+  if (findings.length > 0) return 2;
+  return unvouched > 0 || checkpoints === 0 ? 1 : 0;
+}

@@ -1,0 +1,78 @@
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { isCleanPath } from './config-values.ts';
+import { NAME_PATTERN } from './contract/requests.ts';
+import { readAnyMap, readScalar } from './program/read-yaml.ts';
+import { errorAt, type YamlNode } from './program/strict-yaml.ts';
+import { isPin } from './program/tls-identity.ts';
+
+/** By what a publisher is known: the socket that is its own, or the key of its TLS certificate. */
+export type PublisherDoor =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tls'; readonly pin: string };
+
+/** Where something listens: an address of this host and a port. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+// sun_path on Linux has 108 bytes, the last of them NUL.
+export const MAX_SOCKET_PATH = 107;
+
+/** `publishers` of signer.yaml: names and doors, each door once. Sockets stand in `run` by default. SignerError BAD_VALUE. */
+export function readPublishers(node: YamlNode, run: string): ReadonlyMap<string, PublisherDoor> {
+  const map = readAnyMap(node, '`publishers`');
+  if (map.entries.size === 0 || map.entries.size > 64)
+    throw errorAt('BAD_VALUE', map, 'name 1 to 64 publishers');
+  const publishers = new Map<string, PublisherDoor>();
+  const taken = new Set<string>();
+  for (const [name, value] of map.entries) {
+    if (!new RegExp(NAME_PATTERN).test(name)) {
+      const write = 'use lower-case letters, digits and hyphens as name';
+      throw errorAt('BAD_VALUE', map.keys.get(name) ?? map, write);
+    }
+    const door = readDoor(value, join(run, `${name}.sock`));
+    if (taken.has(formatDoor(door)))
+      throw errorAt('BAD_VALUE', value, 'give each publisher a socket or pin of its own: it is its identity');
+    taken.add(formatDoor(door));
+    publishers.set(name, door);
+  }
+  return publishers;
+}
+
+/** `unix:/path` or `tls:sha256/…`. */
+export const formatDoor = (door: PublisherDoor): string =>
+  door.kind === 'unix' ? `unix:${door.path}` : `tls:${door.pin}`;
+
+function readDoor(node: YamlNode, fallback: string): PublisherDoor {
+  const { text } = readScalar(node, 'a publisher');
+  if (text.startsWith('tls:')) {
+    const pin = text.slice('tls:'.length);
+    if (isPin(pin)) return { kind: 'tls', pin };
+    throw errorAt('BAD_VALUE', node, 'write tls:sha256/… as `onion-publisher tls` prints it');
+  }
+  const path = text === 'unix' ? fallback : text.startsWith('unix:') ? text.slice('unix:'.length) : '';
+  if (isCleanPath(path) && Buffer.byteLength(path) <= MAX_SOCKET_PATH) return { kind: 'unix', path };
+  const write = `write unix, unix:/path of at most ${MAX_SOCKET_PATH} bytes, or tls:sha256/…`;
+  throw errorAt('BAD_VALUE', node, write);
+}
+
+/** `HOST:PORT` with an IP address of this host, IPv6 in brackets: a name could come to mean another host. */
+export function readListenAddress(node: YamlNode, what: string): ListenAddress {
+  const { text } = readScalar(node, what);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(text);
+  const [host, port] = [match?.[1] ?? match?.[2] ?? '', Number(match?.[3])];
+  if (isIP(host) === (match?.[1] === undefined ? 4 : 6) && port <= 65_535) return { host, port };
+  throw errorAt('BAD_VALUE', node, `write ${what} as "192.0.2.1:8443" or "[2001:db8::1]:8443"`);
+}
+
+/** A listen address that only this host can reach. */
+export function readLoopback(node: YamlNode, what: string): ListenAddress {
+  const address = readListenAddress(node, what);
+  if (address.host === '::1' || address.host.startsWith('127.')) return address;
+  throw errorAt('BAD_VALUE', node, `write ${what} with an address of this host alone, as "127.0.0.1:9100"`);
+}
+
+export const formatListen = ({ host, port }: ListenAddress): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -1,0 +1,71 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { SignerConfig } from './config.ts';
+import { SignerError } from './contract/problems.ts';
+import { removeStaleSocket } from './program/socket-path.ts';
+import { createPublisherServer, type RouteContext } from './routes.ts';
+import { TlsDoor } from './tls-door.ts';
+
+const STOP_GRACE_MS = 2_000;
+
+/** Everything that the daemon listens on: a Unix socket or a TLS pin for each publisher, and what else is opened here. */
+export class Doors {
+  readonly #context: RouteContext;
+  readonly #servers: FastifyInstance[] = [];
+  #tls: TlsDoor | undefined;
+
+  constructor(context: RouteContext) {
+    this.#context = context;
+  }
+
+  /** One door for each publisher of `config`. SignerError TLS_KEY, SOCKET_PATH, JOURNAL_LOCKED, LISTEN. */
+  async openPublishers(config: SignerConfig): Promise<void> {
+    for (const [publisher, door] of config.publishers) {
+      if (door.kind === 'unix')
+        await this.openSocket(createPublisherServer(this.#context, publisher), door.path, 0o660);
+    }
+    if (config.listen === undefined) return;
+    const tls = new TlsDoor({ keyFile: config.tlsKey, log: this.#context.log });
+    this.#tls = tls;
+    tls.setPins(pinsOf(config));
+    for (const publisher of pinsOf(config).keys()) {
+      const admits = tls.admits.bind(tls, publisher);
+      await tls.offer(publisher, createPublisherServer(this.#context, publisher, admits));
+    }
+    try {
+      await tls.listen(config.listen);
+    } catch (cause) {
+      throw new SignerError('LISTEN', '`listen`: name a free port of an address of this host', { cause });
+    }
+  }
+
+  /** `server` on a socket of its own. SignerError SOCKET_PATH, JOURNAL_LOCKED. */
+  async openSocket(server: FastifyInstance, path: string, mode: number): Promise<void> {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    await removeStaleSocket(path);
+    await server.listen({ path });
+    chmodSync(path, mode);
+    this.#servers.push(server);
+  }
+
+  /** The pins of `config` count from now on, for open connections too. A door that is new there waits for the next start. */
+  setPins(config: SignerConfig): void {
+    this.#tls?.setPins(pinsOf(config));
+  }
+
+  /** No new request; running ones are answered. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#servers.map(closeServer), this.#tls?.close(STOP_GRACE_MS)]);
+  }
+}
+
+const pinsOf = ({ publishers }: SignerConfig): ReadonlyMap<string, string> =>
+  new Map([...publishers].flatMap(([name, door]) => (door.kind === 'tls' ? [[name, door.pin]] : [])));
+
+/** Requests that are being answered may end; who only holds a connection open does not delay us. */
+async function closeServer(server: FastifyInstance): Promise<void> {
+  const force = setTimeout(() => server.server.closeAllConnections(), STOP_GRACE_MS);
+  await server.close();
+  clearTimeout(force);
+}

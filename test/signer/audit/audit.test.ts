@@ -1,0 +1,208 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exportBundle, openBundle } from '../../../src/signer/audit/bundle.ts';
+import { proveConsistency, proveEntry } from '../../../src/signer/audit/proofs.ts';
+import type { AuditSource } from '../../../src/signer/audit/source.ts';
+import { auditExitCode, type Expectation, verifyAudit } from '../../../src/signer/audit/verify.ts';
+import { formatReport, showEntries } from '../../../src/signer/commands/audit-text.ts';
+import { parseCheckpoint, parseSignedNote } from '../../../src/signer/contract/signed-note.ts';
+import { checkBundle } from '../../audit/check-bundle.ts';
+import { identity } from '../../descriptor/forge.ts';
+import { formatOnionAddress } from '../../../src/descriptor/index.ts';
+import { rejection } from '../failure.ts';
+import { AuditRig, tamper } from './audit-rig.ts';
+
+let rig: AuditRig;
+let good: string;
+beforeAll(async () => {
+  rig = await AuditRig.create();
+  good = await rig.export('good');
+});
+afterAll(() => rig.dispose());
+
+async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+const sizeOf = (note: string): number => parseCheckpoint(parseSignedNote(note).text).size;
+const codesOf = async (source: AuditSource, expected?: Expectation): Promise<string[]> =>
+  (await verifyAudit(source, expected)).findings.map(({ code }) => code);
+const entryFile = (folder: string): string => {
+  const [partial] = readdirSync(join(folder, 'tile/entries/000.p'));
+  return `tile/entries/000.p/${partial}`;
+};
+const flip = (needle: string) => (bytes: Buffer) => {
+  const changed = Buffer.from(bytes);
+  const at = changed.indexOf(needle);
+  expect(at).toBeGreaterThan(0);
+  changed[at + needle.length - 1] = (changed[at + needle.length - 1] ?? 0) ^ 1;
+  return changed;
+};
+
+describe('an audit', () => {
+  test('holds for the journal and for its export, by address, with a checkpoint from outside', async () => {
+    for (const source of [rig.source(), openBundle(good)]) {
+      const report = await verifyAudit(source, { address: rig.address, outside: [rig.outside] });
+      expect(report.findings).toEqual([]);
+      expect(report).toMatchObject({ releases: 2, unsigned: 0, unvouched: 0, lost: 0 });
+      expect(report.texts.proven).toBeGreaterThanOrEqual(4);
+      expect([report.texts.pruned, report.texts.restricted]).toEqual([0, 0]);
+      expect(report.vouchings.map(({ service }) => service)).toEqual(['alpha', 'beta']);
+      expect(auditExitCode(report)).toBe(0);
+      expect(formatReport(report)).toContain('verdict     the log holds\n');
+    }
+    expect(await checkBundle(good, rig.address, rig.write('outside', rig.outside))).toMatch(/^OK: /);
+  });
+
+  test('refuses the address of somebody else', async () => {
+    const stranger = formatOnionAddress(identity('stranger').kpHsId);
+    expect(await codesOf(openBundle(good), { address: stranger })).toEqual(['NOTE_UNVERIFIED']);
+    expect(await checkBundle(good, stranger)).toBe('FAIL: the address does not vouch for the checkpoint key');
+  });
+
+  test('shows entries of a service and since a time, with nothing that a terminal would obey', async () => {
+    const lines = await listOf(showEntries(rig.source(), { service: 'alpha' }));
+    expect(lines.map(line => line.split(/ +/).find(word => /^[a-z]+$/.test(word)))).toEqual([
+      'vouched',
+      'reserved',
+      'released',
+      'refused',
+      'reserved',
+      'released',
+    ]);
+    for (const line of lines) expect(line).toMatch(/^[ -~]{1,300}\n$/);
+    expect(await listOf(showEntries(rig.source(), { since: 2 ** 39 }))).toEqual([]);
+    const [first] = await listOf(showEntries(rig.source(), { json: true }));
+    expect(JSON.parse(first ?? '')).toMatchObject({ index: 0, kind: 'genesis' });
+  });
+
+  test('tells that a signer without an opening cannot prove its key yet', async () => {
+    const report = await verifyAudit({ ...rig.source(), checkpoints: [] });
+    expect([report.unsigned, auditExitCode(report)]).toEqual([report.entries, 1]);
+  });
+});
+
+describe('one entry and one head', () => {
+  test('are proven to somebody who has nothing else', async () => {
+    const index = (await listOf(rig.source().entries(0))).length - 1;
+    const { entry, proof } = await proveEntry(rig.source(), index);
+    const path = rig.write('entry', `${entry}\n${proof}`);
+    expect(await checkBundle(good, rig.address, path)).toMatch(/^OK: /);
+    rig.write('entry', `${entry.replace('released', 'reserved')}\n${proof}`);
+    expect(await checkBundle(good, rig.address, path)).toBe(`FAIL: ${path}: not included`);
+    rig.write('entry', `${entry}\n${proof.replace(`index ${index}`, 'index 0')}`);
+    expect(await checkBundle(good, rig.address, path)).toMatch(/^FAIL: /);
+    expect((await rejection(proveEntry(rig.source(), index + 1))).code).toBe('LOG_PROOF');
+  });
+
+  test('continue each other', async () => {
+    const [from, to] = [sizeOf(rig.outside), rig.source().size];
+    const proof = await proveConsistency(rig.source(), from, to);
+    const path = rig.write('heads', proof);
+    expect(await checkBundle(good, rig.address, path)).toMatch(/^OK: /);
+    rig.write('heads', proof.replace(`old ${from}`, `old ${from - 1}`));
+    expect(await checkBundle(good, rig.address, path)).toMatch(/^FAIL: /);
+    expect((await rejection(proveConsistency(rig.source(), from, to + 1))).code).toBe('LOG_PROOF');
+    expect((await rejection(proveConsistency(rig.source(), to + 1, to))).code).toBe('LOG_PROOF');
+  });
+});
+
+describe('a bundle', () => {
+  const changed = async (name: string, path: string, change: (bytes: Buffer) => Buffer): Promise<string> => {
+    const folder = await rig.export(name, good);
+    tamper(folder, path, change);
+    return folder;
+  };
+
+  test('that was rewritten is found from its own checkpoints', async () => {
+    const folder = await changed('rewritten', entryFile(good), flip('"observed":"9'));
+    expect(await codesOf(openBundle(folder))).toEqual(['CHECKPOINT_FORK']);
+    expect(await checkBundle(folder, rig.address)).toBe('FAIL: a tile is not that of its entries');
+  });
+
+  /** The journal as a thief would show it: other entries, and heads that were once signed. */
+  const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): AuditSource => ({
+    ...rig.source(),
+    size: entries.length,
+    checkpoints,
+    // oxlint-disable-next-line typescript/require-await -- as a source gives them
+    async *entries() {
+      yield* entries;
+    },
+  });
+
+  test('that was truncated, with every part in step, is found from one checkpoint from outside', async () => {
+    const newest = rig.source().checkpoints.at(-1) ?? '';
+    const shorter = shown((await listOf(rig.source().entries(0))).slice(0, sizeOf(rig.outside)), [
+      rig.outside,
+    ]);
+    expect(await codesOf(shorter, { address: rig.address })).toEqual([]);
+    expect(await codesOf(shorter, { outside: [newest] })).toEqual(['CHECKPOINT_AHEAD']);
+    const folder = join(rig.folder, 'truncated');
+    await exportBundle(shorter, folder);
+    expect(await checkBundle(folder, rig.address)).toMatch(/^OK: /);
+    const note = rig.write('newest', newest);
+    expect(await checkBundle(folder, rig.address, note)).toMatch(/^FAIL: .*: truncated, /);
+  });
+
+  test('that was rewritten, with every part in step, is found from one checkpoint from outside', async () => {
+    const entries = await listOf(rig.source().entries(0));
+    const other = entries.map(each =>
+      Buffer.from(Buffer.from(each).toString().replace('"observed":"9"', '"observed":"8"')),
+    );
+    const rewritten = shown(other, [rig.outside]);
+    expect(await codesOf(rewritten, { address: rig.address, outside: [rig.outside] })).toEqual([]);
+    const newest = rig.source().checkpoints.at(-1) ?? '';
+    expect(await codesOf(rewritten, { outside: [newest] })).toEqual(['CHECKPOINT_FORK']);
+    expect(await codesOf(shown(entries, []), { outside: [newest] })).toEqual([]);
+  });
+
+  test.each<[what: string, path: string, needle: string, code: string]>([
+    ['a vouching', 'entries', 'checkpoint key 1', 'NOTE_FORMAT'],
+    ['an entry', 'entries', '"kind":"refused', 'JOURNAL_ENTRY'],
+  ])('with %s changed is refused', async (_what, _path, needle, code) => {
+    const folder = await changed(`changed-${code}`, entryFile(good), flip(needle));
+    const codes = await codesOf(openBundle(folder), { address: rig.address });
+    expect(codes).toContain(code);
+    expect(await checkBundle(folder, rig.address)).toMatch(/^FAIL: /);
+  });
+
+  test('with another signature, root or size in its checkpoint is refused', async () => {
+    for (const [i, change] of [
+      (bytes: Buffer) =>
+        Buffer.from(bytes.toString().replace(/(?<=— \S+ \S{20})./, each => (each === 'A' ? 'B' : 'A'))),
+      (bytes: Buffer) =>
+        Buffer.from(bytes.toString().replace(/(?<=\n\d+\n\S{20})./, each => (each === 'A' ? 'B' : 'A'))),
+    ].entries()) {
+      const folder = await changed(`checkpoint-${i}`, 'checkpoint', change);
+      expect(await codesOf(openBundle(folder))).toContain('NOTE_UNVERIFIED');
+      expect(await checkBundle(folder, rig.address)).toMatch(/^FAIL: /);
+    }
+  });
+
+  test('with a text changed is refused, and verifies without the texts that retention took', async () => {
+    const [name = ''] = readdirSync(join(good, 'texts'));
+    const folder = await changed('text', `texts/${name}`, bytes => Buffer.concat([bytes, Buffer.from('x')]));
+    expect(await codesOf(openBundle(folder))).toContain('JOURNAL_TORN');
+    expect(await checkBundle(folder, rig.address)).toBe(`FAIL: text ${name} was changed`);
+    const { journal } = rig.core.core;
+    const pruned = await rig.export('pruned', good);
+    const policy = journal.currentPolicy()?.digest;
+    for (const each of readdirSync(join(pruned, 'texts')))
+      if (each !== policy) rmSync(join(pruned, 'texts', each));
+    const report = await verifyAudit(openBundle(pruned), { address: rig.address, outside: [rig.outside] });
+    expect([report.findings, report.texts.proven]).toEqual([[], 0]);
+    expect(report.texts.pruned).toBeGreaterThanOrEqual(4);
+    expect(await checkBundle(pruned, rig.address)).toMatch(/^OK: .*, 0 of \d+ texts kept$/);
+  });
+
+  test('that lacks a part, or stands where a folder is, is refused', async () => {
+    const folder = await rig.export('missing', good);
+    rmSync(join(folder, entryFile(folder)));
+    expect((await rejection(verifyAudit(openBundle(folder)))).code).toBe('FILE_UNREADABLE');
+    expect((await rejection(rig.export('good'))).code).toBe('BAD_VALUE');
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { AuditFold } from '../../../src/signer/audit/fold.ts';
+import type { Entry } from '../../../src/signer/journal/entries.ts';
+import { rejection } from '../failure.ts';
+
+const at = 1_750_000_000;
+const digest = 'a'.repeat(64);
+const second = (value: number, variant = 0) => ({ kpHsBlindId: digest, variant, second: value });
+const genesis: Entry = { kind: 'genesis', at, version: 1, journal: 'b'.repeat(32), origin: 'log/1' };
+const reserved = (...seconds: ReturnType<typeof second>[]): Entry => ({
+  kind: 'reserved',
+  at,
+  publisher: 'vps1',
+  service: 'frontpage',
+  request: 'request-00000001',
+  digest,
+  seconds,
+});
+const released = (of: number, texts = 1): Entry => ({
+  kind: 'released',
+  at,
+  reserved: of,
+  texts: Array.from({ length: texts }, () => digest),
+  evidence: [],
+});
+const started = (network: string, votingInterval: number): Entry => ({
+  kind: 'started',
+  at,
+  version: 'x',
+  network,
+  votingInterval,
+});
+const policy = (serial: number): Entry => ({ kind: 'policy', at, serial, digest });
+const recovered = (origin: string, fence: number): Entry => ({
+  kind: 'recovered',
+  at,
+  origin,
+  fence,
+  lost: null,
+});
+const halted: Entry = { kind: 'halted', at, code: 'CHECKPOINT_AHEAD', size: 9, root: digest };
+
+async function foldOf(...entries: Entry[]): Promise<AuditFold> {
+  const fold = new AuditFold();
+  for (const [index, entry] of entries.entries()) await fold.take(index, entry, async () => undefined);
+  return fold;
+}
+
+describe('the fold of an auditor', () => {
+  test('follows names, fences and spent seconds', async () => {
+    const fold = await foldOf(
+      genesis,
+      started('tor', 3600),
+      policy(1),
+      policy(2),
+      reserved(second(5), second(5, 1)),
+      released(4, 2),
+      halted,
+      recovered('log/2', 8),
+      reserved(second(8)),
+    );
+    expect([fold.origin, fold.formerOrigins]).toEqual(['log/2', ['log/1']]);
+  });
+
+  test.each<[what: string, entries: Entry[]]>([
+    ['no genesis at first', [policy(1)]],
+    ['the public network with other times', [genesis, started('tor', 10)]],
+    ['a second genesis', [genesis, genesis]],
+    ['a policy that went back', [genesis, policy(2), policy(2)]],
+    ['a second that was spent twice', [genesis, reserved(second(5)), reserved(second(5))]],
+    ['a release without reservation', [genesis, released(0)]],
+    ['a second release', [genesis, reserved(second(5)), released(1), released(1)]],
+    ['more texts than seconds', [genesis, reserved(second(5)), released(1, 2)]],
+    ['a second before the fence', [genesis, recovered('log/2', 8), reserved(second(7))]],
+    ['a fence that went back', [genesis, recovered('log/2', 8), recovered('log/3', 7)]],
+    ['a recovery under the same name', [genesis, recovered('log/1', 8)]],
+    ['seconds while it was halted', [genesis, halted, reserved(second(5))]],
+  ])('refuses %s', async (_what, entries) => {
+    expect((await rejection(foldOf(...entries))).code).toBe('JOURNAL_TORN');
+    await foldOf(...entries.slice(0, -1));
+  });
+
+  test('refuses what is no vouching', async () => {
+    const vouched: Entry = { kind: 'vouched', at, service: 'frontpage', note: 'no note' };
+    expect((await rejection(foldOf(genesis, vouched))).code).toBe('NOTE_FORMAT');
+  });
+});
