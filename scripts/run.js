@@ -24,6 +24,7 @@ const TASKS = {
   build: { extent: 'packages', args: build },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
+  fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },
   demo: { extent: 'everything', args: () => [file('demo/main.ts')], keepsRunning: true },
   'onion-signer': { extent: 'everything', args: () => [file('bin/onion-signer.js')], interactive: true },
   'onion-publisher': {

@@ -222,12 +222,7 @@ export function parseEmpty(payload: Uint8Array): void {
 
 /** An identity. @throws CustodyError FRAME_BAD */
 export function readService(reader: WireReader): KpHsId {
-  const bytes = reader.bytes(32);
-  try {
-    return parseKpHsId(bytes);
-  } catch {
-    throw reader.fault('a key is no onion service');
-  }
+  return reader.key(parseKpHsId);
 }
 
 function writeTarget(out: WireWriter, target: SignTarget): WireWriter {

@@ -105,6 +105,7 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
   const alias = reader.str8();
   const kpHsId = readService(reader);
   const flags = reader.u8();
+  if ((flags & ~(ENABLED | LATCHED)) !== 0) throw reader.fault('an unknown flag is set');
   return {
     alias,
     kpHsId,
@@ -122,7 +123,7 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
 function readPeriodStatus(reader: WireReader): PeriodStatus {
   return {
     periodNum: reader.u64Number(),
-    kpHsDescSign: parseKpHsDescSign(reader.bytes(32)),
+    kpHsDescSign: reader.key(parseKpHsDescSign),
     from: reader.u64Number(),
     to: reader.u64Number(),
     exposureEnd: reader.u64Number(),
