@@ -8,6 +8,7 @@ import { Campaign, type Finding, runOnce } from './campaign.ts';
 import { reportLinear } from './linear.ts';
 import { TARGETS } from './targets/all.ts';
 import type { Target } from './target.ts';
+import { Watchdog } from './watchdog.ts';
 
 const USAGE = 'npm run fuzz -- [--minutes N] [--seed N] [--target NAME] [--replay FILE] [--linear] [--json]';
 /** Outside of git. */
@@ -41,7 +42,6 @@ function readArguments() {
 }
 
 function save({ target, seed, iteration, input, thrown }: Finding): string {
-  mkdirSync(FINDINGS, { recursive: true });
   const file = path.join(FINDINGS, `${target.replaceAll('/', '-')}--${seed}-${iteration}.bin`);
   writeFileSync(file, input);
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
@@ -66,7 +66,21 @@ async function fuzz(
   json: boolean,
 ): Promise<number> {
   process.stderr.write(`fuzz: seed ${seed}, ${minutes} min, ${targets.length} targets\n`);
-  const campaigns = targets.map(target => new Campaign(target, seed));
+  mkdirSync(FINDINGS, { recursive: true });
+  const watchdog = new Watchdog(
+    targets.map(({ name }) => name),
+    path.join(FINDINGS, `hang-${seed}.bin`),
+  );
+  const watched = targets.map(
+    (target, number): Target => ({
+      ...target,
+      run: input => {
+        watchdog.begin(number, input);
+        return target.run(input);
+      },
+    }),
+  );
+  const campaigns = watched.map(target => new Campaign(target, seed));
   const found = new Map<string, number>();
   const report = (finding: Finding): void => {
     const count = (found.get(finding.target) ?? 0) + 1;
@@ -86,6 +100,7 @@ async function fuzz(
       }
     }
   }
+  await watchdog.stop();
   process.stdout.write(json ? `${JSON.stringify(rows(campaigns), undefined, 2)}\n` : table(campaigns));
   const findings = [...found.values()].reduce((sum, count) => sum + count, 0);
   process.stdout.write(`seed ${seed}: ${findings} findings\n`);

@@ -136,8 +136,9 @@ export const DESCRIPTOR_LAYERS: readonly Target[] = [
     run: input => {
       const inner = parseInnerLayer(input);
       demand(inner.introductionPoints.length <= 20, 'there are at most 20 points');
-      if (inner.introductionPoints.length === 0 || inner.introAuthRequired !== undefined) return;
-      const bare = { ...inner, powParams: undefined };
+      if (inner.introductionPoints.length === 0) return;
+      // Both are read, never written.
+      const bare = { ...inner, powParams: undefined, introAuthRequired: undefined };
       const written = parseInnerLayer(encodeInnerLayer(bare));
       demandEqual(withoutUnknown(written), withoutUnknown(bare), 'an inner layer is read as it is written');
     },
