@@ -100,6 +100,7 @@ const SECRETS: Readonly<Record<string, readonly string[]>> = {
   'client-files.ts': ['privateKey'],
   'key-files.ts': ['scalar', 'prfHalf'],
   'layer-crypt.ts': ['secretData', 'input', 'keys', 'key', 'macKey', 'mac'],
+  'examine-inner.ts': ['clientKey', 'descriptorCookie', 'secretData'],
   'open.ts': ['descriptorCookie', 'secretData'],
   'pem-key.ts': ['file', 'der', 'seed'],
   'primitives.ts': ['privateKey', 'der'],

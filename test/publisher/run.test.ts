@@ -116,7 +116,9 @@ describe('The publisher on a network of stock tor', () => {
     const { texts, notes } = recorded();
     expect([texts.length, notes.length]).toEqual([2, 2]);
     for (const report of texts) {
-      expect(report).toMatchObject({ exitCode: 0, client: { restricted: false } });
+      expect(report.client?.restricted).toBe(false);
+      // The older period may have ended since its upload.
+      expect(report.findings.filter(({ code }) => code !== 'PERIOD_OVER')).toEqual([]);
       expect(report.client?.points).toHaveLength(6);
     }
     expect(notes.map(({ hsdirs }) => hsdirs.length)).toEqual([1, 1]);

@@ -7,7 +7,7 @@ const TAKE_BYTES: ReadonlySet<string> = new Set(
   (
     'concat equalBytes aes256ctr sha3_256 shake256 layerMac use sumSteps x25519SharedSecret deriveClientKeys ' +
     'createPrivateKey importX25519Private createRevisionCounter decodeBase64Into decodeBase32Into encodeBase64Into ' +
-    'encodeBase32Into checkDerLength checkKeyLength startsWith afterLineEnd digitsOf'
+    'encodeBase32Into checkDerLength checkKeyLength startsWith afterLineEnd digitsOf openCookie decryptInner'
   ).split(' '),
 );
 
