@@ -54,6 +54,7 @@ export class Daemon {
       profile: config.profile,
       runwaySeconds: config.runwaySeconds,
       policy: () => this.#policy.policy,
+      policySerial: () => this.#policy.serial,
       journal: this.#journal,
       keyholder: this.#keyholder,
       evidence: new EvidenceStore(config.profile, blindedKeys),
@@ -68,7 +69,6 @@ export class Daemon {
       checkpoints: new Checkpoints(this.#journal, this.#keyholder),
       log,
       startedAt: now(),
-      policySerial: () => this.#policy.serial,
     };
   }
 

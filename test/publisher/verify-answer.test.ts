@@ -56,7 +56,7 @@ describe('The answer of the signer', () => {
     const { descriptors, checkpoint } = ANSWER;
     expect(verifyAnswer(ANSWER, EXPECTED)).toEqual({
       ok: true,
-      answer: { descriptors, checkpoint, restricted: false },
+      answer: { descriptors, checkpoint, settings: 1, restricted: false },
     });
   });
 
