@@ -224,16 +224,7 @@ export { DESCRIPTOR_ERROR_CODES, DescriptorError } from './error.ts';
 export type { DescriptorErrorCode, DescriptorErrorDetails, DescriptorLayer } from './error.ts';
 
 // # Bytes and text
-export {
-  decodeBase32,
-  decodeBase64,
-  encodeBase32,
-  encodeBase64,
-  encodeBase64Unpadded,
-  equalBytes,
-  fromHex,
-  toHex,
-} from './bytes.ts';
+export { decodeBase64, encodeBase64, encodeBase64Unpadded, equalBytes, fromHex, toHex } from './bytes.ts';
 export type { Base64Form, Brand, Bytes } from './bytes.ts';
 export { decodeBase32Into, decodeBase64Into } from './secret-text.ts';
 export { sha256, sha256Hex, sha512 } from './primitives.ts';

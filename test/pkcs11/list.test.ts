@@ -198,7 +198,11 @@ describe('the canonical list', () => {
       { clientsSerial: 3, settingsSerial: 3 },
     ],
     ['serial of the settings', { settingsSerial: 8 }, { settingsSerial: 7 }],
-    ['number of CAA records', { caa: Array(9).fill(caa) }, { caa: Array(8).fill(caa) }],
+    [
+      'number of CAA records',
+      { caa: Array.from({ length: 9 }, () => caa) },
+      { caa: Array.from({ length: 8 }, () => caa) },
+    ],
     ['flags of a CAA record', { caa: [{ ...caa, flags: 64 }] }, { caa: [{ ...caa, flags: 0 }] }],
     ['tag of a CAA record', { caa: [{ ...caa, tag: 'Issue' }] }, { caa: [{ ...caa, tag: 'x' }] }],
     [

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Bytes,
-  encodeBase32,
+  encodeClientAuthFile,
   openCookie,
   openDescriptor,
   parseKpHscDescEnc,
@@ -24,7 +24,7 @@ import { rejection } from './failure.ts';
 const CLIENT = noise('a client', 32);
 const KEY = parseKpHscDescEnc(x25519PublicKey(CLIENT));
 const LIMITS = '{ points: 2..20 }';
-const CLIENTS = `clients: { alice: "descriptor:x25519:${encodeBase32(KEY).toUpperCase()}" }\n`;
+const CLIENTS = `clients: { alice: ${encodeClientAuthFile(KEY).trimEnd()} }\n`;
 
 let rig: Rig;
 let keyholder: Keyholder;

@@ -37,7 +37,13 @@ function approve(changes: Changes = {}): Approved {
   const { kpHsId = made.kpHsId, points: introductionPoints = points, clients: count = 0 } = changes;
   const settings = { singleOnion: false, caa: [], caaCritical: false };
   return {
-    service: { service: 'frontpage', ...settings, ...changes, kpHsId, clients: Array(count).fill({}) },
+    service: {
+      service: 'frontpage',
+      ...settings,
+      ...changes,
+      kpHsId,
+      clients: Array.from({ length: count }, () => ({})),
+    },
     introductionPoints,
   } as unknown as Approved;
 }

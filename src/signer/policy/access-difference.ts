@@ -1,4 +1,4 @@
-import { encodeBase32 } from '../../descriptor/index.ts';
+import { toHex } from '../../descriptor/index.ts';
 import { ABSENT, change, type PolicyChange, PRESENT } from './policy-change.ts';
 import { formatCaa } from './read-access.ts';
 import type { ServicePolicy } from './types.ts';
@@ -41,7 +41,7 @@ function restrictionChange(service: string, from: Access, to: Access): PolicyCha
 /** While everybody may read, a client is nothing new; after that each key is. */
 function clientChanges(service: string, from: Access, to: Access): PolicyChange[] {
   const [old, young] = [from, to].map(
-    ({ clients }) => new Map(clients.map(({ name, key }) => [name, encodeBase32(key)])),
+    ({ clients }) => new Map(clients.map(({ name, key }) => [name, toHex(key)])),
   );
   const reading = new Set(old?.values());
   const names = [...new Set([...(old?.keys() ?? []), ...(young?.keys() ?? [])])].sort();

@@ -1,9 +1,9 @@
 import {
   type CaaRecord,
-  decodeBase32,
-  encodeBase32,
+  DescriptorError,
   type KpHscDescEnc,
-  parseKpHscDescEnc,
+  parseClientAuthFile,
+  toHex,
 } from '../../descriptor/index.ts';
 import { NAME_PATTERN } from '../contract/requests.ts';
 import {
@@ -24,8 +24,8 @@ const MAX_CAA = 8;
 const MAX_CAA_VALUE = 255;
 
 const CLIENT_NAME = new RegExp(NAME_PATTERN);
-/** tor's own `.auth` file, or the key alone. Base32 of 32 bytes; tor writes it in capitals. */
-const CLIENT_KEY = /^(?:descriptor:x25519:)?([a-z2-7]{52}|[A-Z2-7]{52})$/;
+/** What stands before the key in tor's own `.auth` file; it may be left out. */
+const CLIENT_KIND = 'descriptor:x25519:';
 
 const CAA_KEYS = ['flags', 'tag', 'value'] as const;
 const CAA_TAG = /^[a-z0-9]{1,15}$/;
@@ -62,7 +62,7 @@ export function readClients(node: YamlNode): readonly ClientPolicy[] {
       throw errorAt('BAD_VALUE', place, `write a client as name: key; ${rule}`);
     }
     const key = readClientKey(value);
-    const text = encodeBase32(key);
+    const text = toHex(key);
     if (keys.has(text)) throw errorAt('CLIENT-KEY', value, 'give each client a key of its own');
     keys.add(text);
     return Object.freeze({ name, key });
@@ -71,15 +71,14 @@ export function readClients(node: YamlNode): readonly ClientPolicy[] {
 }
 
 function readClientKey(node: YamlNode): KpHscDescEnc {
-  const digits = CLIENT_KEY.exec(readScalar(node, 'the key of a client').text)?.[1];
-  if (digits === undefined) {
-    const message =
-      'write a client as descriptor:x25519:KEY, the 52 characters of base32 from its .auth file';
-    throw errorAt('BAD_VALUE', node, message);
-  }
+  const { text } = readScalar(node, 'the key of a client');
   try {
-    return parseKpHscDescEnc(decodeBase32(digits.toLowerCase()));
+    return parseClientAuthFile(text.startsWith(CLIENT_KIND) ? text : `${CLIENT_KIND}${text}`);
   } catch (cause) {
+    if (cause instanceof DescriptorError && cause.code === 'BAD_KEY_FILE') {
+      const message = `write a client as ${CLIENT_KIND}KEY, the 52 characters of base32 from its .auth file`;
+      throw errorAt('BAD_VALUE', node, message, cause);
+    }
     const message = 'have the client make another key; this one is not canonical or of low order';
     throw errorAt('CLIENT-KEY', node, message, cause);
   }

@@ -1,10 +1,5 @@
 import { Type } from 'typebox';
-import {
-  decodeBase32,
-  formatOnionAddress,
-  parseKpHscDescEnc,
-  parseOnionAddress,
-} from '../../descriptor/index.ts';
+import { formatOnionAddress, parseClientAuthFile, parseOnionAddress } from '../../descriptor/index.ts';
 import { SignerError } from '../contract/problems.ts';
 import { compileValidator, MAX_POINTS, NAME_PATTERN } from '../contract/requests.ts';
 import { parseStrictJson } from '../contract/strict-json.ts';
@@ -40,10 +35,9 @@ const SnapshotSchema = Type.Object(
             },
             closed,
           ),
-          clients: Type.Array(
-            Type.Object({ name: name(), key: Type.String({ pattern: '^[a-z2-7]{52}$' }) }, closed),
-            { maxItems: MAX_CLIENTS },
-          ),
+          clients: Type.Array(Type.Object({ name: name(), key: Type.String({ maxLength: 70 }) }, closed), {
+            maxItems: MAX_CLIENTS,
+          }),
           caa: Type.Array(
             Type.Object(
               { flags: Type.Integer(), tag: Type.String(), value: Type.String({ maxLength: 255 }) },
@@ -91,7 +85,7 @@ function toService(
     return Object.freeze({ ...backend, address: formatOnionAddress(key), kpHsId: key });
   });
   const clients = service.clients.map(({ name: client, key }) =>
-    Object.freeze({ name: client, key: parseKpHscDescEnc(decodeBase32(key)) }),
+    Object.freeze({ name: client, key: parseClientAuthFile(key) }),
   );
   return Object.freeze({
     ...service,

@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type CaaRecord, encodeBase32, type KpHscDescEnc, type KpHsId } from '../../descriptor/index.ts';
+import {
+  type CaaRecord,
+  encodeClientAuthFile,
+  type KpHscDescEnc,
+  type KpHsId,
+} from '../../descriptor/index.ts';
 
 /** A backend that policy names. A disabled one proves nothing, as if it were absent. */
 export interface BackendPolicy {
@@ -83,7 +88,7 @@ export function encodePolicy(policy: Policy): Uint8Array {
       maxPointsPerBackend: service.limits.maxPointsPerBackend,
       requestsPerHour: service.limits.requestsPerHour,
     },
-    clients: service.clients.map(({ name, key }) => ({ name, key: encodeBase32(key) })),
+    clients: service.clients.map(({ name, key }) => ({ name, key: encodeClientAuthFile(key).trimEnd() })),
     caa: service.caa.map(({ flags, tag, value }) => ({ flags, tag, value })),
     caaCritical: service.caaCritical,
   }));

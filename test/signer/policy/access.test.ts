@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   assembleDescriptor,
-  encodeBase32,
   encodeLinkSpecifiers,
   TOR_NETWORK,
   x25519PublicKey,
 } from '../../../src/descriptor/index.ts';
+import { encodeBase32 } from '../../../src/descriptor/bytes.ts';
 import { ACCESS_LIMITS } from '../../../src/pkcs11/list-access.ts';
 import { encodeList, parseList } from '../../../src/pkcs11/list.ts';
 import { compileKeyholderList, type EarlierList } from '../../../src/signer/policy/compile.ts';
