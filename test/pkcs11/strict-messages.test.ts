@@ -32,6 +32,8 @@ const status: KeyholderStatus = {
       lastError: '',
       lastErrorAt: 0,
       evidence: 0,
+      clients: 0,
+      settingsSerial: 1,
       periods: [
         { periodNum: 8, kpHsDescSign: parseKpHsDescSign(publicKey), from: 9, to: 10, exposureEnd: 11 },
       ],

@@ -85,6 +85,14 @@ describe('The signer is asked', () => {
     expect(ask()).toBeUndefined();
   });
 
+  it('at once when policy has changed what texts carry, and not while it is the same.', () => {
+    const state = service({ ...signed, signedAt: NOW });
+    expect(ask({ state: { ...state, description: { ...state.description, settings: 2 } } })).toBe(
+      'settings-changed',
+    );
+    expect(ask({ state })).toBeUndefined();
+  });
+
   it('when a published period has no text that may be used yet.', () => {
     expect(ask({ published: [1, 2] })).toBe('rotation');
     expect(ask({ published: [1, 2], entries: [entry(), entry({ periodNum: 2, useFrom: NOW + 1 })] })).toBe(

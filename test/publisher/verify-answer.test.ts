@@ -60,6 +60,12 @@ describe('The answer of the signer', () => {
     });
   });
 
+  it('may be of newer settings than we know, and not of older ones.', () => {
+    const { description } = EXPECTED;
+    expect(faultOf({ ...ANSWER, settings: description.settings + 1 })).toBeUndefined();
+    expect(faultOf({ ...ANSWER, settings: description.settings - 1 })).toBe('ANSWER_SETTINGS');
+  });
+
   it('may hold one text only, to be used until its window ends.', () => {
     expect(FIRST.period.periodNum).toBe(PERIOD.periodNum - 1);
     expect(faultOf(spoilt({}))).toBeUndefined();

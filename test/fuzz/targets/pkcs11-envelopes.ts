@@ -1,6 +1,12 @@
 // The list, envelopes, and the texts that name tokens, PIN sources and recipients.
 
-import { TOR_NETWORK, encodeBase64Unpadded, parseKpHsId } from '../../../src/descriptor/index.ts';
+import {
+  TOR_NETWORK,
+  encodeBase64Unpadded,
+  parseKpHsId,
+  parseKpHscDescEnc,
+  x25519PublicKey,
+} from '../../../src/descriptor/index.ts';
 import { type AgeStanza, encodeAgeFile, parseAgeFile } from '../../../src/pkcs11/age-file.ts';
 import { parseAgeRecipient } from '../../../src/pkcs11/bech32.ts';
 import {
@@ -45,6 +51,11 @@ const LIST: KeyholderList = {
     maxPointsPerBackend: 20,
     requestsPerHour: 60,
     backends: ['one', 'two'].map(name => ({ name, kpHsId: identity(`fuzz ${alias} ${name}`).kpHsId })),
+    clients: [parseKpHscDescEnc(x25519PublicKey(noise(`fuzz client of ${alias}`, 32)))],
+    clientsSerial: 3,
+    settingsSerial: 5,
+    caa: [{ flags: 128, tag: 'issue', value: 'ca.example; account=1' }],
+    caaCritical: true,
   })),
 };
 
@@ -57,6 +68,7 @@ const words: readonly Target[] = [
       'LIST_ORDER',
       'LIST_DUPLICATE',
       'LIST_BACKEND',
+      'LIST_CLIENT',
       'URI_SYNTAX',
       'PIN_LITERAL',
       'PIN_SOURCE',

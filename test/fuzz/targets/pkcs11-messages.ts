@@ -64,12 +64,19 @@ const KEYHOLDER: readonly Target[] = [
   message('keyholder/sign', keyholder.parseSign, keyholder.encodeSign, [
     {
       kpHsId: a,
+      listSerial: 7,
       points: [0, 1].map(index => ({ evidence: digest, index })),
       targets: [target, { ...target, second: 1 }],
     },
   ]),
   message('keyholder/signed', keyholder.parseSigned, keyholder.encodeSigned, [
-    [{ ...target, revisionCounter: 2n ** 64n - 1n, text: noise('signed', 60) }],
+    [undefined, noise('cookie', 16)].map(descriptorCookie => ({
+      ...target,
+      revisionCounter: 2n ** 64n - 1n,
+      text: noise('signed', 60),
+      descriptorCookie,
+      settingsSerial: 5,
+    })),
   ]),
   message('keyholder/prepared', keyholder.parsePrepared, keyholder.encodePrepared, [
     [
@@ -115,6 +122,8 @@ const KEYHOLDER: readonly Target[] = [
           lastError: '',
           lastErrorAt: 0,
           evidence: 2,
+          clients: 17,
+          settingsSerial: 3,
           periods: [{ periodNum: 20_700, kpHsDescSign, from: 1, to: 2, exposureEnd: 3 }],
         },
       ],

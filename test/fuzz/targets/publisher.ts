@@ -133,6 +133,7 @@ const ANSWER: SignAnswer = {
   id: 'abcdefghijklmnop',
   service: 'frontpage',
   address: formatOnionAddress(backend.kpHsId),
+  settings: 3,
   descriptors: [
     {
       period: backend.period,
@@ -151,6 +152,7 @@ const DESCRIPTION = {
   backends: [{ name: 'torbox-1', address: formatOnionAddress(identity('fuzz b').kpHsId) }],
   limits: { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 },
   runwaySeconds: 21_600,
+  settings: 3,
 };
 const EXPECTED = {
   request: { id: ANSWER.id, service: 'frontpage', points: [], evidence: [] },
@@ -197,8 +199,8 @@ function stateSeed(): Uint8Array {
 }
 
 const SHELF = JSON.stringify({
-  version: 1,
-  entries: [{ descriptor: ANSWER.descriptors[0], points: 'p', signedAt: 5 }],
+  version: 2,
+  entries: [{ descriptor: ANSWER.descriptors[0], points: 'p', settings: 3, signedAt: 5 }],
 });
 mkdirSync(join(folder, 'shelf'), { mode: 0o700 });
 

@@ -1,7 +1,12 @@
 // What the core reads: requests from publishers, its journal, and the operator's files.
 
 import { readFileSync } from 'node:fs';
-import { formatOnionAddress } from '../../../src/descriptor/index.ts';
+import {
+  encodeClientAuthFile,
+  formatOnionAddress,
+  parseKpHscDescEnc,
+  x25519PublicKey,
+} from '../../../src/descriptor/index.ts';
 import { parseConfig } from '../../../src/signer/config.ts';
 import { parseSignRequest } from '../../../src/signer/contract/requests.ts';
 import { parseStrictJson } from '../../../src/signer/contract/strict-json.ts';
@@ -117,7 +122,9 @@ function plain(value: unknown): unknown {
   return out;
 }
 
-const POLICY = `service: frontpage\naddress: ${address('fuzz front')}\npublishers: [vps1]\nbackends:\n  torbox-1: ${address('fuzz one')}\n  torbox-2: { address: ${address('fuzz two')}, enabled: false }\nlimits: { points: 3..20, requests: 60/h }\n`;
+const client = (label: string): string =>
+  encodeClientAuthFile(parseKpHscDescEnc(x25519PublicKey(noise(label, 32)))).trimEnd();
+const POLICY = `service: frontpage\naddress: ${address('fuzz front')}\npublishers: [vps1]\nbackends:\n  torbox-1: ${address('fuzz one')}\n  torbox-2: { address: ${address('fuzz two')}, enabled: false }\nlimits: { points: 3..20, requests: 60/h }\nclients: { alice: ${client('fuzz alice')}, bob: ${client('fuzz bob').slice(18)} }\ncaa: [{ flags: 128, tag: issue, value: "ca.example; account=1" }]\ncaa_critical: true\n`;
 const CONFIG = `tokens: [ "pkcs11:token=press-a?module-name=softhsm2" ]\npin: tty\npublishers: { vps1: unix, vps2: "unix:/run/x.sock" }\nahead: 20min\nnetwork: { name: chutney, voting_interval: 10s }\nkeyholder: unix:/run/k.sock\nhost_key: credential:host\njournal_quota: 1GiB\n`;
 const YAML_CODES = ['YAML_SYNTAX', 'YAML_SUBSET', 'DUPLICATE_KEY'];
 const VALUE_CODES = [...YAML_CODES, 'UNKNOWN_KEY', 'MISSING_KEY', 'BAD_VALUE'];
@@ -154,6 +161,7 @@ const yaml: readonly Target[] = [
       'POLICY_PUBLISHER',
       'BACKEND-NOT-OURS',
       'BACKEND-EXCLUSIVE',
+      'CLIENT-KEY',
     ],
     shapes: ['tokens', 'tokens', 'lines', 'bytes'],
     cost: 10,
