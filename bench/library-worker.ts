@@ -77,7 +77,7 @@ function build(
     descSigningKeyCert: cert,
     revisionCounter: key.revisionCounterAt(second),
     inner: { create2Formats: [NTOR], singleOnionService: false, caa: [], introductionPoints: certified },
-    middle: { ephemeralKey: key.ephemeralKey, authClients: key.authClients },
+    middle: key.accessOf({ clients: [], clientsSerial: 1 }),
     salts: { inner: salt(), middle: salt() },
   });
   const text = finishDescriptor(signable, key.signDescriptor(signable));

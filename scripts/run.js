@@ -25,6 +25,7 @@ const TASKS = {
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },
+  fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },
   demo: { extent: 'everything', args: () => [file('demo/main.ts')], keepsRunning: true },
   'onion-signer': { extent: 'everything', args: () => [file('bin/onion-signer.js')], interactive: true },
   'onion-publisher': {

@@ -1,4 +1,4 @@
-import { type Bytes, asciiBytes, decodeUtf8, encodeBase32 } from './bytes.ts';
+import { type Bytes, asciiBytes, decodeUtf8, encodeBase32, equalBytes } from './bytes.ts';
 import { DescriptorError } from './error.ts';
 import { type KpHsId, type KpHscDescEnc, parseKpHscDescEnc } from './keys.ts';
 import { formatOnionAddress, parseOnionAddress } from './onion-address.ts';
@@ -46,7 +46,7 @@ export function parseClientAuthPrivate(file: Bytes, privateKey: Bytes): KpHsId {
   checkKeyLength(privateKey);
   const [kind, end] = [LABEL_LENGTH + KIND.length, AUTH_PRIVATE_LENGTH - 1];
   const isWhole = file.length === end || (file.length === AUTH_PRIVATE_LENGTH && file[end] === LF);
-  const hasKind = KIND.every((byte, at) => file[LABEL_LENGTH + at] === byte);
+  const hasKind = equalBytes(file.subarray(LABEL_LENGTH, kind), KIND);
   if (!isWhole || !hasKind || !decodeBase32Into(privateKey, file.subarray(kind, end))) {
     privateKey.fill(0);
     throw badFile(

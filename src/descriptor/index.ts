@@ -101,6 +101,16 @@ export type {
   OpenedLayers,
   OpenedOuter,
 } from './open.ts';
+export { examineDescriptor } from './examine.ts';
+export type {
+  ExamineOptions,
+  Examination,
+  ExaminedFault,
+  ExaminedLayer,
+  ExaminedPart,
+  ExaminedPoint,
+  ExaminedText,
+} from './examination.ts';
 export { nobleVerify, openDescriptorWithNoble } from './second-opinion.ts';
 export { createCachingVerify } from './caching-verify.ts';
 export { ed25519Verify } from './primitives.ts';
@@ -112,7 +122,14 @@ export type { OuterLayer } from './outer-layer.ts';
 export { AUTH_CLIENT_MULTIPLE } from './middle-layer.ts';
 export type { MiddleLayer, ParsedMiddleLayer } from './middle-layer.ts';
 export { MAX_INTRODUCTION_POINTS } from './inner-layer.ts';
-export type { CaaRecord, FlowControl, InnerLayer, ParsedInnerLayer, PowParams } from './inner-layer.ts';
+export type {
+  CaaRecord,
+  FlowControl,
+  InnerHead,
+  InnerLayer,
+  ParsedInnerLayer,
+  PowParams,
+} from './inner-layer.ts';
 export {
   LINK_SPECIFIER,
   encodeLinkSpecifiers,
@@ -209,5 +226,6 @@ export type { DescriptorErrorCode, DescriptorErrorDetails, DescriptorLayer } fro
 // # Bytes and text
 export { decodeBase64, encodeBase64, encodeBase64Unpadded, equalBytes, fromHex, toHex } from './bytes.ts';
 export type { Base64Form, Brand, Bytes } from './bytes.ts';
+export { decodeBase32Into, decodeBase64Into } from './secret-text.ts';
 export { sha256, sha256Hex, sha512 } from './primitives.ts';
 export { RecentMap } from './recent-map.ts';

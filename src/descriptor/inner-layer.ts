@@ -64,6 +64,9 @@ export interface ParsedInnerLayer extends Omit<InnerLayer, 'introAuthRequired' |
   readonly unknown: readonly NetdocItem[];
 }
 
+/** The inner layer without its introduction points. */
+export type InnerHead = Omit<ParsedInnerLayer, 'introductionPoints'>;
+
 /** tor's clients refuse a descriptor with more. */
 export const MAX_INTRODUCTION_POINTS = 20;
 
@@ -107,10 +110,26 @@ const HEAD_RULES: KeywordRules<Keyword> = {
  * Throws the codes of the reader and of the sections, BAD_LAYER for a service that speaks nothing we know, POINT_COUNT.
  */
 export function parseInnerLayer(text: Bytes): ParsedInnerLayer {
-  const items = parseNetdoc(text);
+  const { head, sections } = splitInnerItems(parseNetdoc(text));
+  if (sections.length > MAX_INTRODUCTION_POINTS) throw tooManyPoints();
+  return { ...parseInnerHead(head), introductionPoints: sections.map(parseIntroductionPoint) };
+}
+
+/** Items before the first introduction point, and those of each. */
+export function splitInnerItems(items: readonly NetdocItem[]): {
+  head: readonly NetdocItem[];
+  sections: readonly (readonly NetdocItem[])[];
+} {
   const starts = items.flatMap((item, at) => (item.keyword === 'introduction-point' ? [at] : []));
-  if (starts.length > MAX_INTRODUCTION_POINTS) throw tooManyPoints();
-  const head = checkItems(items.slice(0, starts[0] ?? items.length), HEAD_RULES);
+  return {
+    head: items.slice(0, starts[0] ?? items.length),
+    sections: starts.map((start, i) => items.slice(start, starts[i + 1])),
+  };
+}
+
+/** Reads what stands before the introduction points. Throws what {@link parseInnerLayer} throws for it. */
+export function parseInnerHead(items: readonly NetdocItem[]): InnerHead {
+  const head = checkItems(items, HEAD_RULES);
   const auth = head.optional('intro-auth-required');
   if (auth !== undefined && !auth.args.some(type => INTRO_AUTH_TYPES.has(type))) {
     throw new DescriptorError(
@@ -126,7 +145,6 @@ export function parseInnerLayer(text: Bytes): ParsedInnerLayer {
     flowControl: parseFlowControl(head.optional('flow-control')),
     powParams: parsePowParams(head.all('pow-params')),
     caa: head.all('caa').map(parseCaa),
-    introductionPoints: starts.map((start, i) => parseIntroductionPoint(items.slice(start, starts[i + 1]))),
     unknown: head.unknown,
   };
 }
@@ -235,7 +253,8 @@ function noNtor(item?: NetdocItem): DescriptorError {
   return new DescriptorError('BAD_LAYER', 'create2-formats must have 2, the ntor handshake', where(item));
 }
 
-function tooManyPoints(): DescriptorError {
+/** The refusal of a number of points that no descriptor has. */
+export function tooManyPoints(): DescriptorError {
   return new DescriptorError(
     'POINT_COUNT',
     `a descriptor has 1 to ${MAX_INTRODUCTION_POINTS} introduction points`,

@@ -1,4 +1,4 @@
-import { type Bytes, asciiBytes, concat } from './bytes.ts';
+import { type Bytes, asciiBytes, concat, equalBytes } from './bytes.ts';
 import { DescriptorError } from './error.ts';
 import { type KpHsId, parseKpHsId } from './keys.ts';
 import { formatOnionAddress, parseOnionAddress } from './onion-address.ts';
@@ -84,7 +84,7 @@ function secretParts(file: Bytes): SecretKeyParts {
 
 function checkTag(file: Bytes, length: number, tag: Bytes, name: string): void {
   if (file.length !== length) throw badFile(`${name} must have ${length} bytes`);
-  if (tag.some((byte, at) => file[at] !== byte))
+  if (!equalBytes(file.subarray(0, TAG_LENGTH), tag))
     throw badFile(`${name} must begin with tor's tag for it, type0`);
 }
 

@@ -57,8 +57,10 @@ const LF = 0x0a;
  * Throws BAD_UTF8, BAD_SYNTAX, BAD_BASE64 with line and offset.
  */
 export function parseNetdoc(text: Bytes): NetdocItem[] {
+  const items: NetdocItem[] = [];
   try {
-    return parseItems(text);
+    parseItems(text, items);
+    return items;
   } catch (error) {
     // A control character goes before every other fault.
     checkCharacters(text);
@@ -66,13 +68,27 @@ export function parseNetdoc(text: Bytes): NetdocItem[] {
   }
 }
 
-function parseItems(text: Bytes): NetdocItem[] {
+/** What stands in a document before its first fault: never throws, and says nothing about the fault. */
+export function readableItems(text: Bytes): NetdocItem[] {
+  const items: NetdocItem[] = [];
+  try {
+    parseItems(text, items);
+  } catch {
+    const wide = text.findIndex(byte => byte >= 0x80);
+    // Bytes that are no UTF-8 hide all items: those before them are read apart.
+    if (items.length === 0 && wide > 0)
+      return readableItems(text.subarray(0, text.lastIndexOf(LF, wide) + 1));
+  }
+  return items;
+}
+
+/** Adds item after item, so that those before a fault are there when it throws. */
+function parseItems(text: Bytes, items: NetdocItem[]): void {
   const decoded = decodeUtf8(text);
   const ascii = decoded.length === text.length;
   const lines = decoded.split('\n');
   if (lines.at(-1) === '') lines.pop();
   if (lines.length === 0) throw syntax('the document is empty', 1, 0);
-  const items: NetdocItem[] = [];
   let offset = 0;
   for (let at = 0; at < lines.length; ) {
     const head = parseLine(lines[at] ?? '', at + 1, offset);
@@ -80,7 +96,6 @@ function parseItems(text: Bytes): NetdocItem[] {
     items.push(next === at + 1 ? head : { ...head, object: parseObject(lines, at + 1, next, offset) });
     for (; at < next; at++) offset += byteLength(lines[at] ?? '', ascii) + 1;
   }
-  return items;
 }
 
 /**

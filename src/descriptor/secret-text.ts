@@ -8,13 +8,16 @@ const BASE32_BITS = 5;
 
 /**
  * Decodes standard base64 without padding (RFC 4648 §4) into `out`. False, with `out` undefined, unless all are digits,
- * fill `out` and leave no set bit over.
+ * fill `out` and leave no set bit over. Does not throw.
  */
 export function decodeBase64Into(out: Bytes, digits: Bytes): boolean {
   return unpack(out, digits, BASE64_BITS, base64Value);
 }
 
-/** Decodes base32 without padding (RFC 4648 §6) of either case into `out`; otherwise as {@link decodeBase64Into}. */
+/**
+ * Decodes base32 without padding (RFC 4648 §6) of either case into `out`; otherwise as {@link decodeBase64Into}. Does
+ * not throw.
+ */
 export function decodeBase32Into(out: Bytes, digits: Bytes): boolean {
   return unpack(out, digits, BASE32_BITS, base32Value);
 }

@@ -54,7 +54,7 @@ export function decodeBase64(text: string, form: Base64Form = 'padded'): Uint8Ar
   return bytes;
 }
 
-/** Lower-case base32 (RFC 4648 §6) without padding. */
+/** Lower-case base32 (RFC 4648 §6) without padding. Does not throw. */
 export function encodeBase32(bytes: Uint8Array): string {
   let out = '';
   let bits = 0;
@@ -71,7 +71,7 @@ export function encodeBase32(bytes: Uint8Array): string {
   return bits === 0 ? out : out + BASE32_ALPHABET.charAt((held << (5 - bits)) & 31);
 }
 
-/** Reads canonical lower-case base32 without padding. Throws BAD_BASE32. */
+/** Reads canonical lower-case base32 (RFC 4648 §6) without padding. Throws BAD_BASE32. */
 export function decodeBase32(text: string): Uint8Array {
   const out = new Uint8Array(Math.floor((text.length * 5) / 8));
   let length = 0;

@@ -45,10 +45,16 @@ export function parseTokenList(payload: Uint8Array): TokenSummary[] {
     model: reader.str8(),
     serial: reader.str8(),
     flags: reader.u32(),
-    hasRsaOaep: reader.u8() === 1,
+    hasRsaOaep: readFlag(reader),
   }));
   reader.end();
   return tokens;
+}
+
+function readFlag(reader: WireReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw reader.fault('a flag is 0 or 1');
+  return flag === 1;
 }
 
 export function encodePrepareRequest({ access, bits, label }: PrepareRequest): Uint8Array {

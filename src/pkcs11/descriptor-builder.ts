@@ -1,7 +1,9 @@
 // Builds a descriptor from fields, signs it, and opens it as a client would before anybody sees it.
 
 import {
+  type AuthClientLine,
   type Bytes,
+  type CaaRecord,
   DescriptorError,
   type FlowControl,
   type KpHsId,
@@ -14,20 +16,26 @@ import {
   openDescriptorWithNoble,
   samePoint,
 } from '../descriptor/index.ts';
+import type { ClientAccess } from './client-access.ts';
 import { refuse } from './denial.ts';
 import { CustodyError } from './error.ts';
 import type { ChosenPoints } from './evidence-store.ts';
 import type { SignedDescriptor } from './keyholder-messages.ts';
+import type { ListService } from './list.ts';
+import type { ListAccess } from './list-access.ts';
 import { fillRandom, wipeBytes } from './locked-memory.ts';
 import type { PlannedTarget } from './sign-plan.ts';
 
 const SALT_BYTES = 16;
 const NTOR = 2;
 
-/** What is built: for whom and with which points. */
+/** What a text carries besides its points, by the list. */
+export type TextSettings = Pick<ListService, 'singleOnion' | keyof ListAccess>;
+
+/** What is built: for whom, what the list says of it, and with which points. */
 export interface DescriptorFields {
   readonly kpHsId: KpHsId;
-  readonly singleOnion: boolean;
+  readonly settings: TextSettings;
   readonly chosen: ChosenPoints;
 }
 
@@ -35,8 +43,9 @@ export interface DescriptorFields {
 export type CheckResult = (text: Bytes, plan: PlannedTarget, fields: DescriptorFields) => void;
 
 /**
- * Builds and signs one descriptor. The plan's second must be spent before.
- * @throws CustodyError KEYHOLDER_REFUSED (DESCRIPTOR-SIZE), KEYHOLDER_LATCHED when the result does not open: the text
+ * Builds and signs one descriptor. The plan's second must be spent before. The cookie of a restricted one goes along, so
+ * that the core can look at what it approved: the caller wipes it.
+ * @throws CustodyError KEYHOLDER_REFUSED (DESCRIPTOR-SIZE), CRYPTO, KEYHOLDER_LATCHED when the result does not open: the text
  *   is wiped and the caller signs nothing more for this service
  */
 export function buildDescriptor(
@@ -54,34 +63,44 @@ export function buildDescriptor(
     wipeBytes(text);
     throw new CustodyError('KEYHOLDER_LATCHED', undefined, { cause });
   }
-  return { ...target, revisionCounter, text };
+  const descriptorCookie = key
+    .accessOf(fields.settings)
+    .useCookie(cookie => cookie && Uint8Array.from(cookie));
+  const { settingsSerial } = fields.settings;
+  return { ...target, revisionCounter, text, descriptorCookie, settingsSerial };
 }
 
 function assemble(
   { key, target, certificate }: PlannedTarget,
-  { chosen, singleOnion }: DescriptorFields,
+  { chosen, settings }: DescriptorFields,
   revisionCounter: bigint,
 ): ReturnType<typeof assembleDescriptor> {
   const flowControl = commonFlowControl(chosen);
+  const access = key.accessOf(settings);
+  const { ephemeralKey, authClients } = access;
+  const { singleOnion, caa, caaCritical } = settings;
   try {
-    return assembleDescriptor({
-      kpHsBlindId: key.kpHsBlindId,
-      subcredential: key.subcredential,
-      descSigningKeyCert: certificate,
-      revisionCounter,
-      inner: {
-        create2Formats: [NTOR],
-        singleOnionService: singleOnion,
-        ...(flowControl === undefined ? {} : { flowControl }),
-        caa: [],
-        introductionPoints: chosen.points.map(point => key.certifyPoint(point, target.second)),
-      },
-      middle: { ephemeralKey: key.ephemeralKey, authClients: key.authClients },
-      salts: { inner: randomSalt(), middle: randomSalt() },
-    });
+    return access.useCookie(descriptorCookie =>
+      assembleDescriptor({
+        kpHsBlindId: key.kpHsBlindId,
+        subcredential: key.subcredential,
+        descSigningKeyCert: certificate,
+        revisionCounter,
+        inner: {
+          create2Formats: [NTOR],
+          singleOnionService: singleOnion,
+          ...(flowControl === undefined ? {} : { flowControl }),
+          caa,
+          introductionPoints: chosen.points.map(point => key.certifyPoint(point, target.second)),
+        },
+        middle: { ephemeralKey, authClients, caaCritical },
+        descriptorCookie,
+        salts: { inner: randomSalt(), middle: randomSalt() },
+      }),
+    );
   } catch (thrown) {
     if (!(thrown instanceof DescriptorError) || thrown.code !== 'TOO_LARGE') throw thrown;
-    throw refuse('DESCRIPTOR-SIZE', 'larger than an HSDir takes', 'fewer points', thrown);
+    throw refuse('DESCRIPTOR-SIZE', 'larger than an HSDir takes', 'fewer points or clients', thrown);
   }
 }
 
@@ -104,38 +123,62 @@ function randomSalt(): Bytes {
 
 /**
  * The check of a running keyholder: libsodium signed, OpenSSL verifies everything, and @noble the first text of each
- * period. Certificates that verified before are not verified again.
+ * period and set of clients. Certificates that verified before are not verified again.
  */
 export function createResultCheck(): CheckResult {
   const verify = createCachingVerify();
-  const seenByNoble = new WeakSet<object>();
+  const seenByNoble = new WeakSet<ClientAccess>();
   return (text, plan, fields) => {
     const { key, target } = plan;
-    const options = { kpHsId: fields.kpHsId, periods: [key.period], nowSeconds: target.second };
-    checkOpened(openDescriptor(text, { ...options, verify }), plan, fields);
-    if (seenByNoble.has(key)) return;
-    checkOpened(openDescriptorWithNoble(text, options), plan, fields);
-    seenByNoble.add(key);
+    const access = key.accessOf(fields.settings);
+    access.useCookie(descriptorCookie => {
+      const options = {
+        kpHsId: fields.kpHsId,
+        periods: [key.period],
+        nowSeconds: target.second,
+        descriptorCookie,
+      };
+      checkOpened(openDescriptor(text, { ...options, verify }), plan, fields);
+      if (seenByNoble.has(access)) return;
+      checkOpened(openDescriptorWithNoble(text, options), plan, fields);
+      seenByNoble.add(access);
+    });
   };
 }
 
 function checkOpened(
-  opened: OpenedDescriptor,
+  { outer, middle, inner, kpHsDescSign }: OpenedDescriptor,
   { key, target }: PlannedTarget,
   fields: DescriptorFields,
 ): void {
-  const points = opened.inner?.introductionPoints ?? [];
-  const wanted = fields.chosen.points;
-  const samePoints =
-    points.length === wanted.length &&
-    wanted.every((point, i) => {
-      const other = points[i];
-      return other !== undefined && samePoint(point, other);
-    });
+  const points = inner?.introductionPoints ?? [];
+  const { ephemeralKey, authClients } = key.accessOf(fields.settings);
   const same =
-    samePoints &&
-    opened.outer.revisionCounter === key.revisionCounterAt(target.second) &&
-    equalBytes(opened.kpHsDescSign, key.kpHsDescSign) &&
-    opened.inner?.singleOnionService === fields.singleOnion;
+    inner?.singleOnionService === fields.settings.singleOnion &&
+    isSameList(points, fields.chosen.points, samePoint) &&
+    isSameList(inner.caa, fields.settings.caa, sameCaa) &&
+    outer.revisionCounter === key.revisionCounterAt(target.second) &&
+    equalBytes(kpHsDescSign, key.kpHsDescSign) &&
+    equalBytes(middle.ephemeralKey, ephemeralKey) &&
+    isSameList(middle.authClients, authClients, sameLine) &&
+    middle.caaCritical === fields.settings.caaCritical;
   if (!same) throw new CustodyError('KEYHOLDER_FAULT');
 }
+
+function isSameList<A, B>(found: readonly A[], wanted: readonly B[], same: (a: A, b: B) => boolean): boolean {
+  return (
+    found.length === wanted.length &&
+    found.every((each, i) => {
+      const other = wanted[i];
+      return other !== undefined && same(each, other);
+    })
+  );
+}
+
+const sameCaa = (a: CaaRecord, b: CaaRecord): boolean =>
+  a.flags === b.flags && a.tag === b.tag && a.value === b.value;
+
+const sameLine = (a: AuthClientLine, b: AuthClientLine): boolean =>
+  equalBytes(a.clientId, b.clientId) &&
+  equalBytes(a.iv, b.iv) &&
+  equalBytes(a.encryptedCookie, b.encryptedCookie);

@@ -76,6 +76,9 @@ const NEXT_STEP = {
   LIST_OWNER: 'the service list must be a regular file of root’s or yours that nobody else may write',
   LIST_BACKEND: 'a backend in the service list is one of our own services or serves two; correct the policy',
 
+  LIST_CLIENT:
+    'a client key in the service list is of low order, not canonical or there twice; correct the policy',
+
   LIST_MISSING: 'there is no service list; run policy apply',
 
   STATE_MISSING: 'the keyholder state is missing; run init or init --recover',

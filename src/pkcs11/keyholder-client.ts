@@ -82,7 +82,7 @@ export class KeyholderClient {
     return 'refused' in answer ? answer : parseProven(answer.payload);
   }
 
-  /** Has descriptors built and signed, in the order of the targets: at most 16, all of them or none. */
+  /** Has descriptors built and signed, in the order of the targets: at most 16, all or none. Wipe their cookies. */
   async sign(order: SignOrder): Promise<{ readonly signed: readonly SignedDescriptor[] } | Refused> {
     const answer = await this.#ask(KEYHOLDER_FRAME.sign, encodeSign(order));
     return 'refused' in answer ? answer : { signed: parseSigned(answer.payload) };

@@ -1,6 +1,13 @@
 // Messages between core and keyholder: fixed binary fields, both directions, one file.
 
-import { type KpHsId, type PointReference, fromHex, parseKpHsId, toHex } from '../descriptor/index.ts';
+import {
+  DESCRIPTOR_COOKIE_LENGTH,
+  type KpHsId,
+  type PointReference,
+  fromHex,
+  parseKpHsId,
+  toHex,
+} from '../descriptor/index.ts';
 import type { CustodyDenial } from './error.ts';
 import { MAX_PROOF_HASHES } from './log-consistency.ts';
 import { WireReader, WireWriter } from './wire.ts';
@@ -39,6 +46,8 @@ export interface SignTarget {
 /** SIGN: fields and references, never text. */
 export interface SignOrder {
   readonly kpHsId: KpHsId;
+  /** Serial of the list that the order was approved under; another one in force refuses it, before anything is spent. */
+  readonly listSerial: number;
   /** In the order in which the points will stand. */
   readonly points: readonly PointReference[];
   readonly targets: readonly SignTarget[];
@@ -48,6 +57,10 @@ export interface SignOrder {
 export interface SignedDescriptor extends SignTarget {
   readonly revisionCounter: bigint;
   readonly text: Uint8Array;
+  /** Opens the inner layer of a restricted text (16 bytes): to verify it and then to be wiped. */
+  readonly descriptorCookie: Uint8Array | undefined;
+  /** Serial of the list under which what the text carries changed last; see `ListAccess`. */
+  readonly settingsSerial: number;
 }
 
 /** PROVEN */
@@ -111,7 +124,7 @@ export function parseProven(payload: Uint8Array): ProvenEvidence {
 }
 
 export function encodeSign(order: SignOrder): Uint8Array {
-  const out = new WireWriter().bytes(order.kpHsId, 32).u8(0).u8(order.points.length);
+  const out = new WireWriter().bytes(order.kpHsId, 32).u64(order.listSerial).u8(order.points.length);
   for (const { evidence, index } of order.points) out.bytes(fromHex(evidence), 32).u8(index);
   out.u8(order.targets.length);
   for (const target of order.targets) writeTarget(out, target);
@@ -121,19 +134,22 @@ export function encodeSign(order: SignOrder): Uint8Array {
 export function parseSign(payload: Uint8Array): SignOrder {
   const reader = new WireReader(payload);
   const kpHsId = readService(reader);
-  if (reader.u8() !== 0) throw reader.fault('an unknown flag is set');
+  const listSerial = reader.u64Number();
   const points = repeat(upTo(reader, MAX_REFERENCES), () => ({
     evidence: toHex(reader.bytes(32)),
     index: reader.u8(),
   }));
   const targets = repeat(upTo(reader, MAX_TARGETS), () => readTarget(reader));
   reader.end();
-  return { kpHsId, points, targets };
+  return { kpHsId, listSerial, points, targets };
 }
 
 export function encodeSigned(signed: readonly SignedDescriptor[]): Uint8Array {
   const out = new WireWriter().u8(signed.length);
-  for (const each of signed) writeTarget(out, each).u64(each.revisionCounter).blob32(each.text);
+  for (const each of signed) {
+    writeTarget(out, each).u64(each.revisionCounter).blob32(each.text);
+    out.blob32(each.descriptorCookie ?? new Uint8Array(0)).u64(each.settingsSerial);
+  }
   return out.finish();
 }
 
@@ -143,9 +159,19 @@ export function parseSigned(payload: Uint8Array): SignedDescriptor[] {
     ...readTarget(reader),
     revisionCounter: reader.u64(),
     text: reader.blob32(MAX_TEXT_BYTES),
+    descriptorCookie: readCookie(reader),
+    settingsSerial: reader.u64Number(),
   }));
   reader.end();
   return signed;
+}
+
+/** All of it, or nothing: a service that is not restricted. */
+function readCookie(reader: WireReader): Uint8Array | undefined {
+  const cookie = reader.blob32(DESCRIPTOR_COOKIE_LENGTH);
+  if (cookie.length === 0) return undefined;
+  if (cookie.length !== DESCRIPTOR_COOKIE_LENGTH) throw reader.fault('a cookie is too short');
+  return cookie;
 }
 
 export function encodePrepared(services: readonly PreparedService[]): Uint8Array {
@@ -228,12 +254,7 @@ export function parseEmpty(payload: Uint8Array): void {
 
 /** An identity. @throws CustodyError FRAME_BAD */
 export function readService(reader: WireReader): KpHsId {
-  const bytes = reader.bytes(32);
-  try {
-    return parseKpHsId(bytes);
-  } catch {
-    throw reader.fault('a key is no onion service');
-  }
+  return reader.key(parseKpHsId);
 }
 
 function writeTarget(out: WireWriter, target: SignTarget): WireWriter {

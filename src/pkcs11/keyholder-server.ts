@@ -16,7 +16,7 @@ import {
   parseSign,
   parseHead,
 } from './keyholder-messages.ts';
-import type { Keyholder } from './keyholder-service.ts';
+import { type Keyholder, wipeCookies } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
 
 /** Longest frame either way: sixteen descriptors. */
@@ -93,8 +93,14 @@ async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<U
       const { kpHsId, text } = parseProve(payload);
       return encodeProven(keyholder.prove(kpHsId, text));
     }
-    case KEYHOLDER_FRAME.sign:
-      return encodeSigned(keyholder.sign(parseSign(payload)));
+    case KEYHOLDER_FRAME.sign: {
+      const signed = keyholder.sign(parseSign(payload));
+      try {
+        return encodeSigned(signed);
+      } finally {
+        wipeCookies(signed);
+      }
+    }
     case KEYHOLDER_FRAME.prepare:
       parseEmpty(payload);
       return encodePrepared(await keyholder.prepare());

@@ -16,6 +16,7 @@ import type {
 } from './keyholder-messages.ts';
 import type { KeyholderStatus } from './keyholder-status.ts';
 import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
+import { wipeBytes } from './locked-memory.ts';
 import { type TokenOpener, wantedPeriods } from './openings.ts';
 import { prepareServices } from './preparation.ts';
 import { readCheckedFile } from './private-file.ts';
@@ -78,13 +79,15 @@ export class Keyholder {
   }
 
   /**
-   * SIGN: checks everything again, spends the seconds durably, builds, signs and opens what it built.
-   * @throws CustodyError KEYHOLDER_REFUSED: SERVICE-UNKNOWN, POINT-COUNT, SIGN-RATE, INTRO-PROVENANCE,
+   * SIGN: checks everything again, spends the seconds durably, builds, signs and opens what it built. Who may read it and
+   * what else it carries is the list's word alone. Cookies in the answer are the caller's to wipe.
+   * @throws CustodyError KEYHOLDER_REFUSED: LIST-SERIAL, SERVICE-UNKNOWN, POINT-COUNT, SIGN-RATE, INTRO-PROVENANCE,
    *   EVIDENCE-AGE, POINT-UNIQUE, MIN-BACKENDS, INTRO-SHARE, HORIZON, PERIOD-WINDOW, ONE-PER-SECOND, DESCRIPTOR-SIZE;
    *   PERIOD_UNPREPARED, KEYHOLDER_LATCHED, STATE_WRITE, STATE_FULL
    */
   sign(order: SignOrder): SignedDescriptor[] {
     const nowSeconds = this.#now();
+    this.#checkSerial(order.listSerial);
     const slot = this.#enabled(order.kpHsId);
     if (slot.latched) throw new CustodyError('KEYHOLDER_LATCHED');
     const { marks } = this.#options.host;
@@ -94,15 +97,20 @@ export class Keyholder {
     refuseIf(slot.rate.check(limits, order.targets.length, nowSeconds));
     const chosen = slot.evidence.choose(order.points, slot.entry, nowSeconds);
     const plans = planTargets(order.targets, slot.periods, rules);
+    // A key that yields no secret is found before anything is spent.
+    for (const { key } of plans) key.accessOf(slot.entry);
     marks.spend(
       plans.map(({ key, target }) => ({ kpHsBlindId: key.kpHsBlindId, ...target })),
       { at: nowSeconds, proven: this.#proven.second },
     );
     slot.rate.note(plans.length, nowSeconds);
-    const fields = { kpHsId: slot.kpHsId, singleOnion: slot.entry.singleOnion, chosen };
+    const fields = { kpHsId: slot.kpHsId, settings: slot.entry, chosen };
+    const signed: SignedDescriptor[] = [];
     try {
-      return plans.map(plan => buildDescriptor(plan, fields, this.#checkResult));
+      for (const plan of plans) signed.push(buildDescriptor(plan, fields, this.#checkResult));
+      return signed;
     } catch (thrown) {
+      wipeCookies(signed);
       const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
       if (error.code === 'KEYHOLDER_LATCHED') {
         slot.latched = true;
@@ -189,6 +197,12 @@ export class Keyholder {
     return slot;
   }
 
+  /** What was approved under another list may carry what this one does not. */
+  #checkSerial(listSerial: number): void {
+    const { serial } = this.#list;
+    if (listSerial !== serial) throw refuse('LIST-SERIAL', `list ${listSerial}`, `list ${serial}`);
+  }
+
   async #prepareOnce(): Promise<void> {
     const { host, openerFor } = this.#options;
     const list = this.#list;
@@ -217,4 +231,9 @@ function checkPointCount(count: number, { entry }: ServiceSlot): void {
   if (count < minPoints || count > maxPoints) {
     throw refuse('POINT-COUNT', `${count} points`, `${minPoints} to ${maxPoints}`);
   }
+}
+
+/** Once nobody needs to look into the texts any more. */
+export function wipeCookies(signed: readonly SignedDescriptor[]): void {
+  for (const { descriptorCookie } of signed) if (descriptorCookie !== undefined) wipeBytes(descriptorCookie);
 }

@@ -35,6 +35,10 @@ export interface ServiceStatus {
   readonly lastErrorAt: number;
   /** Descriptors that are remembered as proven. */
   readonly evidence: number;
+  /** Authorized clients; 0: whoever knows the address may read. */
+  readonly clients: number;
+  /** Serial of the list under which what texts carry changed last. */
+  readonly settingsSerial: number;
   /** Ascending. */
   readonly periods: readonly PeriodStatus[];
 }
@@ -76,7 +80,8 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
       .str8(service.origin)
       .str16(service.vouching)
       .u64(service.certifiedUntil);
-    out.str8(service.lastError).u64(service.lastErrorAt).u16(service.evidence).u16(service.periods.length);
+    out.str8(service.lastError).u64(service.lastErrorAt).u16(service.evidence);
+    out.u16(service.clients).u64(service.settingsSerial).u16(service.periods.length);
     for (const period of service.periods) {
       out.u64(period.periodNum).bytes(period.kpHsDescSign, 32);
       out.u64(period.from).u64(period.to).u64(period.exposureEnd);
@@ -108,6 +113,7 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
   const alias = reader.str8();
   const kpHsId = readService(reader);
   const flags = reader.u8();
+  if ((flags & ~(ENABLED | LATCHED)) !== 0) throw reader.fault('an unknown flag is set');
   return {
     alias,
     kpHsId,
@@ -119,6 +125,8 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
     lastError: reader.str8(),
     lastErrorAt: reader.u64Number(),
     evidence: reader.u16(),
+    clients: reader.u16(),
+    settingsSerial: reader.u64Number(),
     periods: Array.from({ length: reader.u16() }, () => readPeriodStatus(reader)),
   };
 }
@@ -126,7 +134,7 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
 function readPeriodStatus(reader: WireReader): PeriodStatus {
   return {
     periodNum: reader.u64Number(),
-    kpHsDescSign: parseKpHsDescSign(reader.bytes(32)),
+    kpHsDescSign: reader.key(parseKpHsDescSign),
     from: reader.u64Number(),
     to: reader.u64Number(),
     exposureEnd: reader.u64Number(),

@@ -3,16 +3,19 @@
 
 import { type KpHsId, type NetworkProfile, checkNetworkProfile, parseKpHsId } from '../descriptor/index.ts';
 import { CustodyError } from './error.ts';
+import { type ListAccess, checkAccess, readAccess, writeAccess } from './list-access.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer list 1\n');
+const MAGIC = new TextEncoder().encode('onion-signer list 2\n');
 const ALIAS = /^[a-z0-9][a-z0-9._-]{0,62}$/u;
 /** What a PIN source looks like; the token process reads it in detail. */
 const PIN_SOURCE = /^(?:tty|file:\/\P{Cc}+|credential:[A-Za-z0-9._-]+)$/u;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/u;
 const FLAG_SINGLE_ONION = 1;
 const FLAG_ENABLED = 2;
+const FLAG_CAA_CRITICAL = 4;
+const FLAGS = FLAG_SINGLE_ONION | FLAG_ENABLED | FLAG_CAA_CRITICAL;
 
 /** Bounds that no policy can widen: the invariants of the keyholder stay worth something whatever a list says. */
 export const LIST_LIMITS = Object.freeze({
@@ -43,7 +46,7 @@ export interface ListBackend {
 }
 
 /** One service of this signer. */
-export interface ListService {
+export interface ListService extends ListAccess {
   readonly alias: string;
   readonly kpHsId: KpHsId;
   readonly envelopePath: string;
@@ -90,19 +93,27 @@ export function encodeList(list: KeyholderList): Uint8Array {
   for (const token of list.tokens) out.str16(token.uri).str16(token.modulePath);
   out.str16(list.pinSource).u16(list.services.length);
   for (const service of list.services) {
-    const flags = (service.singleOnion ? FLAG_SINGLE_ONION : 0) | (service.enabled ? FLAG_ENABLED : 0);
     out.str8(service.alias).bytes(service.kpHsId, 32).str16(service.envelopePath);
-    out.u8(flags).u8(service.minPoints).u8(service.maxPoints);
+    out.u8(flagsOf(service)).u8(service.minPoints).u8(service.maxPoints);
     out.u8(service.minBackends).u8(service.maxPointsPerBackend).u32(service.requestsPerHour);
     out.u8(service.backends.length);
     for (const backend of service.backends) out.str8(backend.name).bytes(backend.kpHsId, 32);
+    writeAccess(out, service);
   }
   return out.finish();
 }
 
+function flagsOf({ singleOnion, enabled, caaCritical }: ListService): number {
+  return (
+    (singleOnion ? FLAG_SINGLE_ONION : 0) |
+    (enabled ? FLAG_ENABLED : 0) |
+    (caaCritical ? FLAG_CAA_CRITICAL : 0)
+  );
+}
+
 /**
  * Reads a list.
- * @throws CustodyError LIST_SYNTAX, LIST_BOUNDS, LIST_ORDER, LIST_DUPLICATE, or LIST_BACKEND, whose `denial` names
+ * @throws CustodyError LIST_SYNTAX, LIST_BOUNDS, LIST_ORDER, LIST_DUPLICATE, LIST_CLIENT, or LIST_BACKEND, whose `denial` names
  *   the rule: BACKEND-NOT-OURS (a backend is one of our services) or BACKEND-EXCLUSIVE (it serves two);
  *   URI_SYNTAX, PIN_LITERAL
  */
@@ -110,7 +121,7 @@ export function parseList(bytes: Uint8Array): KeyholderList {
   if (bytes.length > LIST_LIMITS.bytes) throw new CustodyError('LIST_BOUNDS', 'the list is too long');
   const reader = new WireReader(bytes, 'LIST_SYNTAX');
   const magic = reader.bytes(MAGIC.length);
-  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 1');
+  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 2');
   const serial = reader.u64Number();
   const profile: NetworkProfile = {
     name: reader.str8(),
@@ -134,7 +145,7 @@ function readService(reader: WireReader): ListService {
   const kpHsId = readKey(reader);
   const envelopePath = reader.str16();
   const flags = reader.u8();
-  if ((flags & ~(FLAG_SINGLE_ONION | FLAG_ENABLED)) !== 0) throw reader.fault('an unknown flag is set');
+  if ((flags & ~FLAGS) !== 0) throw reader.fault('an unknown flag is set');
   const [minPoints, maxPoints] = [reader.u8(), reader.u8()];
   const [minBackends, maxPointsPerBackend, requestsPerHour] = [reader.u8(), reader.u8(), reader.u32()];
   const backends = repeat(reader.u8(), () => ({ name: reader.str8(), kpHsId: readKey(reader) }));
@@ -150,6 +161,8 @@ function readService(reader: WireReader): ListService {
     maxPointsPerBackend,
     requestsPerHour,
     backends,
+    ...readAccess(reader),
+    caaCritical: (flags & FLAG_CAA_CRITICAL) !== 0,
   };
 }
 
@@ -179,7 +192,7 @@ function checkList(list: KeyholderList): void {
     check(token.modulePath === '' || isPath(token.modulePath), 'a module path');
   }
   if (!PIN_SOURCE.test(list.pinSource)) throw new CustodyError('PIN_LITERAL');
-  for (const service of list.services) checkService(service);
+  for (const service of list.services) checkService(service, list.serial);
   checkAscending(list.services.map(service => service.alias));
   checkKeys(list.services);
 }
@@ -197,7 +210,7 @@ function checkProfile(profile: NetworkProfile): void {
   check(profile.evidenceMaxSkewSeconds <= LIST_LIMITS.evidenceMaxSkewSeconds, 'the skew of evidence');
 }
 
-function checkService(service: ListService): void {
+function checkService(service: ListService, listSerial: number): void {
   check(ALIAS.test(service.alias), 'an alias');
   check(isPath(service.envelopePath), 'the path of an envelope');
   check(service.minPoints >= 1 && service.minPoints <= service.maxPoints, 'the least number of points');
@@ -215,6 +228,7 @@ function checkService(service: ListService): void {
   check(!service.enabled || service.backends.length > 0, 'an enabled service without backends');
   for (const backend of service.backends) check(NAME.test(backend.name), 'the name of a backend');
   checkAscending(service.backends.map(backend => backend.name));
+  checkAccess(service, listSerial);
 }
 
 function checkAscending(names: readonly string[]): void {

@@ -45,6 +45,12 @@ export function encodeMark(mark: Mark): Uint8Array {
 /** Reads an intact record. @throws CustodyError STATE_CORRUPT for one that nobody writes */
 export function parseMark(record: Uint8Array): Mark {
   const reader = new WireReader(record, 'STATE_CORRUPT');
+  const mark = readBody(reader);
+  reader.zerosUntil(CHECKED_BYTES);
+  return mark;
+}
+
+function readBody(reader: WireReader): Mark {
   const kind = reader.u8();
   switch (kind) {
     case KIND.header:

@@ -127,7 +127,9 @@ export async function openWithToken(
     });
     const outcomes: OpeningOutcome[] = [];
     for (const [i, opening] of openings.entries()) {
-      outcomes.push(await judge(opening, results[i], { boxPublicKey, box, checkpointKey, profile: list.profile }));
+      outcomes.push(
+        await judge(opening, results[i], { boxPublicKey, box, checkpointKey, profile: list.profile }),
+      );
     }
     return outcomes;
   } catch (thrown) {

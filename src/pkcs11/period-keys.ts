@@ -2,9 +2,6 @@
 // Nothing here signs what it is handed: points are certified, a descriptor that this process built is signed.
 
 import {
-  AUTH_CLIENT_LENGTH,
-  AUTH_CLIENT_MULTIPLE,
-  type AuthClientLine,
   type Bytes,
   CERT_TYPE,
   type CertifiedIntroductionPoint,
@@ -12,7 +9,6 @@ import {
   type KpHsBlindId,
   type KpHsDescSign,
   type KpHsId,
-  type KpHssDescEnc,
   type NHsSubcred,
   type NetworkProfile,
   RecentMap,
@@ -25,23 +21,21 @@ import {
   deriveSubcredential,
   encodeCertBody,
   innerCertExpiryHours,
-  makeFakeAuthClientLine,
   parseKpHsDescSign,
-  parseKpHssDescEnc,
   pointKey,
   srvRunStart,
   timePeriod,
   x25519ToEd25519,
 } from '../descriptor/index.ts';
+import { ClientAccess, type ClientSet, type Derive } from './client-access.ts';
 import { hmacSha256Into } from './hkdf.ts';
-import { Secret, ed25519FromSeed, ed25519Sign, withScratch, x25519PublicInto } from './locked-memory.ts';
+import { Secret, ed25519FromSeed, ed25519Sign, withScratch } from './locked-memory.ts';
 import { descSigningCertBody } from './blinded-sign.ts';
 import type { PeriodRecord } from './state-codec.ts';
 
 const PERIOD_SECRET = new TextEncoder().encode('onion-signer period secret 1\0');
 const COUNTER_KEY_BYTES = 32;
 const SIGNING_KEY_BYTES = 64;
-const FAKE_CLIENTS = AUTH_CLIENT_MULTIPLE;
 const CERTIFIED_POINTS_KEPT = 512;
 
 /** Whose period key it is, and what is kept of it. The record's secrets are wiped by whoever drops the record. */
@@ -73,15 +67,12 @@ export class PeriodKey {
   readonly kpHsBlindId: KpHsBlindId;
   readonly subcredential: NHsSubcred;
   readonly kpHsDescSign: KpHsDescSign;
-  /** `desc-auth-ephemeral-key`; nobody keeps its private half. */
-  readonly ephemeralKey: KpHssDescEnc;
-  /** Sixteen lines that look like clients; the same in every descriptor of the period, as stock tor's. */
-  readonly authClients: readonly AuthClientLine[];
   readonly #ladder: ReadonlyMap<number, Bytes>;
   /** The counter's key (32 bytes) and libsodium's form of KS_hs_desc_sign: seed and public half (64). */
   readonly #derived = new Secret(COUNTER_KEY_BYTES + SIGNING_KEY_BYTES);
   readonly #counterOrigin: number;
   readonly #counter: RevisionCounter;
+  #access: ClientAccess | undefined;
   readonly #certified = new RecentMap<CertifiedIntroductionPoint>(CERTIFIED_POINTS_KEPT);
 
   constructor({ kpHsId, profile, record }: PeriodKeyParts) {
@@ -96,16 +87,10 @@ export class PeriodKey {
     );
     this.#ladder = new Map(record.ladder.map(rung => [rung.expiryHours, rung.signature]));
     this.#counterOrigin = srvRunStart(profile, this.period);
-    const derive: Derive = (out, purpose, block = 0) => {
-      const label = new TextEncoder().encode(`onion-signer period 1 ${purpose}\0`);
-      record.secret.use(key => hmacSha256Into(out, key, label, Uint8Array.of(block)));
-    };
-    this.ephemeralKey = deriveEphemeralKey(derive);
-    this.authClients = deriveFakeClients(derive);
     // The counter reads its key in place for as long as it lives: until `wipe`, which ends both.
     this.#counter = this.#derived.use(derived => {
       const key = derived.subarray(0, COUNTER_KEY_BYTES);
-      derive(key, 'revision-counter');
+      this.#derive(key, 'revision-counter', Uint8Array.of(0));
       return createRevisionCounter(key);
     });
   }
@@ -143,6 +128,23 @@ export class PeriodKey {
     }));
   }
 
+  /**
+   * What this set of clients makes of the period: the same for the same set and serial. What was made for another is
+   * wiped before. @throws CustodyError CRYPTO
+   */
+  accessOf(set: ClientSet): ClientAccess {
+    if (this.#access?.isOf(set) === true) return this.#access;
+    this.forgetAccess();
+    this.#access = new ClientAccess(set, this.subcredential, this.#derive);
+    return this.#access;
+  }
+
+  /** Wipes what was made for the clients; it is made again when it is needed. */
+  forgetAccess(): void {
+    this.#access?.wipe();
+    this.#access = undefined;
+  }
+
   /** Signs a descriptor that was assembled in this process: 64 bytes. */
   signDescriptor(descriptor: SignableDescriptor): Bytes {
     return this.#sign(descriptor.signedMessage);
@@ -151,8 +153,14 @@ export class PeriodKey {
   /** Forgets what this object derived. */
   wipe(): void {
     this.#derived.wipe();
+    this.forgetAccess();
     this.#certified.clear();
   }
+
+  readonly #derive: Derive = (out, purpose, context) => {
+    const label = new TextEncoder().encode(`onion-signer period 1 ${purpose}\0`);
+    this.record.secret.use(key => hmacSha256Into(out, key, label, context));
+  };
 
   #certify(certType: 0x09 | 0x0b, certifiedKey: Bytes, expiryHours: number): Bytes {
     const body = encodeCertBody({ certType, expiryHours, certifiedKey, signingKey: this.kpHsDescSign });
@@ -171,26 +179,4 @@ export function discardKeys(keys: Iterable<PeriodKey>): void {
     key.record.seed.wipe();
     key.record.secret.wipe();
   }
-}
-
-/** 32 bytes of HMAC-SHA-256 under the period's secret, for one purpose and block. */
-type Derive = (out: Uint8Array, purpose: string, block?: number) => void;
-
-function deriveEphemeralKey(derive: Derive): KpHssDescEnc {
-  return withScratch(32, privateKey => {
-    derive(privateKey, 'ephemeral-key');
-    const publicKey = new Uint8Array(32);
-    x25519PublicInto(publicKey, privateKey);
-    return parseKpHssDescEnc(publicKey);
-  });
-}
-
-function deriveFakeClients(derive: Derive): AuthClientLine[] {
-  const bytes = new Uint8Array(FAKE_CLIENTS * AUTH_CLIENT_LENGTH);
-  for (let block = 0; block * 32 < bytes.length; block++) {
-    derive(bytes.subarray(block * 32, block * 32 + 32), 'fake-clients', block);
-  }
-  return Array.from({ length: FAKE_CLIENTS }, (_, i) =>
-    makeFakeAuthClientLine(bytes.subarray(i * AUTH_CLIENT_LENGTH, (i + 1) * AUTH_CLIENT_LENGTH)),
-  );
 }

@@ -41,10 +41,11 @@ export class ServiceSlot {
     this.budget = new OpeningBudget(profile);
   }
 
-  /** Takes over what a newer list says. Evidence is proven anew: a backend may have gone. */
+  /** Takes over what a newer list says. Evidence is proven anew, and cookies end: a backend or client may have gone. */
   update(entry: ListService, profile: NetworkProfile): void {
     this.entry = entry;
     this.evidence = new EvidenceStore(profile, entry.backends);
+    for (const key of this.periods.values()) key.forgetAccess();
   }
 
   noteError(code: string, nowSeconds: number): void {
@@ -99,6 +100,8 @@ export class ServiceSlot {
       lastError: this.lastError,
       lastErrorAt: this.lastErrorAt,
       evidence: this.evidence.size,
+      clients: this.entry.clients.length,
+      settingsSerial: this.entry.settingsSerial,
       periods: keys.map(key => ({
         periodNum: key.period.periodNum,
         kpHsDescSign: key.kpHsDescSign,

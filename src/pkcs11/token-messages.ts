@@ -129,18 +129,18 @@ export function parseOpenRequest(payload: Uint8Array): OpenRequest {
   const access = readAccess(reader);
   const profile = readProfile(reader);
   const horizonSeconds = reader.u32();
-  const boxPublicKey = keyFrom(reader, parseX25519Public);
-  const checkpointKey = keyFrom(reader, parseEd25519Public);
+  const boxPublicKey = reader.key(parseX25519Public);
+  const checkpointKey = reader.key(parseEd25519Public);
   let budget = MAX_PERIODS;
   const openings = times(reader.u16(), () => {
-    const kpHsId = keyFrom(reader, parseKpHsId);
+    const kpHsId = reader.key(parseKpHsId);
     const envelope = reader.blob32(MAX_ENVELOPE_BYTES);
     const count = reader.u16();
     budget -= count + 1;
     if (budget < 0) throw reader.fault('too many periods');
     const periods = times(count, () => ({
       periodNum: reader.u64Number(),
-      kpHsDescSign: keyFrom(reader, parseKpHsDescSign),
+      kpHsDescSign: reader.key(parseKpHsDescSign),
     }));
     return { kpHsId, envelope, periods };
   });
@@ -160,15 +160,6 @@ function readProfile(reader: WireReader): NetworkProfile {
     });
   } catch (cause) {
     throw new CustodyError('PROFILE_REFUSED', undefined, { cause });
-  }
-}
-
-function keyFrom<T>(reader: WireReader, parse: (bytes: Uint8Array) => T): T {
-  const bytes = reader.bytes(32);
-  try {
-    return parse(bytes);
-  } catch {
-    throw reader.fault('a key is not valid');
   }
 }
 
@@ -256,7 +247,7 @@ function readSource(reader: WireReader): SealSource {
     case 'import':
       return { kind, path: reader.str16() };
     case 'envelope':
-      return { kind, envelope: reader.blob32(MAX_ENVELOPE_BYTES), kpHsId: keyFrom(reader, parseKpHsId) };
+      return { kind, envelope: reader.blob32(MAX_ENVELOPE_BYTES), kpHsId: reader.key(parseKpHsId) };
   }
 }
 
@@ -267,7 +258,7 @@ export function encodeSealAnswer({ envelope, kpHsId, origin }: SealedIdentity): 
 export function parseSealAnswer(payload: Uint8Array): SealedIdentity {
   const reader = new WireReader(payload);
   const envelope = reader.blob32(MAX_ENVELOPE_BYTES);
-  const kpHsId = keyFrom(reader, parseKpHsId);
+  const kpHsId = reader.key(parseKpHsId);
   const origin = reader.str8() as Origin;
   reader.end();
   return { envelope, kpHsId, origin };
@@ -294,6 +285,7 @@ function writeFailure(writer: WireWriter, error: CustodyError): void {
 function readFailure(reader: WireReader): CustodyError | undefined {
   const text = reader.str8();
   const ckr = reader.u32();
+  if (text === '' && ckr !== 0) throw reader.fault('a result without an error has none of the token');
   if (text === '') return undefined;
   const code: CustodyErrorCode = parseCustodyErrorCode(text) ?? 'TOKEN_PROTOCOL';
   return ckr === 0 ? new CustodyError(code) : new CustodyError(code, `CKR 0x${ckr.toString(16)}`, { ckr });

@@ -150,6 +150,21 @@ export class WireReader {
     return this.bytes(length);
   }
 
+  /** The next 32 bytes as `parse` takes them; what it throws becomes this reader's error. */
+  key<T>(parse: (bytes: Uint8Array) => T): T {
+    const bytes = this.bytes(32);
+    try {
+      return parse(bytes);
+    } catch {
+      throw this.fault('a key is not valid');
+    }
+  }
+
+  /** Nothing but zeros up to byte `end`. */
+  zerosUntil(end: number): void {
+    if (this.#take(end - this.#at).some(byte => byte !== 0)) throw this.fault('the padding is not empty');
+  }
+
   /** Must be called after the last field: refuses trailing bytes. */
   end(): void {
     if (this.#at !== this.#bytes.length) throw this.fault('bytes follow the last field');

@@ -12,9 +12,7 @@ import {
 } from '../descriptor/index.ts';
 import type { AvailablePoint } from './choose.ts';
 import type { ControlPort } from './control/commands.ts';
-import type { HsDescContentEvent, HsDescEvent } from './control/events.ts';
-import { codeOf } from './error.ts';
-import { commandAndWait, type DirectoryAnswer } from './hs-desc.ts';
+import { fetchDescriptorText } from './hs-desc.ts';
 import { fetchRing, type NetworkView } from './network-view.ts';
 import type { Rng } from './choose.ts';
 
@@ -47,11 +45,13 @@ export async function fetchBackend(tor: ControlPort, query: FetchQuery): Promise
   let code = 'NO_HSDIR';
   while (servers.length > 0) {
     const [fingerprint = ''] = servers.splice(query.rng(servers.length), 1);
-    const text = await fetchFrom(tor, query, fingerprint);
-    if (typeof text !== 'string') {
-      code = text.code;
+    const { address, timeoutMs, signal } = query;
+    const fetched = await fetchDescriptorText(tor, { address, fingerprint, timeoutMs, signal });
+    if (!fetched.ok) {
+      code = fetched.code;
       continue;
     }
+    const { text } = fetched;
     try {
       return { ok: true, descriptor: { evidence: prove(text, kpHsId, query), text } };
     } catch (thrown) {
@@ -60,31 +60,6 @@ export async function fetchBackend(tor: ControlPort, query: FetchQuery): Promise
     }
   }
   return { ok: false, code };
-}
-
-async function fetchFrom(
-  tor: ControlPort,
-  { address, timeoutMs, signal }: FetchQuery,
-  fingerprint: string,
-): Promise<string | { readonly code: string }> {
-  const send = async (): Promise<void> => tor.hsFetch(address, [fingerprint]);
-  try {
-    const event = await commandAndWait(tor, { address, fingerprint, timeoutMs, signal }, send, isFetchEnd);
-    if (event === undefined) return { code: 'TIMEOUT' };
-    if (event.type === 'HS_DESC') return { code: safeReason(event.reason) };
-    return event.text.trim() === '' ? { code: 'NOT_FOUND' } : event.text;
-  } catch (thrown) {
-    if (codeOf(thrown) !== 'CONTROL_REPLY') throw thrown;
-    return { code: 'HSDIR_UNKNOWN' };
-  }
-}
-
-function isFetchEnd(event: DirectoryAnswer): event is HsDescEvent | HsDescContentEvent {
-  return event.type === 'HS_DESC_CONTENT' || (event.type === 'HS_DESC' && event.action === 'FAILED');
-}
-
-function safeReason(reason: string | undefined): string {
-  return reason !== undefined && /^[A-Z_]{1,32}$/u.test(reason) ? reason : 'UNKNOWN';
 }
 
 /** The signer proves it again; this spares it what it would refuse. Throws DescriptorError. */

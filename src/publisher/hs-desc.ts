@@ -1,6 +1,7 @@
 import type { ControlPort } from './control/commands.ts';
 import { ControlError } from './control/error.ts';
 import type { HsDescContentEvent, HsDescEvent } from './control/events.ts';
+import { codeOf } from './error.ts';
 
 /** One directory's answer about one address, as tor reports it. */
 export type DirectoryAnswer = HsDescEvent | HsDescContentEvent;
@@ -46,3 +47,33 @@ export type DirectoryQuery = {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 };
+
+/** What HSFETCH brought from one directory: the text (Latin-1, not empty), or why there is none. */
+export type FetchedText =
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly code: string };
+
+/**
+ * Asks one directory for the descriptor of the period that clients ask for. Codes: NOT_FOUND, BAD_DESC and other reasons
+ * of tor's, TIMEOUT, HSDIR_UNKNOWN. Throws ControlError only when the connection to tor is over.
+ */
+export async function fetchDescriptorText(tor: ControlPort, query: DirectoryQuery): Promise<FetchedText> {
+  const send = async (): Promise<void> => tor.hsFetch(query.address, [query.fingerprint]);
+  try {
+    const event = await commandAndWait(tor, query, send, isFetchEnd);
+    if (event === undefined) return { ok: false, code: 'TIMEOUT' };
+    if (event.type === 'HS_DESC') return { ok: false, code: safeReason(event.reason) };
+    return event.text.trim() === '' ? { ok: false, code: 'NOT_FOUND' } : { ok: true, text: event.text };
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'CONTROL_REPLY') throw thrown;
+    return { ok: false, code: 'HSDIR_UNKNOWN' };
+  }
+}
+
+function isFetchEnd(event: DirectoryAnswer): event is HsDescEvent | HsDescContentEvent {
+  return event.type === 'HS_DESC_CONTENT' || (event.type === 'HS_DESC' && event.action === 'FAILED');
+}
+
+function safeReason(reason: string | undefined): string {
+  return reason !== undefined && /^[A-Z_]{1,32}$/u.test(reason) ? reason : 'UNKNOWN';
+}

@@ -1,27 +1,24 @@
 #!/usr/bin/env node
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
 import { SignerError } from '../signer/contract/problems.ts';
 import { makeTlsKey, readTlsPin } from '../signer/program/tls-identity.ts';
 import { DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
 import { tlsKeyPath } from './config-signers.ts';
+import { ControlError } from './control/error.ts';
 import { openFolder } from './durable-file.ts';
 import { codeOf, PublisherError } from './error.ts';
-import { inspectDescriptor } from './inspect.ts';
-import { formatInspection, printable } from './inspect-text.ts';
+import { addInspectCommand } from './inspect-command.ts';
+import { printable } from './inspect-report.ts';
 import { createLog } from './log.ts';
 import { runPublisher } from './run.ts';
 import { readState } from './state.ts';
 import { formatStatus, judgeFile } from './status.ts';
 import { CONFIG_TEMPLATE } from './template.ts';
 
-/** Larger than any descriptor: an input beyond is not read to its end. */
-const MAX_INPUT_BYTES = 1024 * 1024;
-
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
 type RunFlags = { once?: true; dryRun?: true; only?: string[]; logLevel: string };
-type InspectFlags = { address?: string; votingInterval?: number; json?: true };
 
 /** Builds the program. Exit codes everywhere: 0 well, 1 degraded, 2 down or unusable input. */
 function createProgram(setExitCode: (code: number) => void): Command {
@@ -57,14 +54,7 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .command('tls')
     .description('make the TLS key of this publisher if there is none, and print its pin for signer.yaml')
     .action(() => void process.stdout.write(`${tlsPin(configPath())}\n`));
-  program
-    .command('inspect')
-    .argument('<file>', 'a v3 descriptor, or - for standard input')
-    .description('decode a descriptor: what an HSDir sees and, with the address, what a client sees')
-    .option('--address <address>', 'the onion address, to decrypt the two layers')
-    .option('--voting-interval <seconds>', 'V3AuthVotingInterval of a test network', parseSeconds)
-    .option('--json', 'for programs')
-    .action(async (file: string, flags: InspectFlags) => setExitCode(await inspect(file, flags)));
+  addInspectCommand(program, { configPath, write: text => process.stdout.write(text), setExitCode });
   return program;
 }
 
@@ -111,42 +101,6 @@ function tlsPin(path: string): string {
   return readTlsPin(tlsKeyPath(state));
 }
 
-async function inspect(file: string, { address, votingInterval, json }: InspectFlags): Promise<number> {
-  const report = inspectDescriptor(await readInput(file), {
-    address,
-    votingInterval,
-    now: Date.now() / 1000,
-  });
-  process.stdout.write(
-    json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatInspection(report),
-  );
-  return report.exitCode;
-}
-
-async function readInput(file: string): Promise<Uint8Array> {
-  const input = file === '-' ? process.stdin : createReadStream(file);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of input as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_INPUT_BYTES) throw new PublisherError('INPUT_TOO_LARGE');
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    if (cause instanceof PublisherError) throw cause;
-    throw new PublisherError('INPUT_FILE', undefined, { cause });
-  } finally {
-    input.destroy();
-  }
-  return Buffer.concat(chunks);
-}
-
-function parseSeconds(text: string): number {
-  if (/^[1-9][0-9]{0,4}s?$/u.test(text)) return Number.parseInt(text, 10);
-  throw new InvalidArgumentError('Write seconds, as 10 or 10s.');
-}
-
 function readVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
@@ -154,7 +108,8 @@ function readVersion(): string {
 
 /** What anything thrown says to the operator: our own errors their next step, others their code. */
 function explain(thrown: unknown): string {
-  const ours = thrown instanceof PublisherError || thrown instanceof SignerError;
+  const ours =
+    thrown instanceof PublisherError || thrown instanceof SignerError || thrown instanceof ControlError;
   return ours ? `${thrown.code}: ${printable(thrown.message)}` : `failed: ${codeOf(thrown)}`;
 }
 

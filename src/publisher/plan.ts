@@ -6,7 +6,7 @@ import { backOff, HSDIR_KEEPS_SECONDS, type Timing } from './timing.ts';
 export type Random = () => number;
 
 /** Why the signer is asked now. */
-export type SignReason = 'first' | 'points-changed' | 'rotation' | 're-upload';
+export type SignReason = 'first' | 'settings-changed' | 'points-changed' | 'rotation' | 're-upload';
 
 /** Why one HSDir is sent a text now. */
 export type UploadReason = Serving['reason'] | 'hsdirs-changed' | 'retry' | 'lapsed';
@@ -42,6 +42,7 @@ export function planSigning({
 }: SignInput): SignReason | undefined {
   if (chosen === undefined || now < state.notBefore) return undefined;
   if (state.signedAt === undefined) return 'first';
+  if (state.settings !== state.description.settings) return 'settings-changed';
   if (chosen !== state.pointsDigest) return 'points-changed';
   if (now < state.signedAt + timing.signGap) return undefined;
   for (const periodNum of published) {

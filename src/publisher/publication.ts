@@ -89,13 +89,19 @@ export class Publication {
     for (const upload of planUploads(this.#state, published, this.#inFlight, now)) this.#launch(upload);
   }
 
-  /** Forgets periods that are over, on the shelf as in the state, and notes how long the rest of the shelf lasts. */
+  /**
+   * Forgets what must not be served on, on the shelf as in the state: periods that are over, and texts of other settings
+   * than policy has now (a client is gone, the service became restricted). Notes how long the rest of the shelf lasts.
+   */
   prune(now: number): void {
     const { shelf } = this.#context;
-    const { service } = this.#state.description;
-    shelf.prune(service, entry => this.#windowEnd(entry) > now);
-    for (const [periodNum, { until }] of Object.entries(this.#state.periods)) {
-      if (until <= now) delete this.#state.periods[periodNum];
+    const { service, settings } = this.#state.description;
+    shelf.prune(service, entry => entry.settings === settings && this.#windowEnd(entry) > now);
+    for (const [periodNum, period] of Object.entries(this.#state.periods)) {
+      if (period.until <= now) delete this.#state.periods[periodNum];
+      const counter = period.serving?.counter;
+      if (counter !== undefined && this.#entryOf(Number(periodNum), counter) === undefined)
+        delete period.serving;
     }
     const ends = shelf
       .entries(service)

@@ -5,11 +5,12 @@ import { compileValidator, NAME_PATTERN, SignedDescriptorSchema } from '../signe
 import { openFolder, readSmallFile, replaceFile } from './durable-file.ts';
 import { PublisherError } from './error.ts';
 
-/** A signed text on the shelf: what the signer answered, when, and the digest of the set of points in it. */
+/** A signed text on the shelf: what the signer answered, when, under which settings, and the digest of its set of points. */
 export const ShelfEntrySchema = Type.Object(
   {
     descriptor: SignedDescriptorSchema,
     points: Type.String({ maxLength: 64 }),
+    settings: Type.Integer({ minimum: 0 }),
     signedAt: Type.Number({ minimum: 0 }),
   },
   { additionalProperties: false },
@@ -19,7 +20,7 @@ export type ShelfEntry = Static<typeof ShelfEntrySchema>;
 
 const checkFile = compileValidator(
   Type.Object(
-    { version: Type.Literal(1), entries: Type.Array(ShelfEntrySchema, { maxItems: 1024 }) },
+    { version: Type.Literal(2), entries: Type.Array(ShelfEntrySchema, { maxItems: 1024 }) },
     { additionalProperties: false },
   ),
 );
@@ -95,7 +96,7 @@ export class Shelf {
   #replace(service: string, entries: readonly ShelfEntry[]): void {
     const sorted = [...entries].sort(compareEntries);
     const path = this.#path(service);
-    if (!this.#readOnly) replaceFile(path, `${JSON.stringify({ version: 1, entries: sorted })}\n`);
+    if (!this.#readOnly) replaceFile(path, `${JSON.stringify({ version: 2, entries: sorted })}\n`);
     this.#entries.set(service, sorted);
   }
 
@@ -107,7 +108,7 @@ export class Shelf {
 }
 
 function readEntries(path: string): readonly ShelfEntry[] {
-  const text = readSmallFile(path, MAX_FILE_BYTES) ?? '{"version":1,"entries":[]}';
+  const text = readSmallFile(path, MAX_FILE_BYTES) ?? '{"version":2,"entries":[]}';
   try {
     return checkFile(JSON.parse(text)).entries.sort(compareEntries);
   } catch (cause) {

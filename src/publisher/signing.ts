@@ -95,7 +95,7 @@ export class Signing {
   /** The same content keeps its id until somebody has answered, so that a lost answer is not signed twice. */
   #requestFor(points: Points, offer: Offer, checkpoint: string | undefined): SignRequest {
     const references = points.map(({ evidence, index }) => ({ evidence, index }));
-    const content = JSON.stringify(references);
+    const content = JSON.stringify([this.#state.description.settings, references]);
     if (this.#pending?.content === content) return this.#pending.request;
     const digests = [...new Set(points.map(point => point.evidence))];
     const request: SignRequest = {
@@ -130,11 +130,21 @@ export class Signing {
     }
     const digest = digestOfPoints(points);
     const signedAt = now();
-    const entries = verdict.answer.descriptors.map(descriptor => ({ descriptor, points: digest, signedAt }));
+    const { settings, restricted } = verdict.answer;
+    const entries = verdict.answer.descriptors.map(descriptor => ({
+      descriptor,
+      points: digest,
+      settings,
+      signedAt,
+    }));
     shelf.put(service, entries, entry => this.#isServed(entry));
     Object.assign(this.#state, {
       points: keys,
       pointsDigest: digest,
+      settings,
+      restricted,
+      // Policy may have changed since the signer was asked for its services.
+      description: { ...description, settings },
       signedAt,
       signFailures: 0,
       notBefore: 0,
@@ -143,7 +153,7 @@ export class Signing {
     if (signer !== undefined) signer.checkpoint = verdict.answer.checkpoint;
     this.clockLag = Math.max(0, Math.min(...entries.map(({ descriptor }) => descriptor.useFrom)) - signedAt);
     this.fault = undefined;
-    const result = verdict.answer.restricted ? 'restricted discovery' : 'open';
+    const result = restricted ? 'restricted discovery' : 'open';
     log.info('the signer answered', { service, count: entries.length, result });
   }
 

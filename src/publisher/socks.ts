@@ -121,39 +121,60 @@ async function negotiate(
   credentials: Buffer | undefined,
 ): Promise<void> {
   const method = credentials === undefined ? 0x00 : 0x02;
-  socket.write(Buffer.of(0x05, 0x01, method));
-  expectBytes(await readExactly(socket, 2), [0x05, method]);
-  if (credentials !== undefined) {
-    socket.write(credentials);
-    expectBytes(await readExactly(socket, 2), [0x01, 0x00]);
+  const answers = new ExactReader(socket);
+  try {
+    socket.write(Buffer.of(0x05, 0x01, method));
+    expectBytes(await answers.take(2), [0x05, method]);
+    if (credentials !== undefined) {
+      socket.write(credentials);
+      expectBytes(await answers.take(2), [0x01, 0x00]);
+    }
+    socket.write(connectRequest);
+    const head = await answers.take(4);
+    expectBytes(head.subarray(0, 1), [0x05]);
+    const replyByte = head[1] ?? 0xff;
+    if (replyByte !== 0x00) {
+      const code = REPLY_CODES[replyByte] ?? 'SOCKS_UNKNOWN_REPLY';
+      throw new SocksError(code, `Tor could not connect: ${code}.`, { replyByte });
+    }
+    await answers.take((await boundAddressBytes(answers, head[3])) + 2);
+  } finally {
+    answers.release();
   }
-  socket.write(connectRequest);
-  const head = await readExactly(socket, 4);
-  expectBytes(head.subarray(0, 1), [0x05]);
-  const replyByte = head[1] ?? 0xff;
-  if (replyByte !== 0x00) {
-    const code = REPLY_CODES[replyByte] ?? 'SOCKS_UNKNOWN_REPLY';
-    throw new SocksError(code, `Tor could not connect: ${code}.`, { replyByte });
-  }
-  await readExactly(socket, (await boundAddressBytes(socket, head[3])) + 2);
 }
 
-async function boundAddressBytes(socket: Socket, addressType: number | undefined): Promise<number> {
+async function boundAddressBytes(answers: ExactReader, addressType: number | undefined): Promise<number> {
   if (addressType === 0x01) return 4;
   if (addressType === 0x04) return 16;
-  if (addressType === 0x03) return (await readExactly(socket, 1))[0] ?? 0;
+  if (addressType === 0x03) return (await answers.take(1))[0] ?? 0;
   throw new SocksError('SOCKS_PROTOCOL', 'The SOCKS answer has an unknown address type.');
 }
 
-/** Reads `size` bytes and leaves the rest in the socket, for whoever speaks on the stream next. */
-async function readExactly(socket: Socket, size: number): Promise<Buffer> {
-  for (;;) {
-    const bytes = socket.read(size) as Buffer | null;
-    if (bytes !== null && bytes.length === size) return bytes;
-    if (bytes !== null) throw new SocksError('SOCKS_CLOSED', 'Tor closed the connection within an answer.');
-    const { promise, resolve } = Promise.withResolvers<void>();
-    socket.once('readable', resolve);
-    await promise;
+/** Reads pieces of known length and leaves the rest in the socket, for whoever speaks on the stream next. */
+class ExactReader {
+  readonly #socket: Socket;
+  #wake = (): void => undefined;
+  // One listener throughout: a new one is told at once of bytes that are too few, again and again, and the event
+  // loop would never come to those that are missing.
+  readonly #readable = (): void => this.#wake();
+
+  constructor(socket: Socket) {
+    this.#socket = socket.on('readable', this.#readable);
+  }
+
+  async take(size: number): Promise<Buffer> {
+    for (;;) {
+      const bytes = this.#socket.read(size) as Buffer | null;
+      if (bytes !== null && bytes.length === size) return bytes;
+      if (bytes !== null) throw new SocksError('SOCKS_CLOSED', 'Tor closed the connection within an answer.');
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+  }
+
+  release(): void {
+    this.#socket.off('readable', this.#readable);
   }
 }
 

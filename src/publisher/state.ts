@@ -84,6 +84,9 @@ export const ServiceStateSchema = Type.Object(
     /** Keys of the points of the newest signed text, in order, and the digest of their set. */
     points: Type.Array(Type.String({ maxLength: 64 })),
     pointsDigest: Type.Optional(Type.String({ maxLength: 64 })),
+    /** Settings of policy under which it was made, and whether only authorized clients can read it. */
+    settings: Type.Optional(count()),
+    restricted: Type.Optional(Type.Boolean()),
     signedAt: Type.Optional(seconds()),
     attemptedAt: Type.Optional(seconds()),
     signFailures: count(),
@@ -111,7 +114,7 @@ export const SignerStateSchema = Type.Object(
 
 export const PublisherStateSchema = Type.Object(
   {
-    version: Type.Literal(1),
+    version: Type.Literal(2),
     startedAt: seconds(),
     updatedAt: seconds(),
     running: Type.Boolean(),
@@ -180,7 +183,7 @@ export function startState(
   });
   const known = Object.entries(earlier?.signers ?? {}).filter(([name]) => signers.includes(name));
   return {
-    version: 1,
+    version: 2,
     startedAt: now,
     updatedAt: now,
     running: true,

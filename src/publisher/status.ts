@@ -9,6 +9,8 @@ export type ServiceReport = {
   readonly verdict: Verdict;
   readonly periods: readonly PeriodReport[];
   readonly points: number;
+  /** Whether the newest text can be read by authorized clients only. */
+  readonly restricted: boolean;
   readonly backends: readonly { readonly name: string; readonly points: number; readonly silent: boolean }[];
   readonly signedAt: number | undefined;
   readonly nextAt: number | undefined;
@@ -80,6 +82,7 @@ function judgeService(state: ServiceState, now: number): ServiceReport {
     verdict,
     periods,
     points: state.points.length,
+    restricted: state.restricted ?? false,
     backends: Object.entries(state.backends).map(([name, backend]) => ({
       name,
       points: backend.points,
@@ -142,7 +145,7 @@ function formatService(report: ServiceReport): string[] {
     withoutSignerUntil === undefined ? '' : `without signer until ${clock(withoutSignerUntil)}`;
   return [
     `${service.padEnd(12)}${verdict.padEnd(11)} ${survives}`.trimEnd(),
-    `  live      ${live}, ${newest} · points ${report.points} (${backends.join(', ')}) · ${signed}${next}`,
+    `  live      ${live}, ${newest}${report.restricted ? ' · restricted' : ''} · points ${report.points} (${backends.join(', ')}) · ${signed}${next}`,
     ...report.problems.map(({ code, detail, severity }) => `  ${severity.padEnd(9)} ${code}: ${detail}`),
   ];
 }

@@ -20,6 +20,7 @@ export type AnswerFault =
   | 'ANSWER_ID'
   | 'ANSWER_SERVICE'
   | 'ANSWER_ADDRESS'
+  | 'ANSWER_SETTINGS'
   | 'ANSWER_PERIOD'
   | 'ANSWER_ORDER'
   | 'ANSWER_COUNTER'
@@ -30,6 +31,7 @@ export type AnswerFault =
 export type VerifiedAnswer = {
   readonly descriptors: readonly SignedDescriptor[];
   readonly checkpoint: string;
+  readonly settings: number;
   readonly restricted: boolean;
 };
 
@@ -57,6 +59,8 @@ export function verifyAnswer(answer: SignAnswer, expectation: Expectation): Answ
   if (answer.id !== request.id) return fault('ANSWER_ID');
   if (answer.service !== description.service) return fault('ANSWER_SERVICE');
   if (answer.address !== description.address) return fault('ANSWER_ADDRESS');
+  // What was made before policy changed must not reach clients any more.
+  if (answer.settings < description.settings) return fault('ANSWER_SETTINGS');
   if (!countersRise(answer.descriptors)) return fault('ANSWER_ORDER');
   const kpHsId = parseOnionAddress(description.address);
   let restricted = false;
@@ -65,8 +69,8 @@ export function verifyAnswer(answer: SignAnswer, expectation: Expectation): Answ
     if (verdict.fault !== undefined) return fault(verdict.fault, verdict.cause);
     restricted ||= verdict.restricted;
   }
-  const { descriptors, checkpoint } = answer;
-  return { ok: true, answer: { descriptors, checkpoint, restricted } };
+  const { descriptors, checkpoint, settings } = answer;
+  return { ok: true, answer: { descriptors, checkpoint, settings, restricted } };
 }
 
 type TextVerdict =

@@ -93,6 +93,7 @@ function judge(
   return evaluate(policy, {
     ...contextOf(publisher, request, 0), // the rate was judged before anything was proven
     evidence: new Map([...proven].map(([digest, { evidence }]) => [digest, evidence])),
+    policySerial: core.policySerial(),
     targets: service === undefined ? [] : planTargets(core, service, now, custody),
     profile: core.profile,
     now,
@@ -107,6 +108,11 @@ export function toDenied({ rule, observed, limit }: Refusal): Denied {
   if (rule === 'SERVICE-UNKNOWN') {
     const message = 'the keyholder has not read the newest list yet; see `status`';
     throw new SignerError('NOT_READY', message, { retryAfter: 10 });
+  }
+  if (rule === 'LIST-SERIAL') {
+    throw new SignerError('NOT_READY', 'policy and the keyholder’s list are of two serials', {
+      retryAfter: 1,
+    });
   }
   if (rule === 'CHECKPOINT-FORK')
     throw new SignerError('CHECKPOINT_FORK', 'the keyholder signed another history');

@@ -2,13 +2,14 @@ import type { StoredEvidence } from './evidence-store.ts';
 import type { Approved } from './policy/evaluate.ts';
 import type { Keyholder, SignedTarget, SignTarget } from './ports.ts';
 import type { SignerCore } from './sign-descriptor.ts';
+import { wipeCookies } from './verify-output.ts';
 
 /** Most targets that the keyholder takes in one message. */
 const MAX_TARGETS_PER_ORDER = 16;
 
 /**
  * Has every approved target signed, in as many messages as that takes, in the targets' order. A refusal of one is the
- * refusal of all. SignerError KEYHOLDER_*, CUSTODY_UNAVAILABLE, SERVICE_LATCHED.
+ * refusal of all. The cookies in the result are the caller's to wipe. SignerError KEYHOLDER_*, CUSTODY_UNAVAILABLE, SERVICE_LATCHED.
  */
 export async function orderSignatures(core: SignerCore, approved: Approved): ReturnType<Keyholder['sign']> {
   const targets = approved.targets.map(({ period: { periodNum }, variant, second }) => ({
@@ -17,12 +18,18 @@ export async function orderSignatures(core: SignerCore, approved: Approved): Ret
     second,
   }));
   const signed: SignedTarget[] = [];
-  for (let from = 0; from < targets.length; from += MAX_TARGETS_PER_ORDER) {
-    const answer = await orderSome(core, approved, targets.slice(from, from + MAX_TARGETS_PER_ORDER));
-    if ('refused' in answer) return answer;
-    signed.push(...answer.signed);
+  let complete = false;
+  try {
+    for (let from = 0; from < targets.length; from += MAX_TARGETS_PER_ORDER) {
+      const answer = await orderSome(core, approved, targets.slice(from, from + MAX_TARGETS_PER_ORDER));
+      if ('refused' in answer) return answer;
+      signed.push(...answer.signed);
+    }
+    complete = true;
+    return { signed };
+  } finally {
+    if (!complete) wipeCookies(signed);
   }
-  return { signed };
 }
 
 /** A keyholder that restarted knows no evidence: it is given all of it once more before its word is final. */
@@ -31,7 +38,12 @@ async function orderSome(
   approved: Approved,
   targets: SignTarget[],
 ): ReturnType<Keyholder['sign']> {
-  const order = { kpHsId: approved.service.kpHsId, points: approved.points, targets };
+  const order = {
+    kpHsId: approved.service.kpHsId,
+    listSerial: approved.policySerial,
+    points: approved.points,
+    targets,
+  };
   const first = await core.keyholder.sign(order);
   if (!('refused' in first) || first.refused.rule !== 'INTRO-PROVENANCE') return first;
   for (const { text } of usedEvidence(core, approved)) {

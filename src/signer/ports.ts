@@ -23,10 +23,16 @@ export interface SignedTarget extends SignTarget {
   readonly revisionCounter: bigint;
   /** Below 50,000 bytes. */
   readonly text: Uint8Array;
+  /** Opens the inner layer of a restricted text (16 bytes). Whoever verified the text wipes it; nobody keeps it. */
+  readonly descriptorCookie: Uint8Array | undefined;
+  /** Serial of the list under which what the text carries changed last: clients, CAA, single onion. */
+  readonly settingsSerial: number;
 }
 
 export interface SignOrder {
   readonly kpHsId: KpHsId;
+  /** Serial of the policy that approved it: a keyholder with another list refuses (LIST-SERIAL). */
+  readonly listSerial: number;
   /** The `index`-th point of the proven descriptor with this SHA-256 (64 hex digits), in the order to be written. */
   readonly points: readonly { readonly evidence: string; readonly index: number }[];
   readonly targets: readonly SignTarget[];
@@ -42,6 +48,10 @@ export interface CustodyStatus {
   /** Unix seconds up to which every publishable period has a certified key; 0 when none has. */
   readonly certifiedUntil: number;
   readonly latched: boolean;
+  /** Authorized clients; 0: whoever knows the address may read. */
+  readonly clients: number;
+  /** Serial of the list under which what texts carry changed last. */
+  readonly settingsSerial: number;
   /** Why the last opening failed; empty when it did not. */
   readonly errorCode: string;
 }

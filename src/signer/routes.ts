@@ -21,8 +21,6 @@ export interface RouteContext {
   readonly checkpoints: Checkpoints;
   readonly log: SignerLog;
   readonly startedAt: number;
-  /** Serial of the policy that the core judges by. */
-  readonly policySerial: () => number;
 }
 
 const METHODS = ['GET', 'POST'] as const;

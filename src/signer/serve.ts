@@ -56,6 +56,7 @@ export class Daemon {
       profile: config.profile,
       runwaySeconds: config.runwaySeconds,
       policy: () => this.#policy.policy,
+      policySerial: () => this.#policy.serial,
       journal: this.#journal,
       keyholder: this.#keyholder,
       evidence: new EvidenceStore(config.profile, blindedKeys),
@@ -70,7 +71,6 @@ export class Daemon {
       checkpoints: new Checkpoints(this.#journal, this.#keyholder, now),
       log,
       startedAt: now(),
-      policySerial: () => this.#policy.serial,
     };
     this.#doors = new Doors(this.#context);
   }

@@ -11,13 +11,15 @@ import { type Approved, evaluatePublisher } from './policy/evaluate.ts';
 import type { Policy } from './policy/types.ts';
 import type { Keyholder, SignedTarget } from './ports.ts';
 import { encodeStoredAnswer, rebuildAnswer, type UncheckedAnswer } from './stored-answer.ts';
-import type { OutputVerifier, VerifiedText } from './verify-output.ts';
+import { type OutputVerifier, type VerifiedText, wipeCookies } from './verify-output.ts';
 
 /** What the use case works with. `now` gives Unix seconds. */
 export interface SignerCore {
   readonly profile: NetworkProfile;
   readonly runwaySeconds: number;
   readonly policy: () => Policy;
+  /** Serial of the policy that `policy` gives. */
+  readonly policySerial: () => number;
   readonly journal: Journal;
   readonly keyholder: Keyholder;
   readonly evidence: EvidenceStore;
@@ -146,6 +148,8 @@ function verifyAll(core: SignerCore, approved: Approved, signed: readonly Signed
   } catch (error) {
     core.latched.add(approved.service.service);
     throw error;
+  } finally {
+    wipeCookies(signed);
   }
 }
 
@@ -159,6 +163,7 @@ function composeAnswer(
     id: request.id,
     service: approved.service.service,
     address: approved.service.address,
+    settings: settingsOf(verified),
     descriptors: verified.map(({ target }) => ({
       period: {
         periodNum: target.periodNum,
@@ -172,6 +177,10 @@ function composeAnswer(
     })),
   };
 }
+
+/** All were made under one list, which the orders named. */
+const settingsOf = (verified: readonly VerifiedText[]): number =>
+  Math.min(...verified.map(({ target }) => target.settingsSerial));
 
 async function release(
   core: SignerCore,

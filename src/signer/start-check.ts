@@ -16,10 +16,10 @@ export interface ListOnDisk {
  * halted passes: the daemon then says so and signs nothing.
  */
 export async function checkStart(
-  { core, checkpoints, policySerial }: RouteContext,
+  { core, checkpoints }: RouteContext,
   list: ListOnDisk | undefined,
 ): Promise<void> {
-  const { checkpointKey, listSerial, network } = await statusInStep(core.keyholder, policySerial());
+  const { checkpointKey, listSerial, network } = await statusInStep(core.keyholder, core.policySerial());
   if (
     network !== core.profile.name ||
     (list?.serial === listSerial && !sameTimes(list.profile, core.profile))
@@ -32,8 +32,8 @@ export async function checkStart(
       'journal and keyholder state are of two signers; restore the state directory, or run `init --recover`',
     );
   }
-  if (listSerial !== policySerial()) {
-    const which = listSerial > policySerial() ? 'newer' : 'older';
+  if (listSerial !== core.policySerial()) {
+    const which = listSerial > core.policySerial() ? 'newer' : 'older';
     throw new SignerError(
       'POLICY_SERIAL',
       `the keyholder’s list is ${which} than the policy in the journal; run \`policy apply\` again`,

@@ -11,11 +11,15 @@ const mayAsk =
   (service: ServicePolicy): boolean =>
     service.enabled && service.publishers.includes(publisher);
 
-/** GET /v1/services: what this publisher may ask for, with everything it needs to do so. */
-export function describeServices(
-  { policy, profile, runwaySeconds }: SignerCore,
+/**
+ * GET /v1/services: what this publisher may ask for, with everything it needs to do so. `settings` is the keyholder's word,
+ * which makes the texts. SignerError KEYHOLDER_UNAVAILABLE.
+ */
+export async function describeServices(
+  { policy, profile, runwaySeconds, keyholder }: SignerCore,
   publisher: string,
-): ServicesAnswer {
+): Promise<ServicesAnswer> {
+  const custody = new Map((await keyholder.status()).services.map(each => [each.alias, each]));
   const { name, votingIntervalSeconds, periodLengthMinutes } = profile;
   return {
     services: policy()
@@ -34,6 +38,7 @@ export function describeServices(
           maxPointsPerBackend: limits.maxPointsPerBackend,
         },
         runwaySeconds,
+        settings: custody.get(service)?.settingsSerial ?? 0,
       })),
   };
 }
@@ -46,14 +51,14 @@ export async function describeStatus(
   context: RouteContext,
   publisher: string | undefined,
 ): Promise<StatusAnswer> {
-  const { core, checkpoints, startedAt, policySerial } = context;
+  const { core, checkpoints, startedAt } = context;
   const now = core.now();
   const keyholder = await core.keyholder.status();
   const services = core
     .policy()
     .services.filter(publisher === undefined ? () => true : mayAsk(publisher))
     .map(service => serviceStatus(core, service, keyholder, now))
-    .map(status => (publisher === undefined ? status : withoutCustodyCode(status)));
+    .map(status => (publisher === undefined ? status : forPublisher(status)));
   const checkpoint = checkpoints.known;
   const code = faultOf(context, keyholder);
   return {
@@ -61,7 +66,7 @@ export async function describeStatus(
     startedAt,
     now,
     isolation: keyholder.isolation,
-    policySerial: policySerial(),
+    policySerial: core.policySerial(),
     runwaySeconds: Math.min(core.runwaySeconds, keyholder.runwaySeconds),
     aheadSeconds: keyholder.aheadSeconds,
     services,
@@ -78,21 +83,24 @@ export async function describeStatus(
 }
 
 /** Why nothing is signed for anybody, or something else than policy says. */
-function faultOf(
-  { core, checkpoints, policySerial }: RouteContext,
-  keyholder: KeyholderState,
-): ProblemCode | undefined {
+function faultOf({ core, checkpoints }: RouteContext, keyholder: KeyholderState): ProblemCode | undefined {
   const { standing, stopped } = core.journal;
   const fault = checkpoints.halted ?? stopped;
   if (fault !== undefined) return fault.code;
   if (core.now() < standing.fence) return 'FENCED';
-  return keyholder.listSerial === policySerial() ? undefined : 'POLICY_SERIAL';
+  return keyholder.listSerial === core.policySerial() ? undefined : 'POLICY_SERIAL';
 }
 
-/** The state of token and PIN is nothing for a publisher: whoever took it would know when to come for the token. */
-function withoutCustodyCode({ code, ...status }: ServiceStatus): ServiceStatus {
-  if (code === undefined || status.state === 'ready') return status;
-  return { ...status, code: code === 'SERVICE_LATCHED' ? code : 'CUSTODY_UNAVAILABLE' };
+/**
+ * The state of token and PIN is nothing for a publisher: whoever took it would know when to come for the token. Nor is the
+ * number of clients, which the fakes hide.
+ */
+function forPublisher(status: ServiceStatus): ServiceStatus {
+  const shown = { ...status };
+  delete shown.clients;
+  delete shown.code;
+  if (status.code === undefined || status.state === 'ready') return shown;
+  return { ...shown, code: status.code === 'SERVICE_LATCHED' ? status.code : 'CUSTODY_UNAVAILABLE' };
 }
 
 function serviceStatus(
@@ -115,6 +123,7 @@ function serviceStatus(
       : { certifiedUntil: custody.certifiedUntil }),
     // The newest text that may have left is of the end of its runway, and its certificate outlives it.
     ...(last === undefined ? {} : { exposureEnd: certExpiryHours(last + core.runwaySeconds) * 3600 }),
+    ...(custody === undefined ? {} : { clients: custody.clients }),
     ...(code === undefined || code === '' ? {} : { code }),
   };
 }

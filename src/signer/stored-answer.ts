@@ -11,7 +11,7 @@ import { parseStrictJson } from './contract/strict-json.ts';
 /** An answer before the newest checkpoint is added to it. */
 export type UncheckedAnswer = Omit<SignAnswer, 'checkpoint'>;
 
-const { id, service, address } = SignAnswerSchema.properties;
+const { id, service, address, settings } = SignAnswerSchema.properties;
 const { text: _, ...descriptor } = SignedDescriptorSchema.properties;
 const digest = Type.String({ pattern: '^[0-9a-f]{64}$', maxLength: 64 });
 
@@ -21,6 +21,7 @@ const StoredAnswerSchema = Type.Object(
     id,
     service,
     address,
+    settings,
     descriptors: Type.Array(Type.Object({ ...descriptor, digest }, { additionalProperties: false })),
   },
   { additionalProperties: false },

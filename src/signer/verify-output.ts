@@ -1,4 +1,6 @@
 import {
+  AUTH_CLIENT_MULTIPLE,
+  type CaaRecord,
   certExpiryHours,
   createCachingVerify,
   type NetworkProfile,
@@ -11,25 +13,41 @@ import {
 } from '../descriptor/index.ts';
 import { SignerError } from './contract/problems.ts';
 import type { Approved } from './policy/evaluate.ts';
+import type { ServicePolicy } from './policy/types.ts';
 import type { SignedTarget } from './ports.ts';
 
 /** A text that opened as a client would open it, and holds exactly what was approved. Only verifyOutput makes one. */
 export class VerifiedText {
-  readonly target: SignedTarget;
+  readonly target: ReleasableTarget;
 
-  private constructor(target: SignedTarget) {
+  private constructor(target: ReleasableTarget) {
     this.target = target;
   }
 
-  static of(verified: SignedTarget): VerifiedText {
-    return new VerifiedText(verified);
+  static of({
+    periodNum,
+    variant,
+    second,
+    revisionCounter,
+    text,
+    settingsSerial,
+  }: SignedTarget): VerifiedText {
+    return new VerifiedText({ periodNum, variant, second, revisionCounter, text, settingsSerial });
   }
+}
+
+/** What may leave of a signed target: everything but the cookie. */
+export type ReleasableTarget = Omit<SignedTarget, 'descriptorCookie'>;
+
+/** Ends what the core knew of the inner layers of restricted texts. */
+export function wipeCookies(targets: readonly SignedTarget[]): void {
+  for (const { descriptorCookie } of targets) descriptorCookie?.fill(0);
 }
 
 /**
  * Opens what the keyholder built before anybody sees it: every text with OpenSSL (libsodium made the signatures),
- * the first text of each period key with @noble alone. Certificates that were verified byte for byte before are
- * not verified again.
+ * the first text of each period key and settings with @noble alone. Certificates that were verified byte for byte
+ * before are not verified again.
  */
 export class OutputVerifier {
   readonly #profile: NetworkProfile;
@@ -50,10 +68,11 @@ export class OutputVerifier {
         kpHsId: approved.service.kpHsId,
         periods: [timePeriod(this.#profile, target.periodNum)],
         nowSeconds: target.second,
+        descriptorCookie: target.descriptorCookie,
       };
       const opened = openDescriptor(target.text, { ...options, verify: this.#verifyOnce });
       this.#compare(approved, target, opened);
-      const periodKey = toHex(opened.kpHsDescSign);
+      const periodKey = `${toHex(opened.kpHsDescSign)}/${target.settingsSerial}`;
       if (!this.#seenPeriodKeys.has(periodKey)) {
         this.#compare(approved, target, openDescriptorWithNoble(target.text, options));
         this.#seenPeriodKeys.add(periodKey);
@@ -65,7 +84,8 @@ export class OutputVerifier {
     }
   }
 
-  #compare(approved: Approved, target: SignedTarget, { outer, cert, inner, period }: OpenedDescriptor): void {
+  #compare(approved: Approved, target: SignedTarget, opened: OpenedDescriptor): void {
+    const { outer, cert, inner, period } = opened;
     const wanted = approved.introductionPoints;
     const points = inner?.introductionPoints ?? [];
     const same =
@@ -74,8 +94,32 @@ export class OutputVerifier {
       outer.lifetimeMinutes === 180 &&
       cert.expiryHours === certExpiryHours(target.second) &&
       inner?.singleOnionService === approved.service.singleOnion &&
+      isAccessOf(approved.service, target, opened) &&
       points.length === wanted.length &&
       wanted.every((point, index) => points[index] !== undefined && samePoint(point, points[index]));
     if (!same) throw new Error('the text differs from what was approved');
   }
 }
+
+/**
+ * Whether those who may read are as many as policy says and the CAA lines are policy's. Which clients they are only their
+ * own keys could tell, and those are nowhere here: that is the keyholder's word.
+ */
+function isAccessOf(
+  { clients, caa, caaCritical }: ServicePolicy,
+  { descriptorCookie }: SignedTarget,
+  { middle, inner }: OpenedDescriptor,
+): boolean {
+  const lines = Math.max(1, Math.ceil(clients.length / AUTH_CLIENT_MULTIPLE)) * AUTH_CLIENT_MULTIPLE;
+  return (
+    (descriptorCookie !== undefined) === clients.length > 0 &&
+    middle.authClients.length === lines &&
+    middle.caaCritical === caaCritical &&
+    inner !== undefined &&
+    inner.powParams === undefined &&
+    formatCaa(inner.caa) === formatCaa(caa)
+  );
+}
+
+const formatCaa = (records: readonly CaaRecord[]): string =>
+  JSON.stringify(records.map(({ flags, tag, value }) => [flags, tag, value]));

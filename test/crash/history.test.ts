@@ -2,7 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { History, type JournalView } from './history.ts';
 
 const TEXT = { service: 'a', periodNum: 1, variant: 0, revisionCounter: 7n, digest: 'x' };
-const ANSWER = { id: 'one', service: 'a', address: 'a.onion', descriptors: [], checkpoint: 'note' };
+const ANSWER = {
+  id: 'one',
+  service: 'a',
+  address: 'a.onion',
+  settings: 1,
+  descriptors: [],
+  checkpoint: 'note',
+};
 const HEAD = { size: 5, root: 'five' };
 const WHOLE: JournalView = {
   size: 9,

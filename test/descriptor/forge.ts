@@ -59,11 +59,20 @@ export function noise(label: string, length: number): Bytes {
 }
 
 /** An ordinary Ed25519 key pair from a label. */
-export function ed25519Pair(label: string): { publicKey: Bytes; sign: (message: Bytes) => Bytes } {
+export function ed25519Pair(label: string): {
+  publicKey: Bytes;
+  sign: (message: Bytes) => Bytes;
+  /** The private key as a file. */
+  pem: string;
+} {
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), noise(label, 32)]);
   const key: KeyObject = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
-  return { publicKey: new Uint8Array(publicKey), sign: message => new Uint8Array(sign(null, message, key)) };
+  return {
+    publicKey: new Uint8Array(publicKey),
+    sign: message => new Uint8Array(sign(null, message, key)),
+    pem: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
 }
 
 /** An identity and its blinded signatures, with the scalar in the open: for tests only. */

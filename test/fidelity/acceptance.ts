@@ -20,7 +20,7 @@ const AT_ONCE = 8;
 export interface Offer {
   readonly service: OurService;
   readonly points: number;
-  /** Private keys of the clients; with none the keyholder's own code builds it. */
+  /** Private keys of the clients. */
   readonly clients: readonly Bytes[];
 }
 
@@ -103,10 +103,7 @@ export class Acceptance {
     for (let at = service.kpHsId[0]! % this.#evidence.length; countPoints(evidence) < points; at++)
       evidence.push(this.#evidence[at % this.#evidence.length]!);
     const chosen = evidence.flatMap(each => each.points).slice(0, points);
-    if (clients.length === 0) return service.build(period, second, { points: chosen, evidence });
-    const { flowControl } = evidence[0]!;
-    if (flowControl === undefined) throw new Error('stock tor wrote no flow-control');
-    return service.buildRestricted(period, second, chosen, { clients, flowControl });
+    return service.build(period, second, { points: chosen, evidence }, clients);
   }
 }
 

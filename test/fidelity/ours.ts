@@ -1,28 +1,13 @@
-import { assembleDescriptor, finishDescriptor } from '../../src/descriptor/assemble.ts';
 import { clampTweak } from '../../src/descriptor/blinding.ts';
-import {
-  AUTH_CLIENT_LENGTH,
-  deriveClientKeys,
-  makeAuthClientLine,
-  makeFakeAuthClientLine,
-} from '../../src/descriptor/client-auth.ts';
-import type {
-  Bytes,
-  FlowControl,
-  IntroductionPoint,
-  KpHsId,
-  NetworkProfile,
-  TimePeriod,
-} from '../../src/descriptor/index.ts';
-import { parseKpHsId, parseKpHssDescEnc } from '../../src/descriptor/keys.ts';
-import { AUTH_CLIENT_MULTIPLE } from '../../src/descriptor/middle-layer.ts';
+import type { Bytes, KpHsId, NetworkProfile, TimePeriod } from '../../src/descriptor/index.ts';
+import { parseKpHsId, parseKpHscDescEnc } from '../../src/descriptor/keys.ts';
 import { formatOnionAddress } from '../../src/descriptor/onion-address.ts';
-import { x25519PublicKey, x25519SharedSecret } from '../../src/descriptor/primitives.ts';
+import { x25519PublicKey } from '../../src/descriptor/primitives.ts';
 import { certExpiryHours } from '../../src/descriptor/time.ts';
 import { type ExpandedIdentity, blindIdentity, signLadder } from '../../src/pkcs11/blinded-sign.ts';
 import { buildDescriptor, createResultCheck } from '../../src/pkcs11/descriptor-builder.ts';
 import type { ChosenPoints } from '../../src/pkcs11/evidence-store.ts';
-import { Secret, basepointTimes, fillRandom } from '../../src/pkcs11/locked-memory.ts';
+import { Secret, basepointTimes } from '../../src/pkcs11/locked-memory.ts';
 import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from '../../src/pkcs11/period-keys.ts';
 import { noise } from '../descriptor/forge.ts';
 
@@ -47,52 +32,21 @@ export class OurService {
     this.address = formatOnionAddress(this.kpHsId).slice(0, 56);
   }
 
-  /** The text for one second, made by the code of the keyholder from key to signature. */
-  build(period: TimePeriod, second: number, chosen: ChosenPoints): Bytes {
+  /** The text for one second, for these clients (private keys), made by the code of the keyholder from key to signature. */
+  build(period: TimePeriod, second: number, chosen: ChosenPoints, clients: readonly Bytes[] = []): Bytes {
     return this.#withKey(period, second, (key, certificate) => {
       const target = { periodNum: period.periodNum, variant: 0, second };
-      const fields = { kpHsId: this.kpHsId, singleOnion: false, chosen };
+      const keys = clients.map(client => parseKpHscDescEnc(x25519PublicKey(client)));
+      const settings = {
+        singleOnion: false,
+        clients: keys.sort((a, b) => Buffer.compare(a, b)),
+        clientsSerial: 1,
+        settingsSerial: 1,
+        caa: [],
+        caaCritical: false,
+      };
+      const fields = { kpHsId: this.kpHsId, settings, chosen };
       return buildDescriptor({ target, key, certificate }, fields, checkResult).text;
-    });
-  }
-
-  /** The same for a restricted service, which the library makes and the keyholder does not offer yet. */
-  buildRestricted(
-    period: TimePeriod,
-    second: number,
-    points: readonly IntroductionPoint[],
-    more: Restricted,
-  ): Bytes {
-    return this.#withKey(period, second, (key, certificate) => {
-      const { subcredential, kpHsBlindId } = key;
-      const ephemeral = random(32);
-      const descriptorCookie = random(16);
-      const authClients = more.clients.map(client => {
-        const keys = deriveClientKeys(x25519SharedSecret(ephemeral, x25519PublicKey(client)), subcredential);
-        return makeAuthClientLine(keys, random(16), descriptorCookie);
-      });
-      while (authClients.length % AUTH_CLIENT_MULTIPLE !== 0)
-        authClients.push(makeFakeAuthClientLine(random(AUTH_CLIENT_LENGTH)));
-      const signable = assembleDescriptor({
-        kpHsBlindId,
-        subcredential,
-        descSigningKeyCert: certificate,
-        revisionCounter: key.revisionCounterAt(second),
-        inner: {
-          create2Formats: [2],
-          singleOnionService: false,
-          flowControl: more.flowControl,
-          caa: [],
-          introductionPoints: points.map(point => key.certifyPoint(point, second)),
-        },
-        middle: {
-          ephemeralKey: parseKpHssDescEnc(x25519PublicKey(ephemeral)),
-          authClients: authClients.sort((a, b) => Buffer.compare(a.clientId, b.clientId)),
-        },
-        descriptorCookie,
-        salts: { inner: random(16), middle: random(16) },
-      });
-      return finishDescriptor(signable, key.signDescriptor(signable));
     });
   }
 
@@ -120,17 +74,4 @@ export class OurService {
       discardKeys([key]);
     }
   }
-}
-
-/** What a restricted descriptor has besides its points. */
-export interface Restricted {
-  /** Private keys. */
-  readonly clients: readonly Bytes[];
-  readonly flowControl: FlowControl;
-}
-
-function random(length: number): Bytes {
-  const bytes = new Uint8Array(length);
-  fillRandom(bytes);
-  return bytes;
 }

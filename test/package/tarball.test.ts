@@ -14,8 +14,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  TOR_NETWORK,
+  formatOnionAddress,
+  parseConsensus,
+  revisionCounterAt,
+  srvRunStart,
+  toHex,
+} from '../../src/descriptor/index.ts';
 import { npmCommandLine } from '../../scripts/setup/packages.js';
 import { TOOLS } from '../../scripts/tools.js';
+import { NOON, PERIOD, forge, noise } from '../descriptor/forge.ts';
 
 const ROOT = path.dirname(path.dirname(import.meta.dirname));
 const MANIFEST = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
@@ -81,7 +90,10 @@ function install(name: string, tarball: string, packages: readonly string[]): st
     mkdirSync(path.dirname(link), { recursive: true });
     symlinkSync(path.join(ROOT, 'node_modules', each), link);
   }
-  for (const each of ['consumer.js', 'consumer-types.ts']) {
+  const [, example = ''] =
+    /^```js\n([^]*?)^```$/m.exec(readFileSync(`${installed}/docs/library.md`, 'utf8')) ?? [];
+  writeFileSync(path.join(program, 'example.js'), example);
+  for (const each of ['consumer.js', 'consumer-types.ts', 'example-run.js']) {
     cpSync(path.join(import.meta.dirname, each), path.join(program, each));
   }
   writeFileSync(path.join(program, 'package.json'), '{"type":"module","private":true}');
@@ -186,9 +198,58 @@ describe('a program with the @noble packages beside it', () => {
       noEmit: true,
     };
     const config = path.join(consumer, 'tsconfig.json');
-    writeFileSync(config, JSON.stringify({ compilerOptions: options, files: ['consumer-types.ts'] }));
+    const files = ['consumer-types.ts', 'example.js'];
+    writeFileSync(config, JSON.stringify({ compilerOptions: { ...options, checkJs: true }, files }));
     const [tsc = ''] = tool('typecheck');
     expect(run([tsc, '-p', config], consumer)).toBe('');
+  });
+});
+
+describe('the worked example of docs/library.md', () => {
+  const { text, kpHsId, parts, at, descSign, inner } = forge({ at: NOON + 1800 });
+  const [consensus, microdescriptors] = ['consensus-microdesc.txt', 'microdescriptors.txt'].map(name =>
+    readFileSync(path.join(ROOT, 'test/publisher/data', name), 'utf8'),
+  ) as [string, string];
+  const utc = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
+  /** Inputs of the example: a day of the public network, on which the three relays of a test network are. */
+  const input = {
+    text: toHex(text),
+    address: formatOnionAddress(kpHsId),
+    now: at + 3600,
+    publicKey: toHex(descSign.publicKey),
+    certificate: toHex(parts.descSigningKeyCert),
+    counterKey: toHex(noise('a counter key', 32)),
+    pem: descSign.pem,
+    consensus: consensus
+      .replace(/^valid-after .*/m, `valid-after ${utc(NOON + 3600)}`)
+      .replace(/^fresh-until .*/m, `fresh-until ${utc(NOON + 7200)}`)
+      .replace(/^valid-until .*/m, `valid-until ${utc(NOON + 14_400)}`),
+    microdescriptors,
+  };
+
+  test('is the text that is checked with the other sources', () => {
+    const source = readFileSync(path.join(import.meta.dirname, 'example.js'), 'utf8');
+    expect(readFileSync(path.join(consumer, 'example.js'), 'utf8')).toBe(source);
+  });
+
+  test('opens, rebuilds and places a descriptor with nothing installed but @noble', () => {
+    const file = path.join(folder, 'example.json');
+    writeFileSync(file, JSON.stringify(input));
+    const made: unknown = JSON.parse(run(['example-run.js', file], consumer));
+    const second = input.now - srvRunStart(TOR_NETWORK, PERIOD) + 1;
+    expect(made).toMatchObject({
+      counter: String(revisionCounterAt(noise('a counter key', 32), second)),
+      authKeys: inner.introductionPoints.map(({ authKey }) => toHex(authKey)),
+      addons: [],
+    });
+    const listed = parseConsensus(consensus).relays.map(({ fingerprint }) => toHex(fingerprint));
+    expect((made as { relays: string[] }).relays.toSorted()).toEqual(listed.toSorted());
+  });
+
+  test('refuses the descriptor of another service', () => {
+    const file = path.join(folder, 'example-of-another.json');
+    writeFileSync(file, JSON.stringify({ ...input, address: ADDRESS }));
+    expect(() => run(['example-run.js', file], consumer)).toThrow('WRONG_PERIOD');
   });
 });
 

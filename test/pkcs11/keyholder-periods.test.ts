@@ -56,7 +56,12 @@ describe('a period key', () => {
     const keyholder = open();
     clock += 2000;
     const { digest } = keyholder.prove(rig.alpha, backendDescriptor('a1'));
-    const order = { kpHsId: rig.alpha, points: pointsOf(digest, 0), targets: targetsAt(seconds()) };
+    const order = {
+      kpHsId: rig.alpha,
+      listSerial: rig.listSerial,
+      points: pointsOf(digest, 0),
+      targets: targetsAt(seconds()),
+    };
     expectCode('PERIOD_UNPREPARED', () => keyholder.sign(order));
     await keyholder.prepare();
     expect(keyholder.sign(order)).toHaveLength(2);

@@ -17,7 +17,12 @@ describe('a keyholder as a child of the core', () => {
     const proven = await first.prove(rig.alpha, backendDescriptor('a1'));
     if ('refused' in proven) throw new Error('refused');
     const at = await nextSecond();
-    const order = { kpHsId: rig.alpha, points: pointsOf(proven.digest, 0, 2), targets: targetsAt(at + 600) };
+    const order = {
+      kpHsId: rig.alpha,
+      listSerial: rig.listSerial,
+      points: pointsOf(proven.digest, 0, 2),
+      targets: targetsAt(at + 600),
+    };
     const result = await first.sign(order);
     if ('refused' in result) throw new Error(result.refused.rule);
     for (const { periodNum, text, revisionCounter, second } of result.signed) {

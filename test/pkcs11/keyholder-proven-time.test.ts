@@ -47,7 +47,12 @@ describe('a period key whose window is over', () => {
     // The clock comes back, and so does the key.
     clock = start + 2000;
     const target = { periodNum: before[0] ?? 0, variant: 0, second: second() };
-    const order = { kpHsId: rig.alpha, points: pointsOf(digest, 0), targets: [target] };
+    const order = {
+      kpHsId: rig.alpha,
+      listSerial: rig.listSerial,
+      points: pointsOf(digest, 0),
+      targets: [target],
+    };
     expect(keyholder.sign(order)).toHaveLength(1);
     const over = { ...order, targets: [{ ...target, periodNum: target.periodNum - 1 }] };
     expect(denialOf(() => keyholder.sign(over)).rule).toBe('HORIZON');
@@ -149,7 +154,12 @@ describe('the proven time', () => {
     clock += 2000;
     const [period] = publishablePeriods(TOR_NETWORK, second());
     const target = { periodNum: period?.periodNum ?? 0, variant: 0, second: second() };
-    keyholder.sign({ kpHsId: rig.alpha, points: pointsOf(digest, 0), targets: [target] });
+    keyholder.sign({
+      kpHsId: rig.alpha,
+      listSerial: rig.listSerial,
+      points: pointsOf(digest, 0),
+      targets: [target],
+    });
     keyholder.close();
     clock += 10 * DAY * 1000;
     const again = open({ openerFor: () => ({ open: () => Promise.reject(new Error('unused')) }) });

@@ -8,6 +8,7 @@ import { HostState } from '../../src/pkcs11/host-state.ts';
 import type { SignOrder, SignTarget } from '../../src/pkcs11/keyholder-messages.ts';
 import { Keyholder, type KeyholderOptions } from '../../src/pkcs11/keyholder-service.ts';
 import { type KeyholderList, type ListService, encodeList } from '../../src/pkcs11/list.ts';
+import type { ListAccess } from '../../src/pkcs11/list-access.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import { type Forgery, forge, identity } from '../descriptor/forge.ts';
 import { type SoftHsm, createSoftHsm } from '../softhsm/create-softhsm.ts';
@@ -21,6 +22,8 @@ export interface Rig {
   readonly paths: { readonly state: string; readonly list: string; readonly hostKey: string };
   /** Rewrites the list under the next serial. */
   writeList(changes?: Partial<KeyholderList>, alpha?: Partial<ListService>): KeyholderList;
+  /** Serial of the list written last. */
+  readonly listSerial: number;
   /** Puts a fresh state in place of the old one. */
   reset(): void;
   /** A keyholder in this process, with the token process behind it. */
@@ -29,6 +32,15 @@ export interface Rig {
   opener(onSpawn?: (pid: number) => void): TokenClient;
   dispose(): Promise<void>;
 }
+
+/** A service that whoever knows the address may read, since the first list. */
+export const OPEN_TO_ALL: ListAccess = {
+  clients: [],
+  clientsSerial: 1,
+  settingsSerial: 1,
+  caa: [],
+  caaCritical: false,
+};
 
 export const now = (): number => Math.floor(Date.now() / 1000);
 
@@ -59,6 +71,7 @@ export async function createRig(): Promise<Rig> {
     maxPointsPerBackend: 20,
     requestsPerHour: 3600,
     backends: backends.map(name => ({ name, kpHsId: identity(name).kpHsId })),
+    ...OPEN_TO_ALL,
   });
   const rig: Rig = {
     hsm,
@@ -66,6 +79,9 @@ export async function createRig(): Promise<Rig> {
     alpha,
     beta,
     paths,
+    get listSerial() {
+      return serial;
+    },
     writeList: (changes = {}, changesOfAlpha = {}) => {
       serial += 1;
       const list: KeyholderList = {

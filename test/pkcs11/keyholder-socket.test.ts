@@ -67,11 +67,12 @@ describe('a keyholder behind a socket', () => {
     const channel = new FrameChannel(stream);
     const sign = encodeSign({
       kpHsId: rig.alpha,
+      listSerial: rig.listSerial,
       points: pointsOf('ab'.repeat(32), 0),
       targets: targetsAt(now()),
     });
     const flagged = Buffer.from(sign);
-    flagged[32] = 1;
+    flagged[32] = 1; // a serial beyond all that can be counted
     const requests: [number, Uint8Array][] = [
       [0x77, new Uint8Array(0)],
       [KEYHOLDER_FRAME.status, new Uint8Array(1)],

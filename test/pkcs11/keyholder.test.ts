@@ -34,7 +34,7 @@ let evidence: string;
 
 const second = () => Math.floor(clock / 1000);
 const sign = (points = pointsOf(evidence, 0, 1), targets = targetsAt(second()), kpHsId = rig.alpha) =>
-  keyholder.sign({ kpHsId, points, targets });
+  keyholder.sign({ kpHsId, listSerial: keyholder.status().listSerial, points, targets });
 const ruleOf = (act: () => unknown) => denialOf(act).rule;
 const backendKey = (label: string) => identity(label).kpHsId;
 

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { TOR_NETWORK, testNetwork } from '../../src/descriptor/index.ts';
+import {
+  type Bytes,
+  type KpHscDescEnc,
+  TOR_NETWORK,
+  parseKpHscDescEnc,
+  testNetwork,
+  x25519PublicKey,
+} from '../../src/descriptor/index.ts';
 import {
   type KeyholderList,
   LIST_LIMITS,
@@ -7,8 +14,9 @@ import {
   encodeList,
   parseList,
 } from '../../src/pkcs11/list.ts';
-import { identity } from '../descriptor/forge.ts';
+import { identity, noise } from '../descriptor/forge.ts';
 import { expectCode } from './expect-code.ts';
+import { OPEN_TO_ALL } from './keyholder-rig.ts';
 
 const backend = (name: string) => ({ name, kpHsId: identity(name).kpHsId });
 
@@ -24,6 +32,7 @@ const service = (alias: string, changes: Partial<ListService> = {}): ListService
   maxPointsPerBackend: 20,
   requestsPerHour: 60,
   backends: [backend(`${alias}-1`), backend(`${alias}-2`)],
+  ...OPEN_TO_ALL,
   ...changes,
 });
 
@@ -57,7 +66,7 @@ describe('the canonical list', () => {
     }
     expectCode('LIST_SYNTAX', () => parseList(Buffer.concat([bytes, Buffer.alloc(1)])));
     const other = Buffer.from(bytes);
-    other[18] = 0x32;
+    other[18] = 0x31;
     expectCode('LIST_SYNTAX', () => parseList(other));
   });
 
@@ -143,6 +152,84 @@ describe('the canonical list', () => {
   ])('bounds the %s of a service', (_what, bad, good) => {
     expectCode('LIST_BOUNDS', () => encodeList(withService(bad)));
     expect(encodeList(withService(good))).toBeInstanceOf(Uint8Array);
+  });
+
+  const clients = [1, 2].map(i => parseKpHscDescEnc(x25519PublicKey(noise(`client ${i}`, 32))));
+  const sorted = clients.toSorted((a, b) => Buffer.compare(a, b));
+  const caa = { flags: 128, tag: 'issue', value: 'ca.example' };
+
+  test('keeps who may read and who may certify', () => {
+    const one = withService({
+      clients: sorted,
+      clientsSerial: 3,
+      settingsSerial: 7,
+      caa: [caa],
+      caaCritical: true,
+    });
+    expect(parseList(encodeList(one))).toEqual(one);
+    expect(parseList(encodeList(withService({ clients: [] })))).toEqual(withService({ clients: [] }));
+  });
+
+  test('has the clients in order and once', () => {
+    expectCode('LIST_ORDER', () => encodeList(withService({ clients: sorted.toReversed() })));
+    const twice = sorted.flatMap(key => [key, key]);
+    const error = expectCode('LIST_CLIENT', () => encodeList(withService({ clients: twice })));
+    expect(error.denial?.rule).toBe('CLIENT-KEY');
+  });
+
+  test('takes no client key of low order or in another encoding, written or read', () => {
+    const low = new Uint8Array(32) as Bytes as KpHscDescEnc;
+    expectCode('LIST_CLIENT', () => encodeList(withService({ clients: [low] })));
+    const bytes = encodeList(withService({ clients: sorted.slice(0, 1) }));
+    const at = Buffer.from(bytes).indexOf(Buffer.from(sorted[0] ?? []));
+    for (const key of [new Uint8Array(32), new Uint8Array(32).fill(0xff)]) {
+      const spoilt = Uint8Array.from(bytes);
+      spoilt.set(key, at);
+      expect(expectCode('LIST_CLIENT', () => parseList(spoilt)).denial?.rule).toBe('CLIENT-KEY');
+    }
+    expect(parseList(bytes).services[0]?.clients).toHaveLength(1);
+  });
+
+  test.each<[string, Partial<ListService>, Partial<ListService>]>([
+    ['serial of the clients', { clientsSerial: 0 }, { clientsSerial: 1 }],
+    [
+      'serial of the settings',
+      { clientsSerial: 3, settingsSerial: 2 },
+      { clientsSerial: 3, settingsSerial: 3 },
+    ],
+    ['serial of the settings', { settingsSerial: 8 }, { settingsSerial: 7 }],
+    [
+      'number of CAA records',
+      { caa: Array.from({ length: 9 }, () => caa) },
+      { caa: Array.from({ length: 8 }, () => caa) },
+    ],
+    ['flags of a CAA record', { caa: [{ ...caa, flags: 64 }] }, { caa: [{ ...caa, flags: 0 }] }],
+    ['tag of a CAA record', { caa: [{ ...caa, tag: 'Issue' }] }, { caa: [{ ...caa, tag: 'x' }] }],
+    [
+      'tag of a CAA record',
+      { caa: [{ ...caa, tag: 'x'.repeat(16) }] },
+      { caa: [{ ...caa, tag: 'x'.repeat(15) }] },
+    ],
+    ['value of a CAA record', { caa: [{ ...caa, value: '"' }] }, { caa: [{ ...caa, value: '' }] }],
+    [
+      'value of a CAA record',
+      { caa: [{ ...caa, value: 'x'.repeat(256) }] },
+      { caa: [{ ...caa, value: 'x'.repeat(255) }] },
+    ],
+  ])('bounds the %s', (_what, bad, good) => {
+    expectCode('LIST_BOUNDS', () => encodeList(withService(bad)));
+    expect(parseList(encodeList(withService(good)))).toEqual(withService(good));
+  });
+
+  test('bounds the number of clients', () => {
+    const many = Array.from({ length: 369 }, (_, i) =>
+      parseKpHscDescEnc(x25519PublicKey(noise(`many ${i}`, 32))),
+    );
+    const all = many.sort((a, b) => Buffer.compare(a, b));
+    expectCode('LIST_BOUNDS', () => encodeList(withService({ clients: all })));
+    expect(parseList(encodeList(withService({ clients: all.slice(1) }))).services[0]?.clients).toHaveLength(
+      368,
+    );
   });
 
   test('names a source of the PIN and never holds one', () => {

@@ -3,6 +3,7 @@ import { TOR_NETWORK, testNetwork } from '../../src/descriptor/index.ts';
 import type { KeyholderList, ListService } from '../../src/pkcs11/list.ts';
 import { SignRate, rateLimits } from '../../src/pkcs11/sign-rate.ts';
 import { identity } from '../descriptor/forge.ts';
+import { OPEN_TO_ALL } from './keyholder-rig.ts';
 
 const NOW = 1_800_000_000;
 const service: ListService = {
@@ -17,6 +18,7 @@ const service: ListService = {
   maxPointsPerBackend: 20,
   requestsPerHour: 60,
   backends: [],
+  ...OPEN_TO_ALL,
 };
 const list: KeyholderList = {
   serial: 1,

@@ -71,6 +71,16 @@ describe('Bounds', () => {
     expect(() => parse('x'.repeat(12), bounds)).toThrow(code('CONTROL_TOO_LONG'));
   });
 
+  it('give one verdict on a long line without its CR, wherever the stream is cut.', () => {
+    const line = `250 ${'x'.repeat(20)}\n`;
+    expect(() => parse(line, bounds)).toThrow(code('CONTROL_TOO_LONG'));
+    const parser = new ReplyParser(bounds);
+    expect(() => {
+      for (const character of line) parser.push(Buffer.from(character));
+    }).toThrow(code('CONTROL_TOO_LONG'));
+    expect(() => parse(`250 ${'x'.repeat(7)}\n`, bounds)).toThrow(code('CONTROL_SYNTAX'));
+  });
+
   it('count a reply as a whole and begin anew with the next.', () => {
     const reply = '250-abcdef\r\n250-abcdef\r\n250-ab\r\n250 OK\r\n';
     expect(reply).toHaveLength(40);

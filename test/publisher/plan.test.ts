@@ -35,6 +35,7 @@ function entry(
   return {
     descriptor: { period, variant, useFrom, revisionCounter: `${counter}`, text: 'x' },
     points,
+    settings: 1,
     signedAt,
   };
 }
@@ -47,6 +48,7 @@ function service(more: Partial<ReturnType<typeof newServiceState>> = {}) {
     backends: [],
     limits: { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 },
     runwaySeconds: 21_600,
+    settings: 1,
   };
   return { ...newServiceState('unix:/s', description), ...more };
 }
@@ -62,7 +64,7 @@ const serving = (more: Partial<Serving> = {}): Serving => ({
 });
 
 describe('The signer is asked', () => {
-  const signed = { signedAt: NOW - 600, pointsDigest: 'p' };
+  const signed = { signedAt: NOW - 600, pointsDigest: 'p', settings: 1 };
   const ask = (more: Partial<SignInput> = {}) =>
     planSigning({
       now: NOW,
@@ -81,6 +83,14 @@ describe('The signer is asked', () => {
   it('when the points have changed, and not while they are the same.', () => {
     expect(ask({ chosen: 'q' })).toBe('points-changed');
     expect(ask()).toBeUndefined();
+  });
+
+  it('at once when policy has changed what texts carry, and not while it is the same.', () => {
+    const state = service({ ...signed, signedAt: NOW });
+    expect(ask({ state: { ...state, description: { ...state.description, settings: 2 } } })).toBe(
+      'settings-changed',
+    );
+    expect(ask({ state })).toBeUndefined();
   });
 
   it('when a published period has no text that may be used yet.', () => {

@@ -20,6 +20,7 @@ function entry(
   return {
     descriptor: { period, variant, useFrom, revisionCounter: `${useFrom}`, text: `text ${useFrom}\n` },
     points,
+    settings: 1,
     signedAt: 5,
   };
 }
@@ -87,13 +88,13 @@ describe('The shelf', () => {
 
   it.each([
     ['not JSON', '{'],
-    ['of another shape', '{"version":1,"entries":[{"text":1}]}'],
-    ['of another version', '{"version":2,"entries":[]}'],
+    ['of another shape', '{"version":2,"entries":[{"text":1}]}'],
+    ['of another version', '{"version":1,"entries":[]}'],
   ])('refuses a file that is %s, and takes a good one.', (_, content) => {
     openFolder(join(folder, 'shelf'));
     writeFileSync(join(folder, 'shelf', 'frontpage.json'), content);
     expect(() => Shelf.open(folder)).toThrow(expect.objectContaining({ code: 'STATE_CORRUPT' }) as Error);
-    writeFileSync(join(folder, 'shelf', 'frontpage.json'), '{"version":1,"entries":[]}');
+    writeFileSync(join(folder, 'shelf', 'frontpage.json'), '{"version":2,"entries":[]}');
     expect(Shelf.open(folder).entries('frontpage')).toEqual([]);
   });
 

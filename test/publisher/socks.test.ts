@@ -57,6 +57,28 @@ describe('A connection through SOCKS', () => {
     await expect(connectTo(proxy(0x00, answer))).resolves.toBeDefined();
   });
 
+  it('takes an answer that comes in pieces.', async () => {
+    const answer = [0x05, 0x00, ...CONNECTED];
+    peer = await ScriptedPeer.listen((socket, received) => {
+      if (received.length > 3) return;
+      const sendNext = (): void => {
+        const byte = answer.shift();
+        // A turn of the event loop between two bytes: the client gets to see each one alone.
+        if (byte !== undefined) socket.write(Buffer.of(byte), () => setImmediate(sendNext));
+      };
+      socket.setNoDelay(true);
+      sendNext();
+    });
+    await expect(connectTo(Promise.resolve(peer))).resolves.toBeDefined();
+  });
+
+  it.each([1, 3, 7, 11])('says that the proxy closed after %i bytes of an answer.', async length => {
+    peer = await ScriptedPeer.listen(socket => {
+      socket.end(Buffer.from([0x05, 0x00, ...CONNECTED].slice(0, length)));
+    });
+    await expect(connectTo(Promise.resolve(peer))).rejects.toThrow(code('SOCKS_CLOSED'));
+  });
+
   it('isolates by user name when asked.', async () => {
     await expect(
       connectTo(proxy(0x02, [0x01, 0x00], CONNECTED), { isolation: 'probe-1' }),

@@ -37,6 +37,7 @@ function service(more: Partial<ServiceState> = {}): ServiceState {
     backends: [],
     limits: { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 },
     runwaySeconds: 21_600,
+    settings: 1,
   };
   return {
     ...newServiceState('unix:/s', description),

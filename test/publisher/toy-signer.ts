@@ -91,6 +91,8 @@ export class ToySigner {
   readonly service = 'frontpage';
   readonly address: string;
   readonly requests: SignRequest[] = [];
+  /** Serial of what texts carry. */
+  settings = 1;
   answer: ((request: IncomingMessage, body: Buffer, response: ServerResponse) => boolean) | undefined;
   spoil: (answer: SignAnswer) => SignAnswer = answer => answer;
   readonly #options: ToySignerOptions;
@@ -117,6 +119,7 @@ export class ToySigner {
         maxPointsPerBackend: 20,
       },
       runwaySeconds: 21_600,
+      settings: this.settings,
     };
   }
 
@@ -168,7 +171,8 @@ export class ToySigner {
         .map(at => signText('toy', profile, period, at, points)),
     );
     const { id, service } = request;
-    return { id, service, address: this.address, descriptors, checkpoint: `toy\n${this.requests.length}\n` };
+    const { address, settings } = this;
+    return { id, service, address, settings, descriptors, checkpoint: `toy\n${this.requests.length}\n` };
   }
 
   #prove(text: string, now: number): Evidence {

@@ -56,8 +56,14 @@ describe('The answer of the signer', () => {
     const { descriptors, checkpoint } = ANSWER;
     expect(verifyAnswer(ANSWER, EXPECTED)).toEqual({
       ok: true,
-      answer: { descriptors, checkpoint, restricted: false },
+      answer: { descriptors, checkpoint, settings: 1, restricted: false },
     });
+  });
+
+  it('may be of newer settings than we know, and not of older ones.', () => {
+    const { description } = EXPECTED;
+    expect(faultOf({ ...ANSWER, settings: description.settings + 1 })).toBeUndefined();
+    expect(faultOf({ ...ANSWER, settings: description.settings - 1 })).toBe('ANSWER_SETTINGS');
   });
 
   it('may hold one text only, to be used until its window ends.', () => {

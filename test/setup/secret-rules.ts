@@ -7,7 +7,7 @@ const TAKE_BYTES: ReadonlySet<string> = new Set(
   (
     'concat equalBytes aes256ctr sha3_256 shake256 layerMac use sumSteps x25519SharedSecret deriveClientKeys ' +
     'createPrivateKey importX25519Private createRevisionCounter decodeBase64Into decodeBase32Into encodeBase64Into ' +
-    'encodeBase32Into checkDerLength checkKeyLength startsWith afterLineEnd digitsOf'
+    'encodeBase32Into checkDerLength checkKeyLength startsWith afterLineEnd digitsOf openCookie decryptInner'
   ).split(' '),
 );
 
@@ -97,4 +97,46 @@ export function looksAndBranches(file: string, text: string): string[] {
     });
   }
   return found;
+}
+
+const TEXT_OF_BYTES =
+  /^(?:toHex|toKey|toString|join|hexOf|sha256Hex|sha256Key|encodeBase(?:64|64Unpadded|32))$/;
+const COMPARES = /^(?:compare|equals|every|some|indexOf|findIndex)$/;
+const EQUALITY = /^[!=]==?$/;
+
+/**
+ * Comparisons of bytes whose time tells where they differ, as `file: source text`: of their texts, element by element
+ * in a callback, or by a method. `equalBytes` is the way that does not.
+ */
+export function hastyComparisons(sources: ReadonlyMap<string, string>): string[] {
+  return [...sources].flatMap(([file, text]) => {
+    const found: string[] = [];
+    for (const statement of parseModule(file, text).body) {
+      walk(statement, node => {
+        if (isHasty(node)) found.push(`${file}: ${text.slice(node.start, node.end)}`);
+        return true;
+      });
+    }
+    return found;
+  });
+}
+
+function isHasty(node: SyntaxNode): boolean {
+  if (node.type === 'BinaryExpression' && EQUALITY.test(String(node['operator']))) {
+    return [child(node, 'left'), child(node, 'right')].some(
+      side => side?.type === 'CallExpression' && TEXT_OF_BYTES.test(calleeName(side)),
+    );
+  }
+  if (node.type !== 'CallExpression' || !COMPARES.test(calleeName(node))) return false;
+  if (/^(?:compare|equals)$/.test(calleeName(node))) return true;
+  let byElement = false;
+  walk(node, inner => {
+    const sides = [child(inner, 'left'), child(inner, 'right')];
+    byElement ||=
+      inner.type === 'BinaryExpression' &&
+      EQUALITY.test(String(inner['operator'])) &&
+      sides.some(side => side?.type === 'MemberExpression' && side['computed'] === true);
+    return true;
+  });
+  return byElement;
 }

@@ -41,18 +41,20 @@ export class CoreRig {
   /** The core's clock, Unix seconds. */
   clock: () => number = now;
 
-  constructor(rig: Rig, inner: InnerKeyholder, limits = '{}') {
+  /** `limits` of every service; `lines` are added to the policy of `alpha`. */
+  constructor(rig: Rig, inner: InnerKeyholder, limits = '{}', lines = '') {
     [this.#rig, this.#inner] = [rig, inner];
     const path = join(this.folder, 'journal.sqlite');
     const { checkpointVkey } = inner.status();
     createJournal(path, { origin: checkpointVkey.slice(0, checkpointVkey.indexOf('+')), now: now() });
     const blindedKeys = new BlindedKeys();
-    const policy = this.#policy(limits);
+    const policy = this.#policy(limits, lines);
     const keyholder = this.#port();
     this.core = {
       profile: TOR_NETWORK,
       runwaySeconds: 3600,
       policy: () => policy,
+      policySerial: () => this.policySerial,
       journal: openJournal({ path, now }),
       keyholder,
       evidence: new EvidenceStore(TOR_NETWORK, blindedKeys),
@@ -74,7 +76,6 @@ export class CoreRig {
       checkpoints: new Checkpoints(this.core.journal, keyholder, now),
       log: this.log,
       startedAt: now(),
-      policySerial: () => this.policySerial,
     };
   }
 
@@ -95,7 +96,7 @@ export class CoreRig {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #policy(limits: string) {
+  #policy(limits: string, lines: string) {
     const address = (label: string): string => formatOnionAddress(identity(label).kpHsId);
     const file = (service: string, own: string, backends: string[], publisher: string): string =>
       [
@@ -107,7 +108,7 @@ export class CoreRig {
         '',
       ].join('\n');
     const files = [
-      file('alpha', formatOnionAddress(this.#rig.alpha), ['a1', 'a2'], PUBLISHER),
+      file('alpha', formatOnionAddress(this.#rig.alpha), ['a1', 'a2'], PUBLISHER) + lines,
       file('beta', formatOnionAddress(this.#rig.beta), ['b1'], OTHER_PUBLISHER),
     ];
     return parsePolicy(

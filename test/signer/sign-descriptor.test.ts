@@ -107,7 +107,7 @@ describe('evidence', () => {
     expect(await sign(core.request())).toMatchObject({ kind: 'denied', denied });
     expect(await check(core.request())).toMatchObject({ kind: 'denied', denied });
     expect(kinds()).toEqual(['genesis', 'refused']);
-    rig.writeList();
+    core.policySerial = rig.writeList().serial;
     keyholder.reload();
     await answered(core.request());
   });

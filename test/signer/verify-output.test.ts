@@ -1,27 +1,49 @@
 import { describe, expect, it } from 'vitest';
-import { TOR_NETWORK } from '../../src/descriptor/index.ts';
+import { type CaaRecord, TOR_NETWORK } from '../../src/descriptor/index.ts';
 import type { Approved } from '../../src/signer/policy/evaluate.ts';
 import type { SignedTarget } from '../../src/signer/ports.ts';
-import { OutputVerifier } from '../../src/signer/verify-output.ts';
-import { forge } from '../descriptor/forge.ts';
+import { OutputVerifier, wipeCookies } from '../../src/signer/verify-output.ts';
+import { forge, noise } from '../descriptor/forge.ts';
 
+const caa = [{ flags: 128, tag: 'issue', value: 'ca.example' }];
+const clients = [1, 2].map(name => noise(`client ${name}`, 32));
 const made = forge({ label: 'our service' });
+const restricted = forge({ label: 'our service', clients, inner: { caa } });
 const points = made.inner.introductionPoints;
-const target: SignedTarget = {
-  periodNum: made.period.periodNum,
+
+const targetOf = ({ period, at, parts, text }: typeof made): SignedTarget => ({
+  periodNum: period.periodNum,
   variant: 0,
-  second: made.at,
-  revisionCounter: made.parts.revisionCounter,
-  text: made.text,
-};
+  second: at,
+  revisionCounter: parts.revisionCounter,
+  text,
+  descriptorCookie: parts.descriptorCookie,
+  settingsSerial: 1,
+});
+const target = targetOf(made);
+const hidden = targetOf(restricted);
+
+interface Changes {
+  readonly kpHsId?: Uint8Array;
+  readonly singleOnion?: boolean;
+  readonly points?: readonly unknown[];
+  readonly clients?: number;
+  readonly caa?: readonly CaaRecord[];
+  readonly caaCritical?: boolean;
+}
 
 /** The parts of an approval that are compared; only `evaluate` makes a whole one. */
-function approve(
-  changes: { kpHsId?: Uint8Array; singleOnion?: boolean; points?: readonly unknown[] } = {},
-): Approved {
-  const { kpHsId = made.kpHsId, singleOnion = false, points: introductionPoints = points } = changes;
+function approve(changes: Changes = {}): Approved {
+  const { kpHsId = made.kpHsId, points: introductionPoints = points, clients: count = 0 } = changes;
+  const settings = { singleOnion: false, caa: [], caaCritical: false };
   return {
-    service: { service: 'frontpage', kpHsId, singleOnion },
+    service: {
+      service: 'frontpage',
+      ...settings,
+      ...changes,
+      kpHsId,
+      clients: Array.from({ length: count }, () => ({})),
+    },
     introductionPoints,
   } as unknown as Approved;
 }
@@ -34,7 +56,37 @@ describe('a text from the keyholder', () => {
     expect(verify(approve()).target.text).toBe(made.text);
   });
 
+  it('that is restricted is verified with its cookie, which does not go on', () => {
+    const verified = verify(approve({ clients: 2, caa }), hidden);
+    expect(verified.target.text).toBe(restricted.text);
+    expect(Object.keys(verified.target)).not.toContain('descriptorCookie');
+    expect(verify(approve({ clients: 16, caa }), hidden).target.text).toBe(restricted.text);
+  });
+
+  it('has its cookie wiped when nobody needs it any more', () => {
+    const held = { ...hidden, descriptorCookie: Uint8Array.from(hidden.descriptorCookie ?? []) };
+    wipeCookies([target, held]);
+    expect(held.descriptorCookie).toEqual(new Uint8Array(16));
+    expect(hidden.descriptorCookie).not.toEqual(held.descriptorCookie);
+  });
+
   it.each([
+    ['that everybody can read, of a service with clients', approve({ clients: 1 }), {}],
+    ['that clients can read, of a service that is open', approve({ caa }), hidden],
+    ['with fewer client lines than policy has clients', approve({ clients: 17, caa }), hidden],
+    [
+      'with a cookie that does not open it',
+      approve({ clients: 2, caa }),
+      { ...hidden, descriptorCookie: noise('x', 16) },
+    ],
+    [
+      'without the cookie that would show it',
+      approve({ clients: 2, caa }),
+      { ...hidden, descriptorCookie: undefined },
+    ],
+    ['with a CAA record that policy does not have', approve({ clients: 2 }), hidden],
+    ['without the CAA record of policy', approve({ caa }), {}],
+    ['without caa-critical, which policy has', approve({ caaCritical: true }), {}],
     ['with a point more than was approved', approve({ points: points.slice(1) }), {}],
     ['with a point less than was approved', approve({ points: [...points, points[0]] }), {}],
     ['with its points in another order', approve({ points: points.toReversed() }), {}],

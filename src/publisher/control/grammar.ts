@@ -66,8 +66,9 @@ export class ReplyParser {
   }
 
   #line(bytes: Buffer, from: number, end: number): string {
+    // Before its end is looked at: the verdict must not depend on where the stream was cut.
+    if (end - from > this.#bounds.maxLineBytes + 1) throw tooLong('line');
     if (end === from || bytes[end - 1] !== CR) throw syntax('A line does not end with CR LF.');
-    if (end - 1 - from > this.#bounds.maxLineBytes) throw tooLong('line');
     return bytes.toString('latin1', from, end - 1);
   }
 

@@ -172,6 +172,8 @@ export function custodyStatus(profile: NetworkProfile, service: ServiceStatus, n
     vouching: service.vouching,
     certifiedUntil: complete ? publicationWindow(profile, timePeriod(profile, next)).from : 0,
     latched: service.latched,
+    clients: service.clients,
+    settingsSerial: service.settingsSerial,
     errorCode: service.lastError,
   };
 }

@@ -6,11 +6,20 @@ import type { Policy } from '../policy/types.ts';
 import { writeDurably } from '../program/durable-file.ts';
 import { envelopePath } from './context.ts';
 
-/** The keyholder's canonical list for `policy`. CustodyError LIST_* when the keyholder would not take it. */
-export function encodeKeyholderList(config: SignerConfig, policy: Policy, serial: number): Uint8Array {
+/**
+ * The keyholder's canonical list for `policy`, after `earlier`: undefined for a list of which none is known. CustodyError
+ * LIST_* when the keyholder would not take it.
+ */
+export function encodeKeyholderList(
+  config: SignerConfig,
+  policy: Policy,
+  serial: number,
+  earlier?: KeyholderList,
+): Uint8Array {
   return encodeList(
     compileKeyholderList(policy, {
       serial,
+      earlier,
       profile: config.profile,
       aheadSeconds: config.aheadSeconds,
       runwaySeconds: config.runwaySeconds,

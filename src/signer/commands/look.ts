@@ -64,11 +64,18 @@ function serviceLines(service: ServiceStatus, { runwaySeconds }: StatusAnswer): 
   return [
     `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${until}`,
     ...problemLines(service),
+    ...readerLines(service),
     `  custody   ${service.custody}: the identity is opened in locked memory when a period is certified · ${service.origin}`,
     `  exposure  thief of the publisher: at most ${Math.round(runwaySeconds / 360) / 10} h of your own true descriptors.${end}`,
     '            thief of the signer, switched on: the identity.',
   ];
 }
+
+/** Who may read; a service that is open needs no word. */
+const readerLines = ({ clients = 0 }: ServiceStatus): string[] =>
+  clients === 0
+    ? []
+    : [`  restricted to ${clients} client${clients === 1 ? '' : 's'} of policy, besides its publishers`];
 
 /** The last failure of custody, with what to do next. */
 function problemLines({ code }: ServiceStatus): string[] {

@@ -45,7 +45,7 @@ function offlineStore(config: SignerConfig): PolicyStore {
     const current = journal.currentPolicy();
     return {
       serial: current?.serial ?? 0,
-      policy: current === undefined ? { services: [] } : parsePolicySnapshot(current.text),
+      policy: current === undefined ? { services: [] } : readEarlier(current.text),
       put: async (serial, text) => {
         await journal.applyPolicy(serial, text);
         return true; // the keyholder reads its list when it starts
@@ -54,6 +54,16 @@ function offlineStore(config: SignerConfig): PolicyStore {
     };
   } catch (error) {
     journal.close();
+    throw error;
+  }
+}
+
+/** What cannot be read (an older release wrote it) is as if there were none: `policy apply` shows everything as new. */
+function readEarlier(text: Uint8Array): Policy {
+  try {
+    return parsePolicySnapshot(text);
+  } catch (error) {
+    if (error instanceof SignerError && error.code === 'POLICY_SNAPSHOT') return { services: [] };
     throw error;
   }
 }

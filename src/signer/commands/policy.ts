@@ -4,6 +4,7 @@ import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { difference, formatDifference } from '../policy/difference.ts';
 import { loadPolicy } from '../policy/load.ts';
+import { unknownCaaTags } from '../policy/read-access.ts';
 import { encodePolicy, type Policy, policyDigest } from '../policy/types.ts';
 import { type CommandContext, heldAddresses, heldIdentities } from './context.ts';
 import { encodeKeyholderList, readKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
@@ -24,7 +25,7 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
       const found = missing.length === 0 ? 'nothing wrong' : 'not complete';
       context.print(`services: ${loaded.services.length}, digest ${policyDigest(loaded)}: ${found}\n`);
       if (missing.length > 0) process.exitCode = 1;
-      process.stderr.write(missing.join(''));
+      process.stderr.write([...missing, ...unknownTags(loaded)].join(''));
     });
   policy
     .command('apply')
@@ -53,13 +54,22 @@ function withoutIdentity(config: SignerConfig, { services }: Policy): string[] {
     });
 }
 
+/** One line for each CAA tag that authorities may not know. */
+const unknownTags = ({ services }: Policy): string[] =>
+  services.flatMap(({ service, caa }) =>
+    unknownCaaTags(caa).map(
+      tag => `${service}: no registry that we know has the CAA tag ${tag}; check its spelling\n`,
+    ),
+  );
+
 async function applyPolicy(context: CommandContext, config: SignerConfig, yes: boolean): Promise<void> {
   const next = readPolicy(config);
   const store = await openPolicyStore(config);
   try {
     // An application that was cut off may have left a list that the journal never heard of.
-    const serial = 1 + Math.max(store.serial, readKeyholderList(config)?.serial ?? 0);
-    const list = encodeKeyholderList(config, next, serial);
+    const earlier = readKeyholderList(config);
+    const serial = 1 + Math.max(store.serial, earlier?.serial ?? 0);
+    const list = encodeKeyholderList(config, next, serial, earlier);
     context.print(formatDifference(difference(store.policy, next)));
     if (!yes && !(await confirmed('Put this in force?')))
       throw new SignerError('DENIED', 'nothing was changed');

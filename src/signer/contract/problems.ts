@@ -86,6 +86,7 @@ export const PROBLEMS = {
   POLICY_SERIAL: row(500, 2, 'A policy is older than the one in force'),
   POLICY_SNAPSHOT: row(500, 2, 'A stored policy cannot be read'),
   'BACKEND-NOT-OURS': row(500, 2, 'A backend is an identity that this signer holds'),
+  'CLIENT-KEY': row(500, 2, 'The key of a client cannot be used'),
   'BACKEND-EXCLUSIVE': row(500, 2, 'A backend serves two services'),
 } as const satisfies Record<string, ProblemRow>;
 

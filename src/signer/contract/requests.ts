@@ -21,6 +21,8 @@ const onionAddress = () => Type.String({ pattern: '^[a-z2-7]{56}\\.onion$', maxL
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 const whole = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum });
 const seconds = () => whole(0, 2 ** 40);
+/** Raised when anything changed that texts carry (clients, CAA, single onion), and says nothing of what it was. */
+const settings = () => whole(0, Number.MAX_SAFE_INTEGER);
 const checkpoint = () => text(MAX_CHECKPOINT_CHARS);
 /** What people are shown comes without control characters, whoever wrote it. */
 const printable = (maxLength: number) => Type.String({ maxLength, pattern: '^[ -~]*$' });
@@ -66,6 +68,8 @@ export const SignAnswerSchema = Type.Object(
     id: Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$', maxLength: 64 }),
     service: name(),
     address: onionAddress(),
+    /** Under which the texts were made. */
+    settings: settings(),
     descriptors: Type.Array(SignedDescriptorSchema, { minItems: 1, maxItems: 256 }),
     checkpoint: checkpoint(),
   },
@@ -107,6 +111,8 @@ export const ServiceSchema = Type.Object(
       closed,
     ),
     runwaySeconds: whole(0, 604_800),
+    /** In force: texts of others must not be served on. */
+    settings: settings(),
   },
   closed,
 );
@@ -131,6 +137,8 @@ export const ServiceStatusSchema = Type.Object(
     origin: text(64),
     certifiedUntil: Type.Optional(seconds()),
     exposureEnd: Type.Optional(seconds()),
+    /** Authorized clients, 0 when whoever knows the address may read; for the operator alone. */
+    clients: Type.Optional(whole(0, 65_535)),
     code: Type.Optional(text(64)),
   },
   closed,

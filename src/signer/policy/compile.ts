@@ -1,5 +1,12 @@
-import type { KpHsId, NetworkProfile } from '../../descriptor/index.ts';
-import type { Policy } from './types.ts';
+import {
+  type CaaRecord,
+  equalBytes,
+  type KpHscDescEnc,
+  type KpHsId,
+  type NetworkProfile,
+} from '../../descriptor/index.ts';
+import { formatCaa } from './read-access.ts';
+import type { Policy, ServicePolicy } from './types.ts';
 
 /** One service as the keyholder knows it. */
 export interface KeyholderListService {
@@ -15,6 +22,22 @@ export interface KeyholderListService {
   /** Of all publishers together. */
   readonly requestsPerHour: number;
   readonly backends: readonly { readonly name: string; readonly kpHsId: KpHsId }[];
+  /** Keys alone, ascending. */
+  readonly clients: readonly KpHscDescEnc[];
+  /** Serial under which the set of clients changed last. */
+  readonly clientsSerial: number;
+  /** Serial under which anything changed last that texts carry. */
+  readonly settingsSerial: number;
+  readonly caa: readonly CaaRecord[];
+  readonly caaCritical: boolean;
+}
+
+/** What the list before said; a service that is not in it, or of which nothing is known, begins anew. */
+export interface EarlierList {
+  readonly services: readonly Pick<
+    KeyholderListService,
+    'kpHsId' | 'singleOnion' | 'clients' | 'clientsSerial' | 'settingsSerial' | 'caa' | 'caaCritical'
+  >[];
 }
 
 /** Everything in the keyholder's canonical list, as plain values; commands/ pass it to the list's encoder. */
@@ -38,6 +61,8 @@ export interface CompileSettings {
   readonly deadlineMs: number;
   readonly tokens: readonly { readonly uri: string; readonly modulePath: string }[];
   readonly pinSource: string;
+  /** The list that this one follows. */
+  readonly earlier?: EarlierList | undefined;
   /** The envelope of a service, an absolute path. */
   readonly envelopePath: (service: string) => string;
 }
@@ -47,7 +72,7 @@ export interface CompileSettings {
  * what the keyholder does not know it cannot believe.
  */
 export function compileKeyholderList(policy: Policy, settings: CompileSettings): KeyholderListInput {
-  const { envelopePath, ...fixed } = settings;
+  const { envelopePath, earlier, ...fixed } = settings;
   return {
     ...fixed,
     services: policy.services.map(service => ({
@@ -65,6 +90,30 @@ export function compileKeyholderList(policy: Policy, settings: CompileSettings):
       backends: service.backends
         .filter(({ enabled }) => enabled)
         .map(({ name, kpHsId }) => ({ name, kpHsId })),
+      ...compileAccess(service, fixed.serial, earlier),
     })),
+  };
+}
+
+/** A set that comes back is another one than before, because serials never come back. */
+function compileAccess(
+  { kpHsId, clients, singleOnion, caa, caaCritical }: ServicePolicy,
+  serial: number,
+  earlier: EarlierList | undefined,
+): Pick<KeyholderListService, 'clients' | 'clientsSerial' | 'settingsSerial' | 'caa' | 'caaCritical'> {
+  const keys = clients.map(({ key }) => key).sort((a, b) => Buffer.compare(a, b));
+  const before = earlier?.services.find(each => equalBytes(each.kpHsId, kpHsId));
+  const sameClients = before !== undefined && Buffer.concat(before.clients).equals(Buffer.concat(keys));
+  const same =
+    sameClients &&
+    before.singleOnion === singleOnion &&
+    before.caaCritical === caaCritical &&
+    before.caa.map(formatCaa).join('\n') === caa.map(formatCaa).join('\n');
+  return {
+    clients: keys,
+    clientsSerial: sameClients ? before.clientsSerial : serial,
+    settingsSerial: same ? before.settingsSerial : serial,
+    caa,
+    caaCritical,
   };
 }

@@ -1,16 +1,6 @@
+import { accessChanges } from './access-difference.ts';
+import { ABSENT, change, type PolicyChange, PRESENT } from './policy-change.ts';
 import type { BackendPolicy, Policy, ServicePolicy } from './types.ts';
-
-/** One change that `policy apply` would make. A loosening permits something that was denied before. */
-export interface PolicyChange {
-  readonly service: string;
-  readonly what: string;
-  readonly from: string;
-  readonly to: string;
-  readonly loosens: boolean;
-}
-
-const ABSENT = 'absent';
-const PRESENT = 'present';
 
 /**
  * What changes from `before` (undefined: no policy yet) to `after`, by service in alphabetical order. It holds
@@ -40,14 +30,6 @@ export function formatDifference(changes: readonly PolicyChange[]): string {
 const byAlias = (services: readonly ServicePolicy[]): Map<string, ServicePolicy> =>
   new Map(services.map(service => [service.service, service]));
 
-const change = (service: string, what: string, from: string, to: string, loosens: boolean): PolicyChange => ({
-  service,
-  what,
-  from,
-  to,
-  loosens,
-});
-
 /** A new service in full: everything it may do is new. */
 function details(service: string, policy: ServicePolicy): PolicyChange[] {
   return [
@@ -56,6 +38,7 @@ function details(service: string, policy: ServicePolicy): PolicyChange[] {
     ...policy.backends.map(backend =>
       change(service, `backend ${backend.name}`, ABSENT, formatBackend(backend), backend.enabled),
     ),
+    ...accessChanges(service, undefined, policy),
   ];
 }
 
@@ -67,6 +50,7 @@ function serviceChanges(service: string, from: ServicePolicy, to: ServicePolicy)
     ...publisherChanges(service, from.publishers, to.publishers),
     ...backendChanges(service, from.backends, to.backends),
     ...limitChanges(service, from, to),
+    ...accessChanges(service, from, to),
   ];
   return changes;
 }

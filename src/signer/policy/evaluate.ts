@@ -37,6 +37,11 @@ class ApprovedRequest {
     return this.#context.points;
   }
 
+  /** Serial of the policy that approved. */
+  get policySerial(): number {
+    return this.#context.policySerial;
+  }
+
   get targets(): readonly Target[] {
     return this.#context.targets;
   }

@@ -28,7 +28,8 @@ export interface PolicyFile {
  * Reads every `*.yaml` of `directory`: one service each, over `_defaults.yaml` if there is one. Other endings
  * are left alone; symbolic links are refused. Gives the policy with its services sorted by alias; SignerError
  * with file, line and column: FILE_UNREADABLE, POLICY_EMPTY, YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY,
- * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, BACKEND-NOT-OURS, BACKEND-EXCLUSIVE. Nothing is half loaded.
+ * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, CLIENT-KEY, BACKEND-NOT-OURS,
+ * BACKEND-EXCLUSIVE. Nothing is half loaded.
  */
 export function loadPolicy(directory: string, options: LoadOptions): Policy {
   return parsePolicy(readFiles(directory), options);

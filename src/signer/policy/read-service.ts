@@ -13,10 +13,12 @@ import {
   requireKey,
 } from '../program/read-yaml.ts';
 import { errorAt, type Place, type YamlMap, type YamlNode } from '../program/strict-yaml.ts';
+import { roomForPoints } from './descriptor-room.ts';
+import { readCaa, readClients } from './read-access.ts';
 import { DEFAULT_LIMITS, type BackendPolicy, type ServiceLimits, type ServicePolicy } from './types.ts';
 
-const SHARED_KEYS = ['publishers', 'enabled', 'single_onion', 'limits'] as const;
-const SERVICE_KEYS = ['service', 'address', 'backends', ...SHARED_KEYS] as const;
+const SHARED_KEYS = ['publishers', 'enabled', 'single_onion', 'limits', 'caa', 'caa_critical'] as const;
+const SERVICE_KEYS = ['service', 'address', 'backends', 'clients', ...SHARED_KEYS] as const;
 const LIMIT_KEYS = ['min_backends', 'points', 'points_per_backend', 'requests'] as const;
 const MAX_BACKENDS = 255;
 const MAX_PUBLISHERS = 64;
@@ -25,7 +27,9 @@ const NAME = new RegExp(NAME_PATTERN);
 const NAME_RULE = 'lower-case letters, digits and hyphens, at most 63';
 
 /** What `_defaults.yaml` may set; a service's own keys stand above it, limits one by one. */
-export type ServiceDefaults = Partial<Pick<ServicePolicy, 'publishers' | 'enabled' | 'singleOnion'>> & {
+export type ServiceDefaults = Partial<
+  Pick<ServicePolicy, 'publishers' | 'enabled' | 'singleOnion' | 'caa' | 'caaCritical'>
+> & {
   readonly limits?: Partial<ServiceLimits>;
 };
 
@@ -55,6 +59,7 @@ export function readService(top: YamlMap, defaults: ServiceDefaults): LoadedServ
   const limits = { ...DEFAULT_LIMITS, ...defaults.limits, ...own.limits };
   const enabled = own.enabled ?? defaults.enabled ?? true;
   if (enabled) checkReachable(limits, backends.filter(backend => backend.enabled).length, map);
+  const clients = map.entries.get('clients');
   const policy: ServicePolicy = Object.freeze({
     service,
     address: formatOnionAddress(kpHsId),
@@ -64,7 +69,11 @@ export function readService(top: YamlMap, defaults: ServiceDefaults): LoadedServ
     publishers,
     backends,
     limits: Object.freeze(limits),
+    clients: clients === undefined ? Object.freeze([]) : readClients(clients),
+    caa: own.caa ?? defaults.caa ?? Object.freeze([]),
+    caaCritical: own.caaCritical ?? defaults.caaCritical ?? false,
   });
+  checkRoom(policy, map);
   return { policy, top: map, backendPlaces: places };
 }
 
@@ -76,11 +85,14 @@ function readShared(map: YamlMap): ServiceDefaults {
   const publishers = map.entries.get('publishers');
   const limits = map.entries.get('limits');
   const [enabled, singleOnion] = [flag('enabled'), flag('single_onion')];
+  const [caa, caaCritical] = [map.entries.get('caa'), flag('caa_critical')];
   return {
     ...(publishers === undefined ? {} : { publishers: readPublishers(publishers) }),
     ...(enabled === undefined ? {} : { enabled }),
     ...(singleOnion === undefined ? {} : { singleOnion }),
     ...(limits === undefined ? {} : { limits: readLimits(limits) }),
+    ...(caa === undefined ? {} : { caa: readCaa(caa) }),
+    ...(caaCritical === undefined ? {} : { caaCritical }),
   };
 }
 
@@ -169,4 +181,13 @@ function checkReachable(limits: ServiceLimits, backends: number, map: YamlMap): 
   if (limits.maxPointsPerBackend * backends < limits.minPoints) {
     throw errorAt('BAD_VALUE', place, 'let `points_per_backend` of all backends reach the least of `points`');
   }
+}
+
+/** What does not fit into a descriptor would be refused only after its second was spent. */
+function checkRoom({ clients, caa, limits }: ServicePolicy, map: YamlMap): void {
+  const room = roomForPoints(clients.length, caa);
+  if (limits.maxPoints <= room) return;
+  const place = map.entries.get('limits') ?? map.entries.get('clients') ?? map;
+  const message = `let \`points\` of \`limits\` end at ${room}: a descriptor has no room for more beside its clients`;
+  throw errorAt('BAD_VALUE', place, message);
 }

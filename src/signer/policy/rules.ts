@@ -40,6 +40,8 @@ export interface PolicyContext extends RequestContext {
   /** Proven descriptors by digest; of other services too, which then prove nothing here. */
   readonly evidence: ReadonlyMap<string, Evidence>;
   readonly targets: readonly Target[];
+  /** Of the policy that is judged by. */
+  readonly policySerial: number;
   readonly profile: NetworkProfile;
   readonly now: number;
   /** Whether the journal already spent this second for the target's blinded key and variant. */

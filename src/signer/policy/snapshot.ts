@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
-import { formatOnionAddress, parseOnionAddress } from '../../descriptor/index.ts';
+import { formatOnionAddress, parseClientAuthFile, parseOnionAddress } from '../../descriptor/index.ts';
 import { SignerError } from '../contract/problems.ts';
 import { compileValidator, MAX_POINTS, NAME_PATTERN } from '../contract/requests.ts';
 import { parseStrictJson } from '../contract/strict-json.ts';
+import { MAX_CLIENTS } from './read-access.ts';
 import { encodePolicy, type Policy, type ServicePolicy } from './types.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -12,7 +13,7 @@ const count = (maximum: number) => Type.Integer({ minimum: 1, maximum });
 
 const SnapshotSchema = Type.Object(
   {
-    version: Type.Literal(1),
+    version: Type.Literal(2),
     services: Type.Array(
       Type.Object(
         {
@@ -34,6 +35,16 @@ const SnapshotSchema = Type.Object(
             },
             closed,
           ),
+          clients: Type.Array(Type.Object({ name: name(), key: Type.String({ maxLength: 70 }) }, closed), {
+            maxItems: MAX_CLIENTS,
+          }),
+          caa: Type.Array(
+            Type.Object(
+              { flags: Type.Integer(), tag: Type.String(), value: Type.String({ maxLength: 255 }) },
+              closed,
+            ),
+          ),
+          caaCritical: Type.Boolean(),
         },
         closed,
       ),
@@ -63,8 +74,9 @@ export function parsePolicySnapshot(bytes: Uint8Array): Policy {
 }
 
 function toService(
-  service: Omit<ServicePolicy, 'kpHsId' | 'backends'> & {
+  service: Omit<ServicePolicy, 'kpHsId' | 'backends' | 'clients'> & {
     readonly backends: readonly { name: string; address: string; enabled: boolean }[];
+    readonly clients: readonly { name: string; key: string }[];
   },
 ): ServicePolicy {
   const kpHsId = parseOnionAddress(service.address);
@@ -72,10 +84,14 @@ function toService(
     const key = parseOnionAddress(backend.address);
     return Object.freeze({ ...backend, address: formatOnionAddress(key), kpHsId: key });
   });
+  const clients = service.clients.map(({ name: client, key }) =>
+    Object.freeze({ name: client, key: parseClientAuthFile(key) }),
+  );
   return Object.freeze({
     ...service,
     address: formatOnionAddress(kpHsId),
     kpHsId,
     backends: Object.freeze(backends),
+    clients: Object.freeze(clients),
   });
 }

@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { KpHsId } from '../../descriptor/index.ts';
+import {
+  type CaaRecord,
+  encodeClientAuthFile,
+  type KpHscDescEnc,
+  type KpHsId,
+} from '../../descriptor/index.ts';
 
 /** A backend that policy names. A disabled one proves nothing, as if it were absent. */
 export interface BackendPolicy {
@@ -8,6 +13,12 @@ export interface BackendPolicy {
   readonly address: string;
   readonly kpHsId: KpHsId;
   readonly enabled: boolean;
+}
+
+/** A client that may read a restricted service's descriptors. */
+export interface ClientPolicy {
+  readonly name: string;
+  readonly key: KpHscDescEnc;
 }
 
 /** The limits of one service; each belongs to the rule named beside it. */
@@ -35,6 +46,11 @@ export interface ServicePolicy {
   readonly publishers: readonly string[];
   readonly backends: readonly BackendPolicy[];
   readonly limits: ServiceLimits;
+  /** Sorted by name; none: whoever knows the address may read. */
+  readonly clients: readonly ClientPolicy[];
+  /** In the order of the descriptor's lines. */
+  readonly caa: readonly CaaRecord[];
+  readonly caaCritical: boolean;
 }
 
 /** All services, sorted by alias. What is not in it is denied. */
@@ -72,8 +88,11 @@ export function encodePolicy(policy: Policy): Uint8Array {
       maxPointsPerBackend: service.limits.maxPointsPerBackend,
       requestsPerHour: service.limits.requestsPerHour,
     },
+    clients: service.clients.map(({ name, key }) => ({ name, key: encodeClientAuthFile(key).trimEnd() })),
+    caa: service.caa.map(({ flags, tag, value }) => ({ flags, tag, value })),
+    caaCritical: service.caaCritical,
   }));
-  return new TextEncoder().encode(`${JSON.stringify({ version: 1, services })}\n`);
+  return new TextEncoder().encode(`${JSON.stringify({ version: 2, services })}\n`);
 }
 
 /** SHA-256 of the canonical text, 64 hex digits: what the journal's policy entry holds. */

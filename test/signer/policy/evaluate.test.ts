@@ -64,6 +64,7 @@ function context(evidence: Evidence[], change: Partial<PolicyContext> = {}): Pol
     points: evidence.flatMap(one => refs(one)),
     requestsLastHour: 0,
     evidence: new Map(evidence.map(one => [one.digest, one])),
+    policySerial: 1,
     targets: [{ period: PERIOD, variant: 0, second: NOW }],
     profile: TOR_NETWORK,
     now: NOW,

@@ -1,0 +1,106 @@
+import { hash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { encodeTokenList, parseTokenList } from '../../src/pkcs11/administration-messages.ts';
+import { type KeyholderStatus, encodeStatus, parseStatus } from '../../src/pkcs11/keyholder-status.ts';
+import { RECORD_BYTES, encodeMark, isIntact, parseMark } from '../../src/pkcs11/mark-records.ts';
+import { encodeOpenAnswer, parseOpenAnswer } from '../../src/pkcs11/token-messages.ts';
+import { WireWriter } from '../../src/pkcs11/wire.ts';
+import { ed25519Pair, identity } from '../descriptor/forge.ts';
+import { parseKpHsDescSign } from '../../src/descriptor/index.ts';
+import { expectCode } from './expect-code.ts';
+
+const { publicKey } = ed25519Pair('status');
+const status: KeyholderStatus = {
+  startedAt: 1,
+  uid: 2,
+  listSerial: 3,
+  network: 'tor',
+  isolation: 'same user',
+  stateProtection: 'file of mode 0400',
+  checkpointVkey: 'key',
+  checkpointSize: 4n,
+  aheadSeconds: 5,
+  runwaySeconds: 6,
+  services: [
+    {
+      alias: 'frontpage',
+      kpHsId: identity('status').kpHsId,
+      enabled: true,
+      latched: true,
+      origin: 'born',
+      certifiedUntil: 7,
+      lastError: '',
+      lastErrorAt: 0,
+      evidence: 0,
+      clients: 0,
+      settingsSerial: 1,
+      vouching: '',
+      periods: [
+        { periodNum: 8, kpHsDescSign: parseKpHsDescSign(publicKey), from: 9, to: 10, exposureEnd: 11 },
+      ],
+    },
+  ],
+};
+
+/** `bytes` with `piece` at the one place where `at` stands. */
+function withPiece(bytes: Uint8Array, at: Uint8Array, piece: Uint8Array): Uint8Array {
+  const out = Buffer.from(bytes);
+  const place = out.indexOf(at);
+  expect(place).toBeGreaterThan(0);
+  out.set(piece, place);
+  return out;
+}
+
+describe('the status of the keyholder', () => {
+  const bytes = encodeStatus(status);
+
+  test('is read as it was written', () => {
+    expect(parseStatus(bytes)).toEqual(status);
+  });
+
+  test('with a descriptor signing key that is none is a bad frame, and nothing else', () => {
+    expectCode('FRAME_BAD', () => parseStatus(withPiece(bytes, publicKey, new Uint8Array(32))));
+  });
+
+  test('with a flag that nobody knows is refused', () => {
+    const place = Buffer.from([...identity('status').kpHsId, 3]);
+    const spoilt = Buffer.from([...identity('status').kpHsId, 4]);
+    expect(parseStatus(withPiece(bytes, place, place))).toEqual(status);
+    expectCode('FRAME_BAD', () => parseStatus(withPiece(bytes, place, spoilt)));
+  });
+});
+
+test('whether a token has RSA-OAEP is 0 or 1', () => {
+  const token = { uri: '', label: '', manufacturer: '', model: '', serial: '', flags: 0, hasRsaOaep: true };
+  for (const hasRsaOaep of [false, true]) {
+    const list = [{ ...token, hasRsaOaep }];
+    expect(parseTokenList(encodeTokenList(list))).toEqual(list);
+  }
+  const bytes = encodeTokenList([token]);
+  bytes[bytes.length - 1] = 2;
+  expectCode('FRAME_BAD', () => parseTokenList(bytes));
+});
+
+test('an opening without an error has no CKR number', () => {
+  const opened = {
+    sealedServiceSecret: new Uint8Array(80),
+    origin: 'born',
+    ladders: [],
+    vouching: new Uint8Array(64),
+  } as const;
+  const bytes = encodeOpenAnswer([opened]);
+  expect(parseOpenAnswer(bytes)).toEqual([opened]);
+  const head = new WireWriter().u16(1).str8('').u32(0).finish();
+  expect(Buffer.from(bytes.subarray(0, head.length)).equals(head)).toBe(true);
+  bytes[head.length - 1] = 5;
+  expectCode('FRAME_BAD', () => parseOpenAnswer(bytes));
+});
+
+test('a mark with something in its padding is none, though its checksum is right', () => {
+  const record = Buffer.from(encodeMark({ kind: 'floor', second: 5 }));
+  expect(parseMark(record)).toEqual({ kind: 'floor', second: 5 });
+  record[55] = 1;
+  hash('sha256', record.subarray(0, 56), 'buffer').copy(record, 56, 0, 8);
+  expect([record.length, isIntact(record)]).toEqual([RECORD_BYTES, true]);
+  expectCode('STATE_CORRUPT', () => parseMark(record));
+});
