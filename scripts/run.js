@@ -23,6 +23,7 @@ const TASKS = {
   format: { extent: 'packages', args: () => tool('format') },
   build: { extent: 'packages', args: build },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
+  openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   demo: { extent: 'everything', args: () => [file('demo/main.ts')], keepsRunning: true },
   'onion-signer': { extent: 'everything', args: () => [file('bin/onion-signer.js')], interactive: true },
