@@ -42,7 +42,7 @@ export class SignerMetrics {
   }
 
   /** What is certified now; more than before means that the token was opened meanwhile. */
-  custody(services: readonly CustodyStatus[], now: number): void {
+  custody(services: readonly Pick<CustodyStatus, 'alias' | 'certifiedUntil'>[], now: number): void {
     for (const { alias, certifiedUntil } of services) {
       const before = this.#certified.get(alias);
       if (before !== undefined && certifiedUntil > before) this.#opened.set(alias, now);

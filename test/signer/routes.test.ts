@@ -245,7 +245,7 @@ describe('/metrics', () => {
 
   it('says when the token was opened, and when the keyholder is away', async () => {
     const { metrics } = core.context;
-    const alpha = { alias: 'alpha', origin: '', latched: false, errorCode: '' };
+    const alpha = { alias: 'alpha' };
     const value = async (name: string) => (await read()).get(`onion_signer_${name}`)?.samples[0]?.value;
     metrics.custody([{ ...alpha, certifiedUntil: 100 }], 7);
     metrics.custody([{ ...alpha, certifiedUntil: 100 }], 8);
