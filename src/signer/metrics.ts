@@ -1,11 +1,12 @@
 import { statfsSync } from 'node:fs';
 import type { Denied, ProblemCode } from './contract/problems.ts';
-import type { StatusAnswer } from './contract/requests.ts';
+import type { ServiceStatus, StatusAnswer } from './contract/requests.ts';
 import type { CustodyStatus } from './ports.ts';
-import { Counter, type Family, Histogram, type Sample } from './program/exposition.ts';
+import { Counter, type Family, gaugesOf, Histogram, type Sample, samplesOf } from './program/exposition.ts';
 import type { RouteContext } from './routes.ts';
 import { describeStatus } from './status.ts';
 
+const gauge = gaugesOf('onion_signer_');
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /**
@@ -102,11 +103,8 @@ export async function collectMetrics(
 }
 
 function statusFamilies({ ready, code, policySerial, services }: StatusAnswer): Family[] {
-  const each = (pick: (service: StatusAnswer['services'][number]) => number | undefined): Sample[] =>
-    services.flatMap(service => {
-      const value = pick(service);
-      return value === undefined ? [] : [{ labels: { service: service.service }, value }];
-    });
+  const each = (pick: (service: ServiceStatus) => number | undefined): Sample[] =>
+    samplesOf(services, ({ service }) => ({ service }), pick);
   return [
     gauge('ready', 'Whether every service is ready and nothing is halted.', [{ value: ready ? 1 : 0 }]),
     gauge(
@@ -143,13 +141,6 @@ function statusFamilies({ ready, code, policySerial, services }: StatusAnswer): 
 const counter = (name: string, help: string, samples: readonly Sample[]): Family => ({
   name: `onion_signer_${name}`,
   type: 'counter',
-  help,
-  samples,
-});
-
-const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
-  name: `onion_signer_${name}`,
-  type: 'gauge',
   help,
   samples,
 });

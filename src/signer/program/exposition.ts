@@ -47,6 +47,28 @@ const escape = (text: string): string => text.replaceAll('\\', '\\\\').replaceAl
 const formatValue = (value: number): string =>
   value === Number.POSITIVE_INFINITY ? '+Inf' : value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
 
+/** Makes gauges whose names begin with `prefix`. */
+export const gaugesOf =
+  (prefix: string) =>
+  (name: string, help: string, samples: readonly Sample[]): Family => ({
+    name: `${prefix}${name}`,
+    type: 'gauge',
+    help,
+    samples,
+  });
+
+/** One sample for each of `all` that has the number. */
+export function samplesOf<T>(
+  all: readonly T[],
+  labelsOf: (one: T) => Labels,
+  pick: (one: T) => number | undefined,
+): Sample[] {
+  return all.flatMap(one => {
+    const value = pick(one);
+    return value === undefined ? [] : [{ labels: labelsOf(one), value }];
+  });
+}
+
 /** A counter with labels. The caller's labels come from closed sets, so it stays small. */
 export class Counter {
   readonly #counts = new Map<string, { readonly labels: Labels; count: number }>();

@@ -57,7 +57,7 @@ export function describeLogs(homesOf: () => readonly SignerHome[], words: readon
     const pin = readFileSync(home!.hsm.pinFile, 'utf8').trim();
     expect(pin.length).toBeGreaterThan(8);
     const said = homesOf().flatMap(({ spoken }) => spoken);
-    expect(said.length).toBeGreaterThan(10);
+    expect(said.length).toBeGreaterThan(5);
     expect([wholeLog(), ...said].filter(text => text.includes(pin))).toEqual([]);
   });
 }
