@@ -23,6 +23,7 @@ const TASKS = {
   format: { extent: 'packages', args: () => tool('format') },
   build: { extent: 'packages', args: build },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
+  openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },
   fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { NAME_PATTERN } from '../signer/contract/requests.ts';
+import { type ListenAddress, readLoopback } from '../signer/program/listen-address.ts';
 import { readConfigFile } from '../signer/program/read-file.ts';
 import {
   readBoolean,
@@ -36,6 +37,8 @@ export type PublisherConfig = {
   readonly record: string | undefined;
   readonly probe: ProbeConfig;
   readonly only: readonly string[] | undefined;
+  /** Where numbers can be read; of this host only. */
+  readonly metrics: ListenAddress | undefined;
 };
 
 export const DEFAULT_CONFIG_PATH = '/etc/onion-publisher/publisher.yaml';
@@ -60,10 +63,11 @@ export function loadConfig(path: string): PublisherConfig {
 export function parseConfig(text: string, file = 'publisher.yaml'): PublisherConfig {
   const root = readMap(
     parseStrictYaml(text, file),
-    ['signers', 'tor', 'state', 'record', 'probe', 'only'],
+    ['signers', 'tor', 'state', 'record', 'probe', 'only', 'metrics'],
     'publisher.yaml',
   );
   const state = readPath(root, 'state') ?? DEFAULTS.state;
+  const metrics = root.entries.get('metrics');
   return {
     signers: readSigners(requireKey(root, 'signers', 'publisher.yaml'), state),
     tor: readTor(root.entries.get('tor')),
@@ -71,6 +75,7 @@ export function parseConfig(text: string, file = 'publisher.yaml'): PublisherCon
     record: readPath(root, 'record'),
     probe: readProbe(root.entries.get('probe')),
     only: readOnly(root.entries.get('only')),
+    metrics: metrics === undefined ? undefined : readLoopback(metrics, '`metrics`'),
   };
 }
 

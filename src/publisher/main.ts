@@ -83,6 +83,7 @@ async function run(path: string, flags: RunFlags): Promise<number> {
     once: flags.once === true,
     dryRun: flags.dryRun === true,
     only: flags.only,
+    version: readVersion(),
   });
 }
 

@@ -2,11 +2,14 @@ import { randomInt } from 'node:crypto';
 import PQueue from 'p-queue';
 import { TOR_NETWORK } from '../descriptor/index.ts';
 import type { ServiceDescription } from '../signer/contract/requests.ts';
+import type { Family } from '../signer/program/exposition.ts';
+import { serveMetrics } from '../signer/program/metrics-server.ts';
 import type { PublisherConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { openFolder } from './durable-file.ts';
 import { codeOf } from './error.ts';
 import { type Logger, PublisherLog } from './log.ts';
+import { publisherMetrics } from './metrics.ts';
 import { Service } from './service.ts';
 import { Shelf } from './shelf.ts';
 import { SignerLink } from './signer-link.ts';
@@ -30,6 +33,8 @@ export type RunOptions = {
   readonly only?: readonly string[] | undefined;
   /** Unix seconds; the system clock unless given. */
   readonly now?: () => number;
+  /** Of this program, for the numbers. */
+  readonly version?: string;
   /** Limit of `once`, seconds; 600 unless given. */
   readonly onceLimit?: number;
 };
@@ -40,7 +45,8 @@ const HEARTBEAT_SECONDS = 60;
 
 /**
  * Runs the publisher until `signal` or, with `once`, until every service had its round. Returns the exit code: 0 well,
- * 1 degraded, 2 down. Throws PublisherError STATE_* when the state folder cannot be used; nothing later throws.
+ * 1 degraded, 2 down. Throws PublisherError STATE_* when the state folder cannot be used, SignerError TLS_KEY or LISTEN;
+ * nothing later throws.
  */
 export async function runPublisher(options: RunOptions): Promise<number> {
   const { config, signal } = options;
@@ -51,7 +57,13 @@ export async function runPublisher(options: RunOptions): Promise<number> {
   try {
     const shelf = Shelf.open(config.state, { readOnly: options.dryRun ?? false });
     const publisher = new Publisher(options, shelf, readState(config.state));
-    return await publisher.run(signal);
+    const collect = async (): Promise<Family[]> => publisher.metrics();
+    const numbers = config.metrics === undefined ? undefined : await serveMetrics(config.metrics, collect);
+    try {
+      return await publisher.run(signal);
+    } finally {
+      numbers?.close().closeAllConnections();
+    }
   } finally {
     await unlock();
   }
@@ -126,6 +138,10 @@ class Publisher {
       this.#close();
     }
     return once ? judge(this.#state, this.#now(), name => this.#wanted(name)).exitCode : 0;
+  }
+
+  metrics(): Family[] {
+    return publisherMetrics(this.#state, this.#now(), this.#options.version ?? 'unknown');
   }
 
   #tick(): void {

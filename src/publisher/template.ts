@@ -25,6 +25,9 @@ signers: [ "unix:/run/onion-publisher/signer.sock" ]
 # Publish only these of the signer's services.
 # only: [frontpage]
 
+# Numbers for Prometheus, at http://127.0.0.1:9101/metrics; of this host only.
+# metrics: "127.0.0.1:9101"
+
 # Keep every uploaded text, for reports. The folder grows.
 # record: /var/lib/onion-publisher/uploaded
 `;

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { addAuditRoutes } from './audit/routes.ts';
 import type { SignerConfig } from './config.ts';
 import { errorBody, SignerError } from './contract/problems.ts';
+import { EXPOSITION_TYPE, type Family, formatExposition } from './program/exposition.ts';
 import type { RouteContext } from './routes.ts';
 import { describeStatus } from './status.ts';
 
@@ -24,7 +25,11 @@ export interface PolicyDoor {
 const MAX_POLICY_BYTES = 16 * 2 ** 20;
 
 /** The server behind the administration socket, not listening yet. */
-export function createAdminServer(context: RouteContext, policy: PolicyDoor): FastifyInstance {
+export function createAdminServer(
+  context: RouteContext,
+  policy: PolicyDoor,
+  collect: () => Promise<readonly Family[]>,
+): FastifyInstance {
   const server = Fastify({ bodyLimit: MAX_POLICY_BYTES, logger: false, exposeHeadRoutes: false });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -37,6 +42,9 @@ export function createAdminServer(context: RouteContext, policy: PolicyDoor): Fa
   });
   addAuditRoutes(server, context);
   server.get('/status', () => describeStatus(context, undefined));
+  server.get('/metrics', async (_request, reply) =>
+    reply.type(EXPOSITION_TYPE).send(formatExposition(await collect())),
+  );
   server.get('/policy', (_request, reply) => {
     const { serial, text } = policy.current();
     return reply

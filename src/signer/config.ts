@@ -1,17 +1,14 @@
 import { dirname, join, resolve } from 'node:path';
 import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/index.ts';
-import {
-  formatDoor,
-  formatListen,
-  type ListenAddress,
-  MAX_SOCKET_PATH,
-  type PublisherDoor,
-  readListenAddress,
-  readLoopback,
-  readPublishers,
-} from './config-publishers.ts';
+import { formatDoor, MAX_SOCKET_PATH, type PublisherDoor, readPublishers } from './config-publishers.ts';
 import { isCleanPath, readPath, readPinSource, readSecretSource, readTokenUri } from './config-values.ts';
 import { NAME_PATTERN } from './contract/requests.ts';
+import {
+  formatListen,
+  type ListenAddress,
+  readListenAddress,
+  readLoopback,
+} from './program/listen-address.ts';
 import { readConfigFile } from './program/read-file.ts';
 import {
   formatDuration,

@@ -1,8 +1,11 @@
 import { chmodSync, mkdirSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { SignerConfig } from './config.ts';
 import { SignerError } from './contract/problems.ts';
+import type { Family } from './program/exposition.ts';
+import { serveMetrics } from './program/metrics-server.ts';
 import { removeStaleSocket } from './program/socket-path.ts';
 import { createPublisherServer, type RouteContext } from './routes.ts';
 import { TlsDoor } from './tls-door.ts';
@@ -14,6 +17,7 @@ export class Doors {
   readonly #context: RouteContext;
   readonly #servers: FastifyInstance[] = [];
   #tls: TlsDoor | undefined;
+  #metrics: Server | undefined;
 
   constructor(context: RouteContext) {
     this.#context = context;
@@ -49,6 +53,11 @@ export class Doors {
     this.#servers.push(server);
   }
 
+  /** A listener of this host for numbers, if `config` has one. SignerError LISTEN. */
+  async openMetrics({ metrics }: SignerConfig, collect: () => Promise<readonly Family[]>): Promise<void> {
+    if (metrics !== undefined) this.#metrics = await serveMetrics(metrics, collect);
+  }
+
   /** The pins of `config` count from now on, for open connections too. A door that is new there waits for the next start. */
   setPins(config: SignerConfig): void {
     this.#tls?.setPins(pinsOf(config));
@@ -56,6 +65,8 @@ export class Doors {
 
   /** No new request; running ones are answered. */
   async close(): Promise<void> {
+    this.#metrics?.close();
+    this.#metrics?.closeAllConnections();
     await Promise.all([...this.#servers.map(closeServer), this.#tls?.close(STOP_GRACE_MS)]);
   }
 }

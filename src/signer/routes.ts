@@ -1,4 +1,5 @@
-import { STATUS_CODES } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Checkpoints } from './checkpoints.ts';
@@ -10,7 +11,8 @@ import {
   type SignAnswer,
   type SignRequest,
 } from './contract/requests.ts';
-import type { SignerLog } from './program/log.ts';
+import type { SignerMetrics } from './metrics.ts';
+import type { Asked, SignerLog } from './program/log.ts';
 import { createGatedServer } from './request-gate.ts';
 import { checkDescriptor, type DeniedOutcome, type SignerCore, signDescriptor } from './sign-descriptor.ts';
 import { describeServices, describeStatus, isReady } from './status.ts';
@@ -20,7 +22,18 @@ export interface RouteContext {
   readonly core: SignerCore;
   readonly checkpoints: Checkpoints;
   readonly log: SignerLog;
+  readonly metrics: SignerMetrics;
   readonly startedAt: number;
+}
+
+const REQUEST_ID = 'x-request-id';
+
+/** The caller's own id when it fits into a log as it is, else one of ours. */
+function requestIdOf({ headers }: IncomingMessage): string {
+  const given = headers[REQUEST_ID];
+  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,36}$/.test(given)
+    ? given
+    : randomBytes(16).toString('base64url');
 }
 
 const METHODS = ['GET', 'POST'] as const;
@@ -44,13 +57,18 @@ export function createPublisherServer(
       void sendProblem(reply, toBody(context, publisher, request, error));
     },
     logger: false,
+    genReqId: requestIdOf,
     exposeHeadRoutes: false,
     return503OnClosing: true,
   });
-  server.addHook('onRequest', async ({ raw }, reply) => {
+  server.addHook('onRequest', async ({ raw, id }, reply) => {
+    void reply.header(REQUEST_ID, id);
     if (admits(raw.socket)) return;
     void reply.header('connection', 'close');
     throw new SignerError('PUBLISHER_UNKNOWN', 'have the operator of the signer write down your new pin');
+  });
+  server.addHook('onResponse', async ({ routeOptions }, { statusCode, elapsedTime }) => {
+    context.metrics.answered(publisher, routeOptions.url ?? '', statusCode, elapsedTime / 1000);
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
@@ -76,14 +94,15 @@ export function createPublisherServer(
 
 type Answer = (
   context: RouteContext,
-  publisher: string,
+  asked: Asked,
   request: SignRequest,
 ) => Promise<SignAnswer | CheckAnswer | DeniedOutcome>;
 
 function addSigning(server: FastifyInstance, context: RouteContext, publisher: string): void {
   let busy = false;
   const offer = (path: string, answer: Answer): void => {
-    server.post(path, async ({ body }, reply) => {
+    server.post(path, async ({ body, id }, reply) => {
+      const asked = { publisher, request: id };
       // One request in flight per publisher: a flood costs its author, not the others.
       if (busy)
         throw new SignerError('REQUEST_IN_FLIGHT', 'wait for the answer to the request before', {
@@ -91,9 +110,10 @@ function addSigning(server: FastifyInstance, context: RouteContext, publisher: s
         });
       busy = true;
       try {
-        const outcome = await answer(context, publisher, await readRequest(context, body));
+        const outcome = await answer(context, asked, await readRequest(context, body));
         if (!('denied' in outcome)) return outcome;
-        context.log.denied(publisher, outcome.denied);
+        context.log.denied(asked, outcome.denied);
+        context.metrics.denied(publisher, outcome.denied);
         return sendProblem(reply, denialBody(outcome.denied, outcome.retryAfter));
       } finally {
         busy = false;
@@ -113,19 +133,23 @@ async function readRequest({ checkpoints }: RouteContext, body: unknown): Promis
   return request;
 }
 
-const sign: Answer = async ({ core, checkpoints, log }, publisher, request) => {
+const sign: Answer = async ({ core, checkpoints, log, metrics }, asked, request) => {
+  const { publisher } = asked;
   const outcome = await signDescriptor(core, publisher, request);
   if (outcome.kind === 'denied') return outcome;
-  log.signed(publisher, outcome.answer.service, outcome.answer.descriptors.length, outcome.repeated);
+  const { service, descriptors } = outcome.answer;
+  log.signed(asked, service, descriptors.length, outcome.repeated);
+  metrics.signed(publisher, service, descriptors.length, outcome.repeated);
   return { ...outcome.answer, checkpoint: await checkpoints.newest() };
 };
 
-const check: Answer = async ({ core }, publisher, request) => {
+const check: Answer = async ({ core }, { publisher }, request) => {
   const outcome = await checkDescriptor(core, publisher, request);
   return outcome.kind === 'denied' ? outcome : outcome.answer;
 };
 
 function sendProblem(reply: FastifyReply, body: ProblemBody): FastifyReply {
+  void reply.header(REQUEST_ID, reply.request.id);
   if (body.retryAfter !== undefined) void reply.header('retry-after', String(body.retryAfter));
   return reply.code(body.status).type('application/problem+json').send(body);
 }
@@ -150,15 +174,16 @@ function refuseUnreadable(error: Error & { readonly code?: string }, socket: Soc
 
 /** Fastify's own errors by their code; ours by theirs; anything else is a defect and shows a title alone. */
 function toBody(
-  { log }: RouteContext,
+  { log, metrics }: RouteContext,
   publisher: string,
   request: FastifyRequest,
   error: unknown,
 ): ProblemBody {
   const body =
     error instanceof SignerError ? errorBody(error) : (frameworkBody(error) ?? problemBody('INTERNAL'));
+  metrics.failed(publisher, body.code);
   log.failed(
-    publisher,
+    { publisher, request: request.id },
     request.routeOptions.url ?? '',
     body.code,
     body.code === 'INTERNAL' ? error : undefined,

@@ -9,7 +9,9 @@ import { Doors } from './doors.ts';
 import { EvidenceStore } from './evidence-store.ts';
 import { HourlyBudget } from './hourly-budget.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
+import { collectMetrics, SignerMetrics } from './metrics.ts';
 import { PolicyInForce } from './policy-in-force.ts';
+import type { Family } from './program/exposition.ts';
 import type { SignerLog } from './program/log.ts';
 import type { RouteContext } from './routes.ts';
 import type { SignerCore } from './sign-descriptor.ts';
@@ -70,6 +72,7 @@ export class Daemon {
       core,
       checkpoints: new Checkpoints(this.#journal, this.#keyholder, now),
       log,
+      metrics: new SignerMetrics(),
       startedAt: now(),
     };
     this.#doors = new Doors(this.#context);
@@ -82,9 +85,11 @@ export class Daemon {
     const { name: network, votingIntervalSeconds: votingInterval } = this.#config.profile;
     await this.#journal.started({ version: VERSION, network, votingInterval });
     mkdirSync(this.#config.run, { recursive: true, mode: 0o755 });
-    const admin = createAdminServer(this.#context, this.#policyDoor());
+    const numbers = (): Promise<Family[]> => collectMetrics(this.#context, this.#config.state, VERSION);
+    const admin = createAdminServer(this.#context, this.#policyDoor(), numbers);
     await this.#doors.openSocket(admin, adminSocketPath(this.#config), 0o600);
     await this.#doors.openPublishers(this.#config);
+    await this.#doors.openMetrics(this.#config, numbers);
     this.#log.event('listening', { count: this.#config.publishers.size, serial: this.#policy.serial });
     // Often enough for a token that comes back, and for the next period on a test network.
     const period = Math.min(30_000, this.#config.profile.votingIntervalSeconds * 100);
@@ -126,9 +131,12 @@ export class Daemon {
 
   async #prepareOnce(): Promise<void> {
     await this.#settlePolicy();
+    const { metrics, core } = this.#context;
     try {
+      metrics.custody((await this.#keyholder.status()).services, core.now());
       await this.#keyholder.prepare();
       const { services } = await this.#keyholder.status();
+      metrics.custody(services, core.now());
       await this.#context.checkpoints.noteVouchings(services);
       for (const { alias, errorCode } of services) {
         if (errorCode !== '') this.#log.custodyFailed(alias, errorCode);

@@ -9,8 +9,11 @@ import { SignerClient } from '../../src/publisher/signer-client.ts';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { closing, dial, makeIdentity, talk } from '../signer/tls-client.ts';
 import { PortReservation } from '../tor-network/free-ports.ts';
+import { readExposition } from '../exposition.ts';
 import { goodRequest } from './daemon/backends.ts';
 import { OTHER_PUBLISHER, PUBLISHER, SignerHome } from './daemon/home.ts';
+import { ask } from './daemon/http.ts';
+import { describeLogs, seenIn } from './daemon/logs.ts';
 import { childrenOf } from './process-tree.ts';
 
 // One daemon with all of its doors, as real processes: sockets, pipes to them, TLS. The test plays backends and sshd.
@@ -22,6 +25,7 @@ let folder: string;
 let hsm: SoftHsm;
 let home: SignerHome;
 let port: number;
+let numbers: number;
 let pin: string;
 let own: ReturnType<typeof makeIdentity>;
 let stranger: ReturnType<typeof makeIdentity>;
@@ -33,9 +37,12 @@ beforeAll(async () => {
   home = new SignerHome(join(folder, 'signer'), hsm);
   [own, stranger] = [makeIdentity(folder, 'own'), makeIdentity(folder, 'stranger')];
   const ports = new PortReservation();
-  port = await ports.take();
+  [port, numbers] = [await ports.take(), await ports.take()];
   const publishers = { [TLS_PUBLISHER]: `tls:${own.pin}` };
-  await home.configure({ publishers, lines: [`listen: "127.0.0.1:${port}"`] });
+  await home.configure({
+    publishers,
+    lines: [`listen: "127.0.0.1:${port}"`, `metrics: "127.0.0.1:${numbers}"`],
+  });
   await home.succeed('token', 'prepare', hsm.uri, '--pin', hsm.pinSource, '--bits', '2048');
   await home.succeed('init');
   pin = await home.succeed('tls');
@@ -163,7 +170,7 @@ describe('through a pipe', () => {
 
 describe('every door', () => {
   test('gives one answer, byte for byte, for what is unknown and for what is another publisher’s', async () => {
-    const ask = (service: string): string => {
+    const question = (service: string): string => {
       const body = JSON.stringify({ ...goodRequest(home).request, service });
       const head = [
         'POST /v1/descriptors HTTP/1.1',
@@ -184,7 +191,10 @@ describe('every door', () => {
       },
     };
     for (const say of Object.values(speak)) {
-      const [unknown, forbidden] = [undated(await say(ask('nowhere'))), undated(await say(ask('elsewhere')))];
+      const [unknown, forbidden] = [
+        undated(await say(question('nowhere'))),
+        undated(await say(question('elsewhere'))),
+      ];
       expect(unknown).toMatch(/^HTTP\/1\.1 404 [^]*"code":"SERVICE_UNKNOWN"/u);
       expect(forbidden).toBe(unknown);
     }
@@ -219,6 +229,41 @@ describe('a pin that is taken away', () => {
     process.kill(home.daemon.pid, 'SIGHUP');
     await home.daemon.waitFor('pins', ({ msg }) => msg === 'pins read', from);
     expect(await names(there)).toEqual(['frontpage']);
+  });
+});
+
+describe('numbers', () => {
+  test('are those of the run, on a listener of this host and on the administration socket', async () => {
+    const answer = await fetch(`http://127.0.0.1:${numbers}/metrics`);
+    const text = await answer.text();
+    const families = readExposition(text);
+    const samples = (name: string) =>
+      families.get(`onion_signer_${name}`)?.samples.map(({ labels, value }) => ({ ...labels, value })) ?? [];
+    expect(samples('answers_total')).toContainEqual(
+      expect.objectContaining({ publisher: TLS_PUBLISHER, service: 'frontpage', kind: 'signed' }),
+    );
+    expect(samples('certified_until_timestamp_seconds')).toHaveLength(2);
+    expect(samples('exposure_end_timestamp_seconds')).toMatchObject([{ service: 'frontpage' }]);
+    expect(samples('token_opened_timestamp_seconds').length).toBeGreaterThan(0);
+    expect(samples('state_free_bytes')[0]?.value).toBeGreaterThan(0);
+    expect(text).not.toMatch(/[a-z2-7]{56}|[0-9a-f]{40}|sha256/iu);
+    const admin = await ask(home.socket('admin'), { method: 'GET', path: '/metrics', headers: {} });
+    expect([...readExposition(admin.body).keys()]).toEqual([...families.keys()]);
+  });
+});
+
+describe('the logs', () => {
+  // The same as in the run of `daemon.test.ts`, of the doors that it does not open.
+  describeLogs(
+    () => [home],
+    ['"signed"', '"refused"', '"turned away"', '"pins read"', TLS_PUBLISHER, '"request"'],
+  );
+
+  test('hold no pin and no address of a peer', () => {
+    const log = home.logs();
+    expect(seenIn(`pin ${pin}`)).toContain('base64');
+    expect(log).toContain('STRANGER');
+    expect(log).not.toMatch(/sha256\/|127\.0\.0\.1/u);
   });
 });
 

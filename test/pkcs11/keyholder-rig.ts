@@ -49,7 +49,7 @@ export async function createRig(): Promise<Rig> {
   await hsm.makeKey();
   const folder = mkdtempSync(join(tmpdir(), 'keyholder-'));
   const seal = async (name: string): Promise<KpHsId> => {
-    const client = new TokenClient({ env: hsm.env });
+    const client = new TokenClient({ env: hsm.env, deadlineMs: 60_000 });
     const sealed = await client.seal({ tokens: [hsm.access()], ageRecipients: [], source: { kind: 'new' } });
     writeFileSync(join(folder, `${name}.age`), sealed.envelope, { mode: 0o600 });
     return sealed.kpHsId;

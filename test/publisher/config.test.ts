@@ -18,6 +18,7 @@ describe('publisher.yaml', () => {
       record: undefined,
       probe: { enabled: true, port: 80, timeout: 30, interval: 60 },
       only: undefined,
+      metrics: undefined,
     });
   });
 
@@ -41,8 +42,9 @@ describe('publisher.yaml', () => {
     const config = parseConfig(
       `${SIGNERS}tor:\n  control: unix:/run/tor/control\n  socks: "[::1]:9150"\n  cookie: /run/tor/cookie\n` +
         'state: /srv/state\nrecord: /srv/record\nonly: [frontpage, mail]\n' +
-        'probe:\n  enabled: false\n  port: 443\n  timeout: 5s\n  interval: 2min\n',
+        'probe:\n  enabled: false\n  port: 443\n  timeout: 5s\n  interval: 2min\nmetrics: "127.0.0.1:9101"\n',
     );
+    expect(config.metrics).toEqual({ host: '127.0.0.1', port: 9101 });
     expect(config.tor).toEqual({
       control: { path: '/run/tor/control' },
       socks: { host: '::1', port: 9150 },
@@ -119,6 +121,7 @@ describe('publisher.yaml', () => {
     [`${SIGNERS}probe:\n  timeout: 30\n`, 'BAD_VALUE', 3],
     [`${SIGNERS}probe:\n  port: 0\n`, 'BAD_VALUE', 3],
     [`${SIGNERS}only: [Front/page]\n`, 'BAD_VALUE', 2],
+    [`${SIGNERS}metrics: "192.0.2.1:9101"\n`, 'BAD_VALUE', 2],
   ])('%j is refused as %s in line %i.', (text, code, line) => {
     expect(() => parseConfig(text)).toThrow(expect.objectContaining({ code, line }) as Error);
   });

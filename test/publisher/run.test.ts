@@ -46,6 +46,7 @@ beforeAll(async () => {
     record: join(folder, 'record'),
     probe: { enabled: true, port: 80, timeout: 3, interval: 3 },
     only: undefined,
+    metrics: undefined,
   };
 });
 afterAll(async () => {

@@ -5,8 +5,12 @@ import {
   type ServiceState,
   startState,
 } from '../../src/publisher/state.ts';
+import { publisherMetrics } from '../../src/publisher/metrics.ts';
 import { formatStatus, judge, judgeFile } from '../../src/publisher/status.ts';
 import { HSDIR_KEEPS_SECONDS } from '../../src/publisher/timing.ts';
+
+import { formatExposition } from '../../src/signer/program/exposition.ts';
+import { readExposition } from '../exposition.ts';
 
 const NOW = 1_800_000_000;
 const ADDRESS = `${'a'.repeat(56)}.onion`;
@@ -136,5 +140,30 @@ describe('The text of status', () => {
     );
     expect(text).toContain('no service yet');
     expect(text).toContain('does not answer (X)');
+  });
+});
+
+describe('the numbers', () => {
+  it('are those of status, by alias, and hold no address, path or fingerprint.', () => {
+    const text = formatExposition(publisherMetrics(state({ frontpage: service() }), NOW, '0.1.0'));
+    const read = readExposition(text);
+    const samples = (name: string) =>
+      read.get(`onion_publisher_${name}`)?.samples.map(({ labels, value }) => ({ ...labels, value }));
+    expect(samples('service_verdict')).toEqual([{ service: 'frontpage', verdict: 'REACHABLE', value: 1 }]);
+    expect(samples('hsdirs_holding')).toEqual([{ service: 'frontpage', value: 4 }]);
+    expect(samples('signer_reachable')).toEqual([{ signer: '0', value: 1 }]);
+    expect(samples('backend_silent')).toEqual([
+      { service: 'frontpage', backend: 'one', value: 0 },
+      { service: 'frontpage', backend: 'two', value: 1 },
+    ]);
+    expect(samples('without_signer_until_timestamp_seconds')).toEqual([
+      { service: 'frontpage', value: NOW + 1000 },
+    ]);
+    for (const secret of [ADDRESS, A, '/s']) expect(text).not.toContain(secret);
+    expect(
+      readExposition(formatExposition(publisherMetrics(state({}), NOW, '0.1.0'))).has(
+        'onion_publisher_points',
+      ),
+    ).toBe(false);
   });
 });

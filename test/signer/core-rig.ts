@@ -12,6 +12,7 @@ import type { SignRequest } from '../../src/signer/contract/requests.ts';
 import { EvidenceStore } from '../../src/signer/evidence-store.ts';
 import { HourlyBudget } from '../../src/signer/hourly-budget.ts';
 import { createJournal, openJournal } from '../../src/signer/journal/journal.ts';
+import { SignerMetrics } from '../../src/signer/metrics.ts';
 import { parsePolicy } from '../../src/signer/policy/load.ts';
 import type { Keyholder, KeyholderState, Refused } from '../../src/signer/ports.ts';
 import { SignerLog } from '../../src/signer/program/log.ts';
@@ -75,6 +76,7 @@ export class CoreRig {
       core: this.core,
       checkpoints: new Checkpoints(this.core.journal, keyholder, now),
       log: this.log,
+      metrics: new SignerMetrics(),
       startedAt: now(),
     };
   }

@@ -5,9 +5,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
 import { createAdminServer } from '../../src/signer/admin.ts';
 import type { Problem, StatusAnswer } from '../../src/signer/contract/requests.ts';
+import { collectMetrics } from '../../src/signer/metrics.ts';
 import { MAX_IN_PROGRESS } from '../../src/signer/request-gate.ts';
 import { createPublisherServer } from '../../src/signer/routes.ts';
 import { ask, get, type HttpAnswer, sayRaw } from '../e2e/daemon/http.ts';
+import { readExposition } from '../exposition.ts';
 import { createRig, type Rig } from '../pkcs11/keyholder-rig.ts';
 import { CoreRig, OTHER_PUBLISHER, PUBLISHER } from './core-rig.ts';
 
@@ -35,7 +37,10 @@ beforeEach(async () => {
     name => [name, createPublisherServer(core.context, name)] as const,
   );
   const current = { serial: 1, text: new Uint8Array() };
-  const admin = createAdminServer(core.context, { current: () => current, apply: async () => true });
+  const policy = { current: () => current, apply: async () => true };
+  const admin = createAdminServer(core.context, policy, () =>
+    collectMetrics(core.context, core.folder, '0.1.0'),
+  );
   servers = [];
   for (const [name, server] of [...offered, ['admin', admin] as const]) {
     await server.listen({ path: socket(name) });
@@ -203,4 +208,67 @@ it('bad requests are one line of the log, then one with their number', async () 
   core.log.flush();
   expect(lines()).toHaveLength(3);
   expect(lines()[2]).toMatchObject({ ...line, count: 29 });
+});
+
+describe('/metrics', () => {
+  const read = async () =>
+    readExposition((await ask(socket('admin'), { method: 'GET', path: '/metrics', headers: {} })).body);
+
+  it('counts requests, denials and problems by names of policy and codes, for the operator only', async () => {
+    await get(socket(PUBLISHER), '/healthz');
+    await ask(socket(PUBLISHER), { body: '{' });
+    const few = { ...core.request(), points: core.request().points.slice(0, 1) };
+    await ask(socket(PUBLISHER), { body: JSON.stringify(few) });
+    await ask(socket(OTHER_PUBLISHER), { body: JSON.stringify({ ...few, service: 'made-up-name' }) });
+    const families = await read();
+    const samples = (name: string) =>
+      families.get(`onion_signer_${name}`)?.samples.map(({ labels, value }) => ({ ...labels, value }));
+    expect(samples('requests_total')).toEqual(
+      expect.arrayContaining([
+        { publisher: PUBLISHER, route: '/healthz', status: '200', value: 1 },
+        { publisher: PUBLISHER, route: '/v1/descriptors', status: '400', value: 1 },
+        { publisher: OTHER_PUBLISHER, route: '/v1/descriptors', status: '404', value: 1 },
+      ]),
+    );
+    expect(samples('problems_total')).toEqual([{ publisher: PUBLISHER, code: 'JSON_SYNTAX', value: 1 }]);
+    expect(samples('denials_total')).toContainEqual({
+      publisher: OTHER_PUBLISHER,
+      rule: 'PUBLISHER-SERVICE',
+      value: 1,
+    });
+    expect(samples('journal_quota_bytes')).toEqual([{ value: 8 * 2 ** 30 }]);
+    expect(samples('service_state')).toMatchObject([{ service: 'alpha' }, { service: 'beta' }]);
+    expect(samples('build_info')).toEqual([{ version: '0.1.0', value: 1 }]);
+    expect(families.get('onion_signer_request_duration_seconds')?.samples.length).toBeGreaterThan(10);
+    expect((await ask(socket(PUBLISHER), { method: 'GET', path: '/metrics', headers: {} })).status).toBe(404);
+  });
+
+  it('says when the token was opened, and when the keyholder is away', async () => {
+    const { metrics } = core.context;
+    const alpha = { alias: 'alpha' };
+    const value = async (name: string) => (await read()).get(`onion_signer_${name}`)?.samples[0]?.value;
+    metrics.custody([{ ...alpha, certifiedUntil: 100 }], 7);
+    metrics.custody([{ ...alpha, certifiedUntil: 100 }], 8);
+    expect([await value('token_opened_timestamp_seconds'), await value('keyholder_up')]).toEqual([
+      undefined,
+      1,
+    ]);
+    metrics.custody([{ ...alpha, certifiedUntil: 200 }], 9);
+    Object.assign(core.core.keyholder, { status: () => Promise.reject(new Error('away')) });
+    expect([await value('token_opened_timestamp_seconds'), await value('keyholder_up')]).toEqual([9, 0]);
+    expect(await value('journal_bytes')).toBeGreaterThan(0);
+  });
+
+  it('holds no address, key or point', async () => {
+    const request = core.request();
+    const address = core.core.policy().services[0]!.address;
+    await ask(socket(PUBLISHER), { body: JSON.stringify({ ...request, service: address.slice(0, 56) }) });
+    await ask(socket(PUBLISHER), { body: JSON.stringify(request), path: `/v1/${address}` });
+    const { body } = await ask(socket('admin'), { method: 'GET', path: '/metrics', headers: {} });
+    expect(body).toContain('service="alpha"');
+    for (const needle of [address.slice(0, 20), request.points[0]!.evidence.slice(0, 20)]) {
+      expect([needle, body.includes(needle)]).toEqual([needle, false]);
+    }
+    expect(body).not.toMatch(/[A-Za-z2-7]{56}|[0-9a-f]{40}/u);
+  });
 });

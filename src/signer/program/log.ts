@@ -8,13 +8,20 @@ interface Repeat {
   count: number;
 }
 
+/** Who asks, and the id under which the answer and every line of this request can be found. */
+export interface Asked {
+  readonly publisher: string;
+  readonly request: string;
+}
+
 /** More kinds of lines than publishers, routes and codes make; what is beyond shares one counter. */
 const MAX_KINDS = 4096;
 
 /**
  * The only log calls of the signer: JSON lines with a closed set of fields. Services and publishers appear by
  * their names in policy; there is no field for an address, a key, a point, a text or a message of foreign code.
- * What a publisher can cause at will is one line at first and then one with a `count` for each `flush`.
+ * What a publisher can cause at will is one line at first and then one with a `count` for each `flush`, which names the
+ * last of these requests.
  */
 export class SignerLog {
   readonly #log: Logger;
@@ -37,8 +44,8 @@ export class SignerLog {
   }
 
   /** A repeated answer costs its publisher nothing, so it is counted; a new one is bounded by its rate. */
-  signed(publisher: string, service: string, texts: number, repeated: boolean): void {
-    const fields = { publisher, service, texts, repeated };
+  signed({ publisher, request }: Asked, service: string, texts: number, repeated: boolean): void {
+    const fields = { publisher, request, service, texts, repeated };
     if (!repeated) this.#log.info(fields, 'signed');
     else
       this.#count(`signed ${publisher} ${service}`, '', more =>
@@ -47,13 +54,19 @@ export class SignerLog {
   }
 
   /** The alias asked for may be a publisher's guess and is left out. */
-  denied(publisher: string, { rule, observed, limit }: Denied): void {
-    const fields = { publisher, rule, observed, limit };
+  denied({ publisher, request }: Asked, { rule, observed, limit }: Denied): void {
+    const fields = { publisher, request, rule, observed, limit };
     this.#count(`denied ${publisher} ${rule}`, '', more => this.#log.warn({ ...fields, ...more }, 'denied'));
   }
 
-  failed(publisher: string, route: string, code: string, defect?: unknown): void {
-    const fields = { publisher, route, code, ...(defect instanceof Error ? describeDefect(defect) : {}) };
+  failed({ publisher, request }: Asked, route: string, code: string, defect?: unknown): void {
+    const fields = {
+      publisher,
+      request,
+      route,
+      code,
+      ...(defect instanceof Error ? describeDefect(defect) : {}),
+    };
     const key = `failed ${publisher} ${route} ${code} ${fields.stack ?? ''}`;
     this.#count(key, '', more => this.#log.warn({ ...fields, ...more }, 'refused'));
   }

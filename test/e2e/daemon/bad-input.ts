@@ -111,7 +111,8 @@ export function describeBadInput(homeOf: () => SignerHome): void {
     test('get one answer, byte for byte, whether the service is unknown, of another publisher or disabled', async () => {
       const answers: HttpAnswer[] = [];
       for (const service of ['nowhere', 'elsewhere', 'asleep']) {
-        answers.push(await expectRefused({ body: changed({ service }) }, [404, 'SERVICE_UNKNOWN']));
+        const headers = { 'content-type': 'application/json', 'x-request-id': 'same' };
+        answers.push(await expectRefused({ headers, body: changed({ service }) }, [404, 'SERVICE_UNKNOWN']));
       }
       const [unknown, ...others] = answers.map(({ headers, body }) => ({
         headers: { ...headers, date: '' },

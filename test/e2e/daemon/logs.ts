@@ -11,13 +11,23 @@ const PATTERNS = {
   bytes: /(?:\d{1,3},\s?){8}/u,
 } as const;
 
-const seenIn = (text: string): string[] =>
+export const seenIn = (text: string): string[] =>
   Object.entries(PATTERNS)
     .filter(([, pattern]) => pattern.test(text))
     .map(([name]) => name);
 
-/** What the daemons of the whole run wrote. */
-export function describeLogs(homesOf: () => readonly SignerHome[]): void {
+const WORDS = [
+  '"signed"',
+  '"denied"',
+  '"refused"',
+  '"custody failed"',
+  'frontpage',
+  'TOKEN_TIMEOUT',
+  '"request"',
+];
+
+/** What the daemons of the whole run wrote; `words` stand in it if it is the whole. */
+export function describeLogs(homesOf: () => readonly SignerHome[], words: readonly string[] = WORDS): void {
   const wholeLog = () =>
     homesOf()
       .map(home => home.logs())
@@ -36,14 +46,7 @@ export function describeLogs(homesOf: () => readonly SignerHome[]): void {
   test('stand in no log of any daemon: no address, no key, no point', () => {
     const log = wholeLog();
     // The log is the one of this run: it has answers, denials, refusals and failures of custody.
-    for (const word of [
-      '"signed"',
-      '"denied"',
-      '"refused"',
-      '"custody failed"',
-      'frontpage',
-      'TOKEN_TIMEOUT',
-    ]) {
+    for (const word of words) {
       expect([word, log.includes(word)]).toEqual([word, true]);
     }
     expect(log.split('\n').filter(line => seenIn(line).length > 0)).toEqual([]);
@@ -54,7 +57,7 @@ export function describeLogs(homesOf: () => readonly SignerHome[]): void {
     const pin = readFileSync(home!.hsm.pinFile, 'utf8').trim();
     expect(pin.length).toBeGreaterThan(8);
     const said = homesOf().flatMap(({ spoken }) => spoken);
-    expect(said.length).toBeGreaterThan(10);
+    expect(said.length).toBeGreaterThan(5);
     expect([wholeLog(), ...said].filter(text => text.includes(pin))).toEqual([]);
   });
 }

@@ -4,6 +4,7 @@ import { SignerLog } from '../../../src/signer/program/log.ts';
 
 let lines: Record<string, unknown>[];
 let log: SignerLog;
+const asked = { publisher: 'vps1', request: 'r1' };
 beforeEach(() => {
   lines = [];
   log = new SignerLog(
@@ -12,7 +13,7 @@ beforeEach(() => {
 });
 
 const denied = (observed: string, publisher = 'vps1'): void =>
-  log.denied(publisher, { rule: 'POINT-COUNT', observed, limit: '3..20' });
+  log.denied({ publisher, request: 'r1' }, { rule: 'POINT-COUNT', observed, limit: '3..20' });
 
 describe('what can be caused at will', () => {
   it('is a line at first, then one with a count for each flush, and none when it has ended', () => {
@@ -31,17 +32,17 @@ describe('what can be caused at will', () => {
   it('is told apart by publisher, route and code', () => {
     denied('1');
     denied('1', 'vps2');
-    log.failed('vps1', '/a', 'JSON_SYNTAX');
-    log.failed('vps1', '/b', 'JSON_SYNTAX');
-    log.failed('vps1', '/b', 'JSON_DEPTH');
-    log.signed('vps1', 'frontpage', 2, true);
+    log.failed(asked, '/a', 'JSON_SYNTAX');
+    log.failed(asked, '/b', 'JSON_SYNTAX');
+    log.failed(asked, '/b', 'JSON_DEPTH');
+    log.signed(asked, 'frontpage', 2, true);
     expect(lines).toHaveLength(6);
-    log.signed('vps1', 'frontpage', 2, true);
-    log.failed('vps1', '/b', 'JSON_DEPTH');
+    log.signed(asked, 'frontpage', 2, true);
+    log.failed(asked, '/b', 'JSON_DEPTH');
     expect(lines).toHaveLength(6);
     // A new answer is bounded by its rate, and each has its line.
-    log.signed('vps1', 'frontpage', 2, false);
-    log.signed('vps1', 'frontpage', 2, false);
+    log.signed(asked, 'frontpage', 2, false);
+    log.signed(asked, 'frontpage', 2, false);
     expect(lines).toHaveLength(8);
   });
 });
@@ -59,7 +60,7 @@ it('custody that fails for another reason is told at once', () => {
 
 it('a defect is told by its name and places, never by its message', () => {
   const message = 'the value abcdefgh\n    at evil (file:///message:1:1)\nmore of it';
-  log.failed('vps1', '/v1/descriptors', 'INTERNAL', new TypeError(message));
+  log.failed(asked, '/v1/descriptors', 'INTERNAL', new TypeError(message));
   expect(lines[0]).toMatchObject({ defect: 'TypeError', stack: expect.stringMatching(/^at /u) as string });
   expect(String(lines[0]?.['stack'])).toContain('log.test.ts');
   expect(JSON.stringify(lines)).not.toMatch(/abcdefgh|evil|more of it/u);
