@@ -100,6 +100,7 @@ describe('the sign answer', () => {
     id: 'A'.repeat(16),
     service: 'frontpage',
     address: `${'a'.repeat(56)}.onion`,
+    settings: 1,
     descriptors: [
       {
         period: { periodNum: 20_000, lengthMinutes: 1440, offsetSeconds: 43_200 },
