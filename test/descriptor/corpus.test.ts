@@ -1,0 +1,93 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { DESCRIPTOR_ERROR_CODES } from '../../src/descriptor/error.ts';
+import { makeCorpus } from '../corpus-maker/corpus.ts';
+import { type CorpusFile, type Group, fileOf } from '../corpus-maker/corpus-file.ts';
+import { parseIndex } from '../corpus-maker/corpus-index.ts';
+import { FIRST, verdictOf } from '../corpus-maker/corpus-readers.ts';
+import { SMALL_ORDER } from '../corpus-maker/curve.ts';
+
+const FOLDER = path.join(path.dirname(import.meta.dirname), 'corpus');
+const read = (file: string): Uint8Array => new Uint8Array(readFileSync(path.join(FOLDER, file)));
+
+const { keys, files } = parseIndex(Buffer.from(read('index.json')).toString());
+const byName = new Map(files.map(entry => [entry.file, entry]));
+
+/** No text of any format leads to it: it belongs to configuration. */
+const NOT_BY_TEXT = ['BAD_PERIOD'];
+
+test('making the corpus again gives the same bytes and no other file', () => {
+  const made = makeCorpus();
+  expect(made.faults).toEqual([]);
+  expect(readdirSync(FOLDER).filter(name => name !== 'README.md')).toEqual([...made.files.keys()].sort());
+  const changed = [...made.files].filter(([name, bytes]) => !Buffer.from(bytes).equals(read(name)));
+  expect(changed.map(([name]) => name)).toEqual([]);
+  expect(made.files.size).toBeGreaterThan(800);
+});
+
+test('a case whose file is judged otherwise is found while the corpus is made', () => {
+  const group: Group = { format: 'hex', section: 'ours', control: 'good', ending: '.txt' };
+  const of = (name: string, text: string, code?: 'BAD_HEX' | 'BAD_KEY'): CorpusFile =>
+    fileOf(group, name, 'a case', Buffer.from(text), code && { code });
+  expect(makeCorpus([of('good', '00'), of('bad', 'x', 'BAD_HEX')]).faults).toEqual([]);
+  expect(makeCorpus([of('a', 'x'), of('b', '00', 'BAD_HEX'), of('c', 'x', 'BAD_KEY')]).faults).toHaveLength(3);
+  expect(makeCorpus([of('good', '00'), of('good', '01')]).faults).toHaveLength(1);
+});
+
+describe('the index', () => {
+  const refused = files.filter(({ verdict }) => verdict === 'refused');
+
+  test('has the verdict of the reader on every file: code, layer, line, offset', () => {
+    const wrong = files.flatMap(({ file, format, control, shows, section, ...verdict }) => {
+      const judged = verdictOf(FIRST[format], read(file), keys);
+      return JSON.stringify({ file, format, ...judged }) === JSON.stringify({ file, format, ...verdict })
+        ? []
+        : [{ file, judged, verdict, control, shows, section }];
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('names for each refused file a taken neighbour of the same format', () => {
+    const lonely = refused.filter(({ file, format, control = '' }) => {
+      const neighbour = byName.get(control);
+      return neighbour?.verdict !== 'taken' || neighbour.format !== format || neighbour.file === file;
+    });
+    expect(lonely).toEqual([]);
+    expect(files.length - refused.length).toBeGreaterThan(150);
+  });
+
+  test('reaches every code that a text can lead to', () => {
+    const reached = new Set<string | undefined>(refused.map(({ code }) => code));
+    expect(DESCRIPTOR_ERROR_CODES.filter(code => !reached.has(code))).toEqual(NOT_BY_TEXT);
+  });
+
+  test('says for each refused descriptor in which layer, and names no other layer', () => {
+    const descriptors = refused.filter(({ format }) => ['descriptor', 'hsdir', 'restricted'].includes(format));
+    expect(descriptors.filter(({ layer }) => layer === undefined)).toEqual([]);
+    expect(new Set(descriptors.map(({ layer }) => layer))).toEqual(new Set(['outer', 'middle', 'inner']));
+  });
+
+  test('has with a line of the outer document the offset at which that line begins', () => {
+    const placed = refused.filter(({ layer, line }) => layer === 'outer' && line !== undefined);
+    const misplaced = placed.filter(({ file, line = 0, offset }) => {
+      const text = Buffer.from(read(file)).toString('latin1');
+      return text.split('\n').slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0) !== offset;
+    });
+    expect(misplaced).toEqual([]);
+    expect(placed.length).toBeGreaterThan(60);
+  });
+
+  test('has a place for every fault of text in a descriptor', () => {
+    const codes = ['BAD_SYNTAX', 'BAD_BASE64', 'BAD_INTEGER', 'BAD_UTF8', 'DUPLICATE_ITEM'];
+    const placeless = refused.filter(
+      ({ format, code = '', line, offset }) =>
+        format === 'descriptor' && codes.includes(code) && line === undefined && offset === undefined,
+    );
+    expect(placeless.map(({ file, code }) => `${file} ${code}`)).toEqual([]);
+  });
+});
+
+test('the points of small order are the eight that there are', () => {
+  expect(new Set(SMALL_ORDER.map(point => Buffer.from(point).toString('hex'))).size).toBe(8);
+});
