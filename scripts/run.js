@@ -23,6 +23,7 @@ const TASKS = {
   format: { extent: 'packages', args: () => tool('format') },
   build: { extent: 'packages', args: build },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
+  corpus: { extent: 'packages', args: () => [file('test/corpus-maker/generate.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },
   demo: { extent: 'everything', args: () => [file('demo/main.ts')], keepsRunning: true },

@@ -4,14 +4,15 @@ import * as crypto from 'node:crypto';
 import { registerHooks } from 'node:module';
 
 const FORBIDDEN = 'node:crypto is forbidden here';
-const calls: string[] = [];
+/** Names of forbidden functions that were called, in order. */
+export const forbiddenCalls: string[] = [];
 
 function forbidden(name: string): never {
-  calls.push(name);
+  forbiddenCalls.push(name);
   throw new Error(FORBIDDEN);
 }
 
-Object.assign(globalThis, { forbiddenCrypto: { calls, forbidden } });
+Object.assign(globalThis, { forbiddenCrypto: { forbidden } });
 
 const exported = Object.keys(crypto).filter(name => /^[A-Za-z]\w*$/.test(name) && name !== 'default');
 const source = exported

@@ -31,7 +31,9 @@ test('a case whose file is judged otherwise is found while the corpus is made', 
   const of = (name: string, text: string, code?: 'BAD_HEX' | 'BAD_KEY'): CorpusFile =>
     fileOf(group, name, 'a case', Buffer.from(text), code && { code });
   expect(makeCorpus([of('good', '00'), of('bad', 'x', 'BAD_HEX')]).faults).toEqual([]);
-  expect(makeCorpus([of('a', 'x'), of('b', '00', 'BAD_HEX'), of('c', 'x', 'BAD_KEY')]).faults).toHaveLength(3);
+  expect(makeCorpus([of('a', 'x'), of('b', '00', 'BAD_HEX'), of('c', 'x', 'BAD_KEY')]).faults).toHaveLength(
+    3,
+  );
   expect(makeCorpus([of('good', '00'), of('good', '01')]).faults).toHaveLength(1);
 });
 
@@ -63,16 +65,25 @@ describe('the index', () => {
   });
 
   test('says for each refused descriptor in which layer, and names no other layer', () => {
-    const descriptors = refused.filter(({ format }) => ['descriptor', 'hsdir', 'restricted'].includes(format));
+    const descriptors = refused.filter(({ format }) =>
+      ['descriptor', 'hsdir', 'restricted'].includes(format),
+    );
     expect(descriptors.filter(({ layer }) => layer === undefined)).toEqual([]);
     expect(new Set(descriptors.map(({ layer }) => layer))).toEqual(new Set(['outer', 'middle', 'inner']));
   });
 
-  test('has with a line of the outer document the offset at which that line begins', () => {
+  test('has with a line of the outer document an offset in that line: its beginning, or the byte at fault', () => {
     const placed = refused.filter(({ layer, line }) => layer === 'outer' && line !== undefined);
-    const misplaced = placed.filter(({ file, line = 0, offset }) => {
-      const text = Buffer.from(read(file)).toString('latin1');
-      return text.split('\n').slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0) !== offset;
+    const misplaced = placed.filter(({ file, line = 0, offset = -1 }) => {
+      const bytes = Buffer.from(read(file));
+      const before = bytes
+        .toString('latin1')
+        .split('\n')
+        .slice(0, line - 1);
+      const begin = before.reduce((sum, each) => sum + each.length + 1, 0);
+      // Control characters, and what may be no UTF-8.
+      const odd = bytes.subarray(begin, offset + 1).findIndex(byte => byte < 0x20 || byte >= 0x7f);
+      return offset !== begin && begin + odd !== offset;
     });
     expect(misplaced).toEqual([]);
     expect(placed.length).toBeGreaterThan(60);
