@@ -178,6 +178,16 @@ export function where(item: NetdocItem | undefined): { line?: number; offset?: n
   return item === undefined ? {} : { line: item.line, offset: item.offset };
 }
 
+/** Runs `read` on what an item holds; a refusal without a line comes out with line and offset of the item. */
+export function atItem<T>(item: NetdocItem, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DescriptorError) || error.line !== undefined) throw error;
+    throw new DescriptorError(error.code, error.message, { ...where(item), cause: error });
+  }
+}
+
 /** An object as it follows a keyword line, with the LF after its END line. */
 export function encodeObject(label: string, bytes: Bytes): string {
   return `-----BEGIN ${label}-----\n${wrapBase64(bytes)}-----END ${label}-----\n`;

@@ -1,5 +1,11 @@
 import { decodeBase32, decodeBase64, fromHex } from '../../src/descriptor/bytes.ts';
 import { parseCert, verifyCert } from '../../src/descriptor/ed25519-cert.ts';
+import {
+  parseClientAuthFile,
+  parseClientAuthPrivate,
+  parseObConfig,
+} from '../../src/descriptor/client-files.ts';
+import { parseConsensus } from '../../src/descriptor/consensus.ts';
 import { DescriptorError } from '../../src/descriptor/error.ts';
 import { checkEvidenceAge, proveEvidence } from '../../src/descriptor/evidence.ts';
 import type { Bytes, KpHsBlindId, KpHsId, TimePeriod } from '../../src/descriptor/index.ts';
@@ -9,6 +15,7 @@ import { parseEd25519Public, parseKpHsId, parseX25519Public } from '../../src/de
 import { nobleVerify } from '../../src/descriptor/noble-verify.ts';
 import { parseOnionAddress } from '../../src/descriptor/onion-address.ts';
 import { openDescriptor, openWithBlindedKey } from '../../src/descriptor/open.ts';
+import { PKCS8_KEY_LENGTH, parsePemKey } from '../../src/descriptor/pem-key.ts';
 import { type Ed25519Verify, ed25519Verify } from '../../src/descriptor/primitives.ts';
 import { openDescriptorWithNoble } from '../../src/descriptor/second-opinion.ts';
 import { TOR_NETWORK } from '../../src/descriptor/time.ts';
@@ -57,11 +64,14 @@ function readersWith(verify: Ed25519Verify) {
     'certificate-08': certificate(8),
     'certificate-09': certificate(9),
     'certificate-0b': certificate(11),
+    'client-file': bytes => parseClientAuthFile(text(bytes)),
+    consensus: bytes => parseConsensus(text(bytes)),
     'ed25519-key': bytes => parseEd25519Public(bytes),
     hex: bytes => fromHex(text(bytes)),
     hsdir: (bytes, { now }) => openWithBlindedKey(bytes, { nowSeconds: now, verify }),
     'identity-key': bytes => parseKpHsId(bytes),
     'link-specifiers': parseLinkSpecifiers,
+    'pem-key': bytes => parsePemKey(bytes, new Uint8Array(PKCS8_KEY_LENGTH)),
     'public-key-file': parsePublicKeyFile,
     'secret-key-file': parseSecretKeyFile,
     // Public key, signature, message.
@@ -77,6 +87,7 @@ function readersWith(verify: Ed25519Verify) {
 export const FIRST: Record<CorpusFormat, Reader> = {
   ...readersWith(ed25519Verify),
   address: bytes => parseOnionAddress(text(bytes)),
+  'client-private-file': bytes => parseClientAuthPrivate(bytes, new Uint8Array(32)),
   descriptor: (bytes, { kpHsId, periods, now }) =>
     openDescriptor(bytes, { kpHsId, periods, nowSeconds: now }),
   evidence: (bytes, { kpHsId, periods, now }) => {
@@ -84,13 +95,14 @@ export const FIRST: Record<CorpusFormat, Reader> = {
     checkEvidenceAge(evidence, TOR_NETWORK, now);
   },
   hostname: bytes => parseHostnameFile(text(bytes)),
+  'ob-config': bytes => parseObConfig(text(bytes)),
   restricted: (bytes, { kpHsId, periods, now, cookie }) =>
     openDescriptor(bytes, { kpHsId, periods, nowSeconds: now, descriptorCookie: cookie }),
 };
 
 /**
- * The reading with @noble alone. Three formats are missing: addresses and host names are read by one implementation
- * only, and evidence is dated, not deciphered, beyond what `descriptor` has.
+ * The reading with @noble alone. Missing are the formats with an address, whose checksum one implementation reads only,
+ * and evidence, which is dated, not deciphered, beyond what `descriptor` has.
  */
 export const SECOND: Partial<Record<CorpusFormat, Reader>> = {
   ...readersWith(nobleVerify),

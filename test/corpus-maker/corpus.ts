@@ -2,6 +2,7 @@ import { base64Files } from './cases-base64.ts';
 import { certificateFiles } from './cases-certificates.ts';
 import { chainFiles, directoryFiles } from './cases-chain.ts';
 import { evidenceFiles } from './cases-evidence.ts';
+import { clientFiles, consensusFiles, obConfigFiles, pemFiles } from './cases-files.ts';
 import { create2Files, flowControlFiles, innerFlagFiles, pointCountFiles } from './cases-inner-head.ts';
 import { caaFiles, powParamsFiles } from './cases-inner-params.ts';
 import { innerTextFiles } from './cases-inner-text.ts';
@@ -61,6 +62,10 @@ export function corpusFiles(): CorpusFile[] {
     ...certificateFiles(),
     ...signatureFiles(),
     ...keyFiles(),
+    ...pemFiles(),
+    ...clientFiles(),
+    ...obConfigFiles(),
+    ...consensusFiles(),
     ...base64Files(),
   ];
 }
