@@ -24,6 +24,7 @@ const TASKS = {
   build: { extent: 'packages', args: build },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
   openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
+  corpus: { extent: 'packages', args: () => [file('test/corpus-maker/generate.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },
   fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },

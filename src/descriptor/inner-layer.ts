@@ -10,6 +10,7 @@ import {
   type KeywordRules,
   type NetdocItem,
   argOf,
+  atItem,
   checkItems,
   parseDecimal,
   parseNetdoc,
@@ -214,8 +215,8 @@ function parsePowParams(items: readonly NetdocItem[]): PowParams | undefined {
   if (known.length > 1) {
     throw new DescriptorError('DUPLICATE_ITEM', 'pow-params v1 must not be repeated', where(item));
   }
-  const seed = decodeBase64(argOf(item, 1), 'either');
-  const time = argOf(item, 3);
+  const seed = atItem(item, () => decodeBase64(argOf(item, 1), 'either'));
+  const time = atItem(item, () => argOf(item, 3));
   const expires = ISO_TIME.test(time) ? Date.parse(`${time}Z`) : Number.NaN;
   const isCalendarTime = !Number.isNaN(expires) && new Date(expires).toISOString() === `${time}.000Z`;
   if (seed.length !== POW_SEED_LENGTH || !isCalendarTime) {

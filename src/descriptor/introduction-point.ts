@@ -13,6 +13,7 @@ import {
   type KeywordRules,
   type NetdocItem,
   argOf,
+  atItem,
   checkItems,
   encodeObject,
   objectOf,
@@ -104,10 +105,14 @@ const RULES: KeywordRules<Keyword> = {
 export function parseIntroductionPoint(items: readonly NetdocItem[]): ParsedIntroductionPoint {
   const section = checkItems(items, RULES);
   const head = section.one('introduction-point');
-  const linkSpecifiers = decodeBase64(argOf(head, 0), 'either');
-  parseLinkSpecifiers(linkSpecifiers);
-  const authCert = parseCert(objectOf(section.one('auth-key')));
-  const encCert = parseCert(objectOf(section.one('enc-key-cert')));
+  const linkSpecifiers = atItem(head, () => {
+    const block = decodeBase64(argOf(head, 0), 'either');
+    parseLinkSpecifiers(block);
+    return block;
+  });
+  const [authItem, encItem] = [section.one('auth-key'), section.one('enc-key-cert')];
+  const authCert = atItem(authItem, () => parseCert(objectOf(authItem)));
+  const encCert = atItem(encItem, () => parseCert(objectOf(encItem)));
   const legacyKey = section.optional('legacy-key');
   const legacyCert = section.optional('legacy-key-cert');
   if ((legacyKey === undefined) !== (legacyCert === undefined)) {
@@ -115,9 +120,9 @@ export function parseIntroductionPoint(items: readonly NetdocItem[]): ParsedIntr
   }
   return {
     linkSpecifiers,
-    onionKey: parseKpNtor(parseNtorKey(section.all('onion-key'), head)),
-    authKey: parseKpHsIptSid(authCert.certifiedKey),
-    encKey: parseKpHssNtor(parseNtorKey(section.all('enc-key'), head)),
+    onionKey: parseNtorKey(section.all('onion-key'), head, parseKpNtor),
+    authKey: atItem(authItem, () => parseKpHsIptSid(authCert.certifiedKey)),
+    encKey: parseNtorKey(section.all('enc-key'), head, parseKpHssNtor),
     authKeyCert: authCert.bytes,
     encKeyCert: encCert.bytes,
     authCert,
@@ -200,7 +205,7 @@ function canonicalPoint({ linkSpecifiers, onionKey, authKey, encKey }: Introduct
   return concat(u16be(linkSpecifiers.length), linkSpecifiers, onionKey, authKey, encKey);
 }
 
-function parseNtorKey(lines: readonly NetdocItem[], head: NetdocItem): Bytes {
+function parseNtorKey<K>(lines: readonly NetdocItem[], head: NetdocItem, parse: (bytes: Bytes) => K): K {
   const ntor = lines.filter(line => line.args[0] === 'ntor');
   const [line] = ntor;
   if (line === undefined || ntor.length !== 1) {
@@ -210,7 +215,7 @@ function parseNtorKey(lines: readonly NetdocItem[], head: NetdocItem): Bytes {
       where(head),
     );
   }
-  return decodeBase64(argOf(line, 1), 'either');
+  return atItem(line, () => parse(decodeBase64(argOf(line, 1), 'either')));
 }
 
 function badSpecifier(rule: string, offset: number): DescriptorError {

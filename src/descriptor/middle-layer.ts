@@ -14,6 +14,7 @@ import {
   type KeywordRules,
   type NetdocItem,
   argOf,
+  atItem,
   checkItems,
   encodeObject,
   objectOf,
@@ -61,9 +62,11 @@ export function parseMiddleLayer(text: Bytes): ParsedMiddleLayer {
   if (argOf(type, 0) !== 'x25519') {
     throw new DescriptorError('BAD_LAYER', 'client authorization must be of type x25519', where(type));
   }
-  const ephemeralKey = decodeBase64(argOf(section.one('desc-auth-ephemeral-key'), 0), 'either');
+  const ephemeralKey = section.one('desc-auth-ephemeral-key');
   return {
-    ephemeralKey: parseKpHssDescEnc(ephemeralKey),
+    ephemeralKey: atItem(ephemeralKey, () =>
+      parseKpHssDescEnc(decodeBase64(argOf(ephemeralKey, 0), 'either')),
+    ),
     authClients: section.all('auth-client').map(parseAuthClient),
     encrypted: objectOf(section.one('encrypted')),
     caaCritical: section.optional('caa-critical') !== undefined,
@@ -95,11 +98,11 @@ export function encodeMiddleLayer(middle: MiddleLayer): Bytes {
 function parseAuthClient(item: NetdocItem): AuthClientLine {
   const field = (index: number, length: number): Bytes =>
     fixedBytes(decodeBase64(argOf(item, index), 'either'), length, `argument ${index + 1} of auth-client`);
-  return {
+  return atItem(item, () => ({
     clientId: field(0, CLIENT_ID_LENGTH),
     iv: field(1, CLIENT_IV_LENGTH),
     encryptedCookie: field(2, DESCRIPTOR_COOKIE_LENGTH),
-  };
+  }));
 }
 
 function encodeAuthClient({ clientId, iv, encryptedCookie }: AuthClientLine): string {

@@ -1,5 +1,6 @@
-import { type Bytes, decodeBase64, decodeUtf8, wrapBase64 } from './bytes.ts';
+import { type Bytes, decodeBase64, wrapBase64 } from './bytes.ts';
 import { DescriptorError } from './error.ts';
+import { checkCharacters, decodeText } from './netdoc-text.ts';
 
 /** The object that may follow a keyword line: what stands between its BEGIN and END lines, decoded. */
 export interface NetdocObject {
@@ -54,7 +55,8 @@ const LF = 0x0a;
  * Splits a document into items. The text is UTF-8 without control characters but LF, has no empty line and nothing
  * outside items; the last LF may be missing, as in tor's middle layer. Objects are canonical base64 in full lines of
  * 64 columns. The legacy prefix `opt`, which tor skips, is refused.
- * Throws BAD_UTF8, BAD_SYNTAX, BAD_BASE64 with line and offset.
+ * Throws BAD_UTF8, BAD_SYNTAX, BAD_BASE64 with line and offset: those of the line at fault, of the BEGIN line for an
+ * object, of the very byte for a control character and for what is not UTF-8.
  */
 export function parseNetdoc(text: Bytes): NetdocItem[] {
   const items: NetdocItem[] = [];
@@ -84,7 +86,7 @@ export function readableItems(text: Bytes): NetdocItem[] {
 
 /** Adds item after item, so that those before a fault are there when it throws. */
 function parseItems(text: Bytes, items: NetdocItem[]): void {
-  const decoded = decodeUtf8(text);
+  const decoded = decodeText(text);
   const ascii = decoded.length === text.length;
   const lines = decoded.split('\n');
   if (lines.at(-1) === '') lines.pop();
@@ -92,8 +94,9 @@ function parseItems(text: Bytes, items: NetdocItem[]): void {
   let offset = 0;
   for (let at = 0; at < lines.length; ) {
     const head = parseLine(lines[at] ?? '', at + 1, offset);
-    const next = lines[at + 1]?.startsWith('-----') === true ? endOfObject(lines, at + 1, offset) : at + 1;
-    items.push(next === at + 1 ? head : { ...head, object: parseObject(lines, at + 1, next, offset) });
+    const begin = offset + byteLength(lines[at] ?? '', ascii) + 1;
+    const next = lines[at + 1]?.startsWith('-----') === true ? endOfObject(lines, at + 1, begin) : at + 1;
+    items.push(next === at + 1 ? head : { ...head, object: parseObject(lines, at + 1, next, begin) });
     for (; at < next; at++) offset += byteLength(lines[at] ?? '', ascii) + 1;
   }
 }
@@ -175,6 +178,16 @@ export function where(item: NetdocItem | undefined): { line?: number; offset?: n
   return item === undefined ? {} : { line: item.line, offset: item.offset };
 }
 
+/** Runs `read` on what an item holds; a refusal without a line comes out with line and offset of the item. */
+export function atItem<T>(item: NetdocItem, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DescriptorError) || error.line !== undefined) throw error;
+    throw new DescriptorError(error.code, error.message, { ...where(item), cause: error });
+  }
+}
+
 /** An object as it follows a keyword line, with the LF after its END line. */
 export function encodeObject(label: string, bytes: Bytes): string {
   return `-----BEGIN ${label}-----\n${wrapBase64(bytes)}-----END ${label}-----\n`;
@@ -194,15 +207,6 @@ function checkItem(item: NetdocItem, rule: KeywordRule, isFirst: boolean, isLast
             ? `must be the ${rule.place} item`
             : undefined;
   if (fault !== undefined) throw syntax(`${keyword} ${fault}`, item.line, item.offset);
-}
-
-function checkCharacters(text: Bytes): void {
-  for (let at = 0; at < text.length; at++) {
-    const byte = text[at] ?? 0;
-    if ((byte < 0x20 && byte !== LF) || byte === 0x7f) {
-      throw new DescriptorError('BAD_SYNTAX', 'text must hold no control character but LF', { offset: at });
-    }
-  }
 }
 
 /** Of keyword lines alone: objects are compared with canonical base64, their first and last lines with text. */

@@ -5,6 +5,7 @@ import {
   type KeywordRules,
   type NetdocItem,
   argOf,
+  atItem,
   checkItems,
   encodeObject,
   objectOf,
@@ -89,12 +90,13 @@ export function parseOuterLayer(text: Bytes): OuterLayer {
     );
   }
   const counter = section.one('revision-counter');
+  const cert = section.one('descriptor-signing-key-cert');
   return {
     lifetimeMinutes: parseLifetime(section.one('descriptor-lifetime')),
-    cert: parseCert(objectOf(section.one('descriptor-signing-key-cert'))),
+    cert: atItem(cert, () => parseCert(objectOf(cert))),
     revisionCounter: parseDecimal(argOf(counter, 0), MAX_U64, counter),
     superencrypted: objectOf(section.one('superencrypted')),
-    signature: decodeBase64(signature.rest, 'unpadded'),
+    signature: atItem(signature, () => decodeBase64(signature.rest, 'unpadded')),
     signedPart: text.subarray(0, signature.offset),
     unknown: section.unknown,
   };

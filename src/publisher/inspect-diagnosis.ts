@@ -85,11 +85,9 @@ const TEXT_REASONS: Partial<Record<DescriptorErrorCode, DiagnosisReason>> = {
   BAD_LINK_SPECIFIER: 'BAD_POINT',
 };
 
-/** Whether it is a certificate that could not be read: its errors have no line, for the reader sees its bytes alone. */
+/** Whether it is a certificate that could not be read; the version of the descriptor stands in line 1. */
 export function isInCertificate({ code, line }: DescriptorError): boolean {
-  return (
-    line === undefined && (code === 'BAD_CERT' || code === 'TRAILING_DATA' || code === 'UNKNOWN_VERSION')
-  );
+  return code === 'BAD_CERT' || code === 'TRAILING_DATA' || (code === 'UNKNOWN_VERSION' && line !== 1);
 }
 
 /** The most probable reason of a fault. */
@@ -150,7 +148,7 @@ function textReason({ error }: ExaminedFault): DiagnosisReason {
 
 /**
  * Where a fault is, in the text of its layer: the line of its byte, and the very line of an object whose base64 is
- * damaged. For what is inside a certificate or a block of link specifiers, the byte there, and no line.
+ * damaged. For what is inside a certificate or a block of link specifiers, the line that holds it.
  */
 export function placeOf(
   { error: { line, offset, code } }: ExaminedFault,

@@ -95,13 +95,34 @@ describe('splitting a document into items', () => {
     ['the base64 of an object', 'a\n-----BEGIN X-----\nAAA\u0001A\n-----END X-----\n', 23],
     ['an END line', 'a\n-----BEGIN X-----\nAAAA\n-----END X-----\r\n', 40],
   ])('a control character in %s is refused where it stands', (_, text, offset) => {
-    expect(expectRefusal('BAD_SYNTAX', () => read(text))).toMatchObject({ offset });
+    const line = text.slice(0, offset).split('\n').length;
+    expect(expectRefusal('BAD_SYNTAX', () => read(text))).toMatchObject({ line, offset });
     expect(read(text.replace('\u0001', '').replace('\r', ''))[0]?.keyword).toBe('a');
   });
 
-  test('bytes that are not UTF-8 are refused', () => {
-    expectRefusal('BAD_UTF8', () => parseNetdoc(Uint8Array.of(0x61, 0x20, 0xff, 0x0a)));
-    expectRefusal('BAD_UTF8', () => parseNetdoc(Uint8Array.of(0x61, 0x20, 0xc0, 0x80, 0x0a)));
+  test.each([
+    ['a byte that UTF-8 does not have', [0xff], 6],
+    ['an overlong NUL', [0xc0, 0x80], 6],
+    ['a sequence that goes on wrongly', [0xe2, 0x9c, 0x41], 8],
+    ['a surrogate', [0xed, 0xa0, 0x80], 7],
+  ])('%s is refused where it stands', (_, bytes, offset) => {
+    const text = Uint8Array.of(0x61, 0x20, 0x62, 0x0a, 0x63, 0x20, ...bytes, 0x0a);
+    expect(expectRefusal('BAD_UTF8', () => parseNetdoc(text))).toMatchObject({ line: 2, offset });
+  });
+
+  test('a character that is cut off by the end is refused there', () => {
+    const text = Uint8Array.of(0x61, 0x20, 0xe2, 0x9c);
+    expect(expectRefusal('BAD_UTF8', () => parseNetdoc(text))).toMatchObject({ line: 1, offset: 4 });
+    expect(parseNetdoc(Uint8Array.of(0x61, 0x20, 0xe2, 0x9c, 0x93))).toHaveLength(1);
+  });
+
+  test.each([
+    ['its base64', 'BAD_BASE64', 'ü x\na\n-----BEGIN X-----\nAAB=\n-----END X-----\n'],
+    ['its lines', 'BAD_SYNTAX', 'ü x\na\n-----BEGIN X-----\n\n-----END X-----\n'],
+    ['its END line', 'BAD_SYNTAX', 'ü x\na\n-----BEGIN X-----\nAAAA\n'],
+  ] as const)('an object is refused for %s at its BEGIN line', (_, code, text) => {
+    const given = text.replace('ü', 'u ü');
+    expect(expectRefusal(code, () => read(given))).toMatchObject({ line: 3, offset: 9 });
   });
 
   test('a refusal names the line', () => {

@@ -3,6 +3,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   parseAllDocuments,
   type Document,
@@ -61,17 +62,7 @@ export function parseStrictYaml(text: string, file: string): YamlMap {
   const top = { file, line: 1, column: 1 };
   if (text.length > MAX_FILE_CHARS) throw errorAt('YAML_SYNTAX', top, 'keep the file below 1 MiB');
   const lineCounter = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    lineCounter,
-    version: '1.2',
-    schema: 'failsafe',
-    merge: false,
-    strict: true,
-    stringKeys: true,
-    uniqueKeys: true,
-    logLevel: 'error',
-    prettyErrors: false,
-  });
+  const documents = parseDocuments(text, lineCounter, top);
   const reader = new YamlReader(file, lineCounter);
   if (!Array.isArray(documents) || documents.length === 0) {
     throw errorAt('YAML_SYNTAX', top, 'the file is empty; write `key: value` lines');
@@ -82,6 +73,54 @@ export function parseStrictYaml(text: string, file: string): YamlMap {
     throw errorAt('YAML_SUBSET', reader.place(second.range[0]), 'write one document per file, without `---`');
   }
   return reader.document(first);
+}
+
+function parseDocuments(
+  text: string,
+  lineCounter: LineCounter,
+  top: Place,
+): ReturnType<typeof parseAllDocuments> {
+  checkDepth(text, top);
+  try {
+    return parseAllDocuments(text, {
+      lineCounter,
+      version: '1.2',
+      schema: 'failsafe',
+      merge: false,
+      strict: true,
+      stringKeys: true,
+      uniqueKeys: true,
+      logLevel: 'error',
+      prettyErrors: false,
+    });
+  } catch (cause) {
+    // It collects what it finds wrong; what it throws is the end of its stack.
+    throw errorAt('YAML_SUBSET', top, `nest at most ${MAX_DEPTH} levels`, cause);
+  }
+}
+
+/** What follows in the lexer's output is the text of a scalar. */
+const SCALAR = '\x1f';
+/** More brackets inside one another, or list marks in one line, than any file of MAX_DEPTH levels has. */
+const MAX_MARKS = 2 * MAX_DEPTH;
+
+/** The parser takes a time that grows with the square of the depth: what is far too deep never comes to it. */
+function checkDepth(text: string, top: Place): void {
+  let [line, brackets, marks, isText] = [1, 0, 0, false];
+  for (const token of new Lexer().lex(text)) {
+    if (!isText) {
+      if (token === '[' || token === '{') brackets++;
+      else if (token === ']' || token === '}') brackets--;
+      else if (brackets === 0 && (token === '-' || token === '?' || token === ':')) marks++;
+    }
+    if (brackets > MAX_MARKS || marks > MAX_MARKS) {
+      throw errorAt('YAML_SUBSET', { ...top, line }, `nest at most ${MAX_DEPTH} levels`);
+    }
+    const ends = token.split('\n').length - 1;
+    line += ends;
+    if (ends > 0) marks = 0;
+    isText = token === SCALAR;
+  }
 }
 
 class YamlReader {

@@ -55,7 +55,7 @@ export function describeApply(homeOf: () => SignerHome): void {
     };
     expect(await put(body)).toBe(200);
     expect(await put(body)).toBe(200);
-    expect(await put('{"version":1,"services":[]}\n')).toBe(500);
+    expect(await put('{"version":2,"services":[]}\n')).toBe(500);
     expect(await home.stop()).toBe(0);
     const applied = entriesSince(home, 0).filter(({ kind }) => kind === 'policy');
     const serials = applied.map(entry => (entry.kind === 'policy' ? entry.serial : 0));

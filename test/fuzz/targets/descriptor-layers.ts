@@ -56,11 +56,12 @@ export const DESCRIPTOR_LAYERS: readonly Target[] = [
     ],
     run: input => {
       const items = parseNetdoc(input);
+      let line = 1;
       for (const [i, item] of items.entries()) {
         const raw = Buffer.from(input.subarray(item.offset, items[i + 1]?.offset)).toString('utf8');
         demand(isWritten(item, raw), 'an item is its text');
-        const lines = latin1(input.subarray(0, item.offset)).split('\n').length;
-        demand(item.line === lines, 'an item knows its line');
+        demand(item.line === line, 'an item knows its line');
+        line += raw.split('\n').length - 1;
       }
       demand(items[0]?.offset === 0, 'nothing stands before the first item');
     },

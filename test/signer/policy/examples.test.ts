@@ -6,8 +6,9 @@ const EXAMPLES = fileURLToPath(new URL('../../../policies/examples', import.meta
 
 it('the example policies load as they stand, with their defaults beneath them', () => {
   const { services } = loadPolicy(EXAMPLES, { publishers: new Set(['vps1']) });
-  expect(services.map(({ service }) => service)).toEqual(['frontpage']);
+  expect(services.map(({ service }) => service)).toEqual(['frontpage', 'intake']);
   expect(services[0]?.limits).toMatchObject({ minBackends: 2, minPoints: 6 });
+  expect(services[1]).toMatchObject({ clients: [{ name: 'alice' }, { name: 'bob' }], caaCritical: true });
   expect(services[0]?.backends.filter(({ enabled }) => enabled)).toHaveLength(2);
 });
 

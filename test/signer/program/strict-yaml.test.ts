@@ -24,11 +24,22 @@ describe('the YAML of a policy', () => {
     ['a comment alone', '# nothing\n', 'YAML_SYNTAX'],
     ['too much', `# ${'x'.repeat(1_048_576)}\n${serviceYaml()}`, 'YAML_SYNTAX'],
     ['too many levels', serviceYaml(`limits: ${'['.repeat(12)}${']'.repeat(12)}\n`), 'YAML_SUBSET'],
+    ['lists in a list without end', serviceYaml(`limits:\n  ${'- '.repeat(400_000)}x\n`), 'YAML_SUBSET'],
+    ['brackets without end', serviceYaml(`limits: ${'[{a: '.repeat(100_000)}\n`), 'YAML_SUBSET'],
+    ['keys without end', serviceYaml(`limits:\n  ${'? '.repeat(400_000)}x\n`), 'YAML_SUBSET'],
   ])('must not have %s', (_, text, code) => {
     const error = failure(() => load(text));
     expect(error.code).toBe(code);
     expect(error.line).toBeGreaterThan(0);
     expect(error.message.startsWith('policy-0.yaml:')).toBe(true);
+  });
+
+  it('may have brackets and marks in any number that are text or stand beside one another', () => {
+    const marks = '[{- '.repeat(100);
+    const quoted = `# ${marks}\nlimits: { points: "${marks}" }\n`;
+    expect(failure(() => load(serviceYaml(quoted))).code).toBe('BAD_VALUE');
+    const wide = `[${Array.from({ length: 60 }, (_, i) => `p${i}`).join(', ')}, [a]]`;
+    expect(failure(() => load(serviceYaml(`limits: { points: ${wide} }\n`))).code).toBe('BAD_VALUE');
   });
 
   it('may have comments, quotes and block style', () => {
