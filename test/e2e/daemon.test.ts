@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { describeAnswers } from './daemon/answers.ts';
 import { describeApply } from './daemon/apply.ts';
-import { describeAudit } from './daemon/audit.ts';
 import { backendAddress } from './daemon/backends.ts';
 import { describeBadInput } from './daemon/bad-input.ts';
 import { describeFirstOpening, describeLostToken } from './daemon/custody.ts';
@@ -77,6 +76,5 @@ describe('the state of a signer', () =>
     () => fresh,
   ));
 describe('a recovery', () => describeRecovery(() => fresh));
-describe('an audit', () => describeAudit(() => home));
 describe('evidence', () => describeEvidenceAge(() => home));
 describe('addresses, keys and points', () => describeLogs(() => [home, fresh]));

@@ -3,6 +3,7 @@ import { TOR_NETWORK, certExpiryHours, testNetwork } from '../../src/descriptor/
 import type { Keyholder, KeyholderOptions } from '../../src/pkcs11/keyholder-service.ts';
 import { OpeningBudget } from '../../src/pkcs11/opening-budget.ts';
 import { aheadSeconds, runwaySeconds } from '../../src/pkcs11/sign-plan.ts';
+import { openVouching } from '../../src/signer/contract/vouching.ts';
 import { expectCode } from './expect-code.ts';
 import { type Rig, backendDescriptor, createRig, now, pointsOf, targetsAt } from './keyholder-rig.ts';
 
@@ -12,6 +13,8 @@ const open = (options: Partial<KeyholderOptions> = {}) => rig.keyholder({ clock:
 const seconds = () => Math.floor(clock / 1000);
 const keysOf = (keyholder: Keyholder) =>
   keyholder.status().services.map(({ periods }) => periods.map(({ kpHsDescSign }) => kpHsDescSign));
+
+const wordsOf = (keyholder: Keyholder) => keyholder.status().services.map(({ vouching }) => vouching);
 
 beforeAll(async () => {
   rig = await createRig();
@@ -29,11 +32,21 @@ describe('a period key', () => {
     await first.prepare();
     const keys = keysOf(first);
     expect(keys[0]?.length).toBeGreaterThan(2);
+    const words = wordsOf(first);
+    for (const word of words)
+      expect(openVouching(word).key.name).toBe(first.status().checkpointVkey.split('+')[0]);
     first.close();
     const second = open({ openerFor: () => ({ open: () => Promise.reject(new Error('unused')) }) });
-    expect(keysOf(second)).toEqual(keys);
+    expect([keysOf(second), wordsOf(second)]).toEqual([keys, words]);
     expect((await second.prepare()).map(each => each.errorCode)).toEqual(['', '']);
     second.close();
+    // A later opening brings keys, and no other word for the same checkpoint key.
+    rig.writeList({ aheadSeconds: 5 * 86_400 });
+    const third = open();
+    await third.prepare();
+    expect(keysOf(third)).not.toEqual(keys);
+    expect(wordsOf(third)).toEqual(words);
+    third.close();
   });
 
   test('is destroyed when the list no longer names its service, and with the network', async () => {

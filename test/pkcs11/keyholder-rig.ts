@@ -105,7 +105,7 @@ export async function createRig(): Promise<Rig> {
       rmSync(paths.state, { recursive: true, force: true });
       HostState.create(paths.state, parseHostKeySource(hostKey));
     },
-    opener: onSpawn => new TokenClient({ env: hsm.env, deadlineMs: 30_000, ...(onSpawn ? { onSpawn } : {}) }),
+    opener: onSpawn => new TokenClient({ env: hsm.env, deadlineMs: 60_000, ...(onSpawn ? { onSpawn } : {}) }),
     keyholder: options => {
       const client = rig.opener();
       return new Keyholder({

@@ -1,5 +1,6 @@
 import {
   createCachingVerify,
+  equalBytes,
   evidenceAgeFault,
   type IntroductionPoint,
   type NetworkProfile,
@@ -10,8 +11,8 @@ import {
 } from '../../descriptor/index.ts';
 import { BlindedKeys } from '../blinded-keys.ts';
 import { SignerError } from '../contract/problems.ts';
-import { EvidenceStore } from '../evidence-store.ts';
-import type { EntrySecond, ReleasedEntry } from '../journal/entries.ts';
+import { EvidenceStore, type StoredEvidence } from '../evidence-store.ts';
+import type { EntrySecond, ReleasedEntry, ReservedEntry } from '../journal/entries.ts';
 import type { ServicePolicy } from '../policy/types.ts';
 import type { OpenReservation } from './fold.ts';
 import type { AuditSource } from './source.ts';
@@ -53,16 +54,35 @@ export class ReleaseCheck {
   }
 
   /** Throws what is wrong with the texts of a release: DescriptorError, SignerError EVIDENCE_INVALID or AUDIT_TEXT. */
-  async check(released: ReleasedEntry, { entry, service, profile }: OpenReservation): Promise<void> {
+  async check(released: ReleasedEntry, { entry, services, profile }: OpenReservation): Promise<void> {
     if (profile === undefined) throw wrong('the signer did not say for which network');
+    const [service, former] = services;
     if (service === undefined) throw wrong('the policy of then does not have this service');
+    let found: (keyof TextCounts)[];
+    try {
+      found = await this.#checkTexts(released, entry, service, profile);
+    } catch (error) {
+      if (former === undefined) throw error;
+      found = await this.#checkTexts(released, entry, former, profile);
+    }
+    for (const each of found) this.counts[each] += 1;
+  }
+
+  async #checkTexts(
+    released: ReleasedEntry,
+    entry: ReservedEntry,
+    service: ServicePolicy,
+    profile: NetworkProfile,
+  ): Promise<(keyof TextCounts)[]> {
     if (!service.publishers.includes(entry.publisher)) throw wrong('this publisher was not allowed to ask');
     const points = await this.#provenPoints(released.evidence, service, profile, entry.at);
+    const found: (keyof TextCounts)[] = [];
     for (const [i, digest] of released.texts.entries()) {
       const [text, second] = [await this.#source.text(digest), entry.seconds[i]];
-      if (text === undefined || second === undefined) this.counts.pruned += 1;
-      else this.counts[this.#checkText(text, second, { service, profile, points })] += 1;
+      const isKept = text !== undefined && second !== undefined;
+      found.push(isKept ? this.#checkText(text, second, { service, profile, points }) : 'pruned');
     }
+    return found;
   }
 
   /** Undefined when some of the evidence is not kept. */
@@ -76,12 +96,27 @@ export class ReleaseCheck {
     for (const digest of digests) {
       const text = await this.#source.text(digest);
       if (text === undefined) return undefined;
-      const { evidence } = this.#storeOf(profile).prove(service, text, at);
+      const { evidence } = this.#prove(service, text, profile, at);
+      // What was proven once is remembered, also when policy dropped its backend since.
+      const isNamed = service.backends.some(
+        each => each.enabled && equalBytes(each.kpHsId, evidence.backend),
+      );
+      if (!isNamed) throw wrong('evidence of a backend that policy did not name');
       const fault = [at, at - SLACK_SECONDS].every(now => evidenceAgeFault(evidence, profile, now));
       if (fault) throw wrong('evidence was not of its time');
       points.push(...evidence.points);
     }
     return points;
+  }
+
+  /** The request was judged a little before its reservation: a period may have ended in between. */
+  #prove(service: ServicePolicy, text: Uint8Array, profile: NetworkProfile, at: number): StoredEvidence {
+    const store = this.#storeOf(profile);
+    try {
+      return store.prove(service, text, at);
+    } catch {
+      return store.prove(service, text, at - SLACK_SECONDS);
+    }
   }
 
   #storeOf(profile: NetworkProfile): EvidenceStore {

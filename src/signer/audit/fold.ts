@@ -16,8 +16,11 @@ import { findService, type Policy, type ServicePolicy } from '../policy/types.ts
 export interface OpenReservation {
   readonly entry: ReservedEntry;
   readonly origin: string;
-  /** Undefined when the policy of then does not have the service, or cannot be had. */
-  readonly service: ServicePolicy | undefined;
+  /**
+   * The service as the policy of then has it; behind it, when that was a minute old or younger, as the one before has
+   * it, by which the request may have been judged.
+   */
+  readonly services: readonly ServicePolicy[];
   /** Undefined when the signer never said for which network it signs. */
   readonly profile: NetworkProfile | undefined;
 }
@@ -27,6 +30,9 @@ export interface VouchedKey extends Vouching {
   readonly index: number;
   readonly service: string;
 }
+
+/** Longest from the judgement of a request to its reservation. */
+const JUDGED_SECONDS = 60;
 
 /** What is wrong with the order of entries, for `audit`. */
 const broken = (message: string, cause?: unknown): SignerError =>
@@ -44,7 +50,8 @@ export class AuditFold {
   /** Heads that recoveries say were lost: size, space, root in hex. */
   readonly lost = new Set<string>();
   halted = false;
-  #policy: Policy | undefined;
+  /** In force, and before: with the time from which each was. */
+  #policies: { readonly from: number; readonly policy: Policy | undefined }[] = [];
   #profile: NetworkProfile | undefined;
   #serial = 0;
   #fence = 0;
@@ -66,7 +73,10 @@ export class AuditFold {
       case 'policy':
         if (entry.serial <= this.#serial) throw broken('a policy serial went back');
         this.#serial = entry.serial;
-        this.#policy = await policy(entry.digest);
+        this.#policies = [
+          { from: entry.at, policy: await policy(entry.digest) },
+          ...this.#policies.slice(0, 1),
+        ];
         return undefined;
       case 'reserved':
         this.#reserve(index, entry);
@@ -99,8 +109,12 @@ export class AuditFold {
       if (spent.has(second)) throw broken('a second was spent twice');
       this.#spent.set(key, spent.add(second));
     }
-    const service = this.#policy && findService(this.#policy, entry.service);
-    this.#open.set(index, { entry, origin: this.origin, service, profile: this.#profile });
+    const [current, former] = this.#policies;
+    const isFresh = entry.at - (current?.from ?? 0) <= JUDGED_SECONDS;
+    const services = [current, isFresh ? former : undefined].flatMap(
+      each => (each?.policy && findService(each.policy, entry.service)) ?? [],
+    );
+    this.#open.set(index, { entry, origin: this.origin, services, profile: this.#profile });
   }
 
   #release({ reserved, texts }: ReleasedEntry): OpenReservation {

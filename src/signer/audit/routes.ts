@@ -4,13 +4,15 @@ import type { RouteContext } from '../routes.ts';
 import { type AuditHead, BUNDLE_ENTRIES, encodeBundle } from './source.ts';
 
 /** The journal through the administration socket: the daemon is its one user. See daemon-source.ts. */
-export function addAuditRoutes(server: FastifyInstance, { core, checkpoints }: RouteContext): void {
+export function addAuditRoutes(server: FastifyInstance, { core, checkpoints, log }: RouteContext): void {
   const { journal } = core;
   server.get('/audit', async (): Promise<AuditHead> => {
-    // A halted signer signs no head; what it has is still shown.
-    if (checkpoints.halted === undefined) {
-      await checkpoints.newest();
+    try {
+      // A halted signer signs no head.
+      if (checkpoints.halted === undefined) await checkpoints.newest();
       await checkpoints.keep();
+    } catch (error) {
+      log.problem('no head was signed for an audit; the last one is shown', error);
     }
     return {
       size: journal.head().size,

@@ -104,7 +104,7 @@ class Audit {
     await this.#releases.check(entry, reserved);
   }
 
-  #noteServed({ service, origin }: OpenReservation): void {
+  #noteServed({ services: [service], origin }: OpenReservation): void {
     if (service !== undefined) this.#served.add(`${service.address} ${origin}`);
   }
 

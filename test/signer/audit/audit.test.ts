@@ -7,6 +7,13 @@ import type { AuditSource } from '../../../src/signer/audit/source.ts';
 import { auditExitCode, type Expectation, verifyAudit } from '../../../src/signer/audit/verify.ts';
 import { formatReport, showEntries } from '../../../src/signer/commands/audit-text.ts';
 import { parseCheckpoint, parseSignedNote } from '../../../src/signer/contract/signed-note.ts';
+import {
+  encodeEntry,
+  type Entry,
+  parseEntry,
+  type ReleasedEntry,
+  type ReservedEntry,
+} from '../../../src/signer/journal/entries.ts';
 import { checkBundle } from '../../audit/check-bundle.ts';
 import { identity } from '../../descriptor/forge.ts';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
@@ -20,6 +27,17 @@ beforeAll(async () => {
   good = await rig.export('good');
 });
 afterAll(() => rig.dispose());
+
+/** The journal as a thief would show it: other entries, and heads that were once signed. */
+const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): AuditSource => ({
+  ...rig.source(),
+  size: entries.length,
+  checkpoints,
+  // oxlint-disable-next-line typescript/require-await -- as a source gives them
+  async *entries() {
+    yield* entries;
+  },
+});
 
 async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
@@ -110,6 +128,72 @@ describe('one entry and one head', () => {
   });
 });
 
+describe('a release', () => {
+  /** Entries changed as a signer in other hands might have written them: no head covers them. */
+  async function changedBy(change: (entry: Entry) => Entry, policy = (text: string): string => text) {
+    const entries = (await listOf(rig.source().entries(0))).map(bytes =>
+      encodeEntry(change(parseEntry(bytes))),
+    );
+    const inForce = rig.core.core.journal.currentPolicy()?.digest;
+    const source: AuditSource = {
+      ...shown(entries, []),
+      text: async digest => {
+        const text = await rig.source().text(digest);
+        return digest === inForce ? Buffer.from(policy(Buffer.from(text ?? []).toString())) : text;
+      },
+    };
+    return await codesOf(source);
+  }
+  const same = (entry: Entry): Entry => entry;
+  const released =
+    (change: (entry: ReleasedEntry) => object) =>
+    (entry: Entry): Entry =>
+      entry.kind === 'released' ? { ...entry, ...change(entry) } : entry;
+  const reserved =
+    (change: (entry: ReservedEntry) => object) =>
+    (entry: Entry): Entry =>
+      entry.kind === 'reserved' ? { ...entry, ...change(entry) } : entry;
+
+  test('holds as it was made', async () => {
+    expect(await changedBy(same)).toEqual([]);
+  });
+
+  test.each<[what: string, change: (entry: Entry) => Entry, code: string]>([
+    ['a point of no evidence', released(({ evidence }) => ({ evidence: evidence.slice(1) })), 'AUDIT_TEXT'],
+    ['texts of other seconds', released(({ texts }) => ({ texts: texts.toReversed() })), 'WRONG_PERIOD'],
+    [
+      'evidence that is a text',
+      released(({ texts }) => ({ evidence: texts.slice(0, 1) })),
+      'EVIDENCE_INVALID',
+    ],
+    ['a publisher that policy does not name', reserved(() => ({ publisher: 'vps9' })), 'AUDIT_TEXT'],
+    ['a service that policy does not have', reserved(() => ({ service: 'gamma' })), 'AUDIT_TEXT'],
+    ['evidence that was too old by then', reserved(({ at }) => ({ at: at + 5 * 3600 })), 'AUDIT_TEXT'],
+    [
+      'a policy that nobody kept',
+      entry => (entry.kind === 'policy' ? { ...entry, digest: '0'.repeat(64) } : entry),
+      'AUDIT_TEXT',
+    ],
+    [
+      'no word of its network',
+      entry => (entry.kind === 'started' ? { ...entry, network: 'lab', votingInterval: 1800 } : entry),
+      'EVIDENCE_INVALID',
+    ],
+  ])('with %s is found', async (_what, change, code) => {
+    const codes = await changedBy(change);
+    expect(codes).toHaveLength(2);
+    // Which of its proofs fails first depends on the hour.
+    for (const each of codes) expect([code, 'EVIDENCE_INVALID']).toContain(each);
+  });
+
+  test('with a backend that policy does not name is found', async () => {
+    const codes = await changedBy(same, text =>
+      text.replace('"enabled":true},{"name":"a2"', '"enabled":false},{"name":"a2"'),
+    );
+    expect(codes).toEqual(['EVIDENCE_INVALID', 'EVIDENCE_INVALID']);
+  });
+});
+
 describe('a bundle', () => {
   const changed = async (name: string, path: string, change: (bytes: Buffer) => Buffer): Promise<string> => {
     const folder = await rig.export(name, good);
@@ -121,17 +205,6 @@ describe('a bundle', () => {
     const folder = await changed('rewritten', entryFile(good), flip('"observed":"9'));
     expect(await codesOf(openBundle(folder))).toEqual(['CHECKPOINT_FORK']);
     expect(await checkBundle(folder, rig.address)).toBe('FAIL: a tile is not that of its entries');
-  });
-
-  /** The journal as a thief would show it: other entries, and heads that were once signed. */
-  const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): AuditSource => ({
-    ...rig.source(),
-    size: entries.length,
-    checkpoints,
-    // oxlint-disable-next-line typescript/require-await -- as a source gives them
-    async *entries() {
-      yield* entries;
-    },
   });
 
   test('that was truncated, with every part in step, is found from one checkpoint from outside', async () => {
