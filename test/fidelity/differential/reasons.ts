@@ -20,9 +20,9 @@ const STRICTER: readonly Omit<Reason, 'relation'>[] = [
   {
     id: 'text-form',
     kinds:
-      /^(?:outer|middle|inner|point): (?:.*(?:space|tab|line|CR|NUL|control|opt|annotation|comment|dot|capitals|second document)|random|text behind)/u,
+      /^(?:outer|middle|inner|point): (?:.*(?:space|tab|line|CR|NUL|control|opt|annotation|comment|dot|capitals|second document|UTF-8|byte)|random|text behind)/u,
     codes: ['BAD_SYNTAX'],
-    why: 'control characters, CR, tabs, empty or indented lines, `opt`: a second way to write the same',
+    why: 'control characters, CR, tabs, empty or indented lines, `opt`, keywords of other characters: a second way to write the same',
   },
   {
     id: 'object-form',
@@ -44,7 +44,7 @@ const STRICTER: readonly Omit<Reason, 'relation'>[] = [
   },
   {
     id: 'behind-the-end',
-    kinds: /padding|NUL/u,
+    kinds: /padding|NUL|random/u,
     codes: ['BAD_LAYER', 'BAD_SYNTAX'],
     why: 'tor stops at the first NUL; what stands behind it is a hidden channel beside what was judged',
   },
