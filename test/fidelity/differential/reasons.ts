@@ -85,6 +85,12 @@ const STRICTER: readonly Omit<Reason, 'relation'>[] = [
     why: 'lines in the wrong section, a point that tor leaves out, a second key: refused as a whole',
   },
   {
+    id: 'authentication-word',
+    kinds: /intro-auth-required/u,
+    codes: ['BAD_LAYER'],
+    why: 'tor compares only the first letters of the kind of authentication',
+  },
+  {
     id: 'flow-control-versions',
     kinds: /flow-control|argument|random/u,
     codes: ['BAD_SYNTAX'],
