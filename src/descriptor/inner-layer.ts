@@ -132,7 +132,8 @@ export function splitInnerItems(items: readonly NetdocItem[]): {
 export function parseInnerHead(items: readonly NetdocItem[]): InnerHead {
   const head = checkItems(items, HEAD_RULES);
   const auth = head.optional('intro-auth-required');
-  if (auth !== undefined && !auth.args.some(type => INTRO_AUTH_TYPES.has(type))) {
+  // NOTE: tor looks at the first kind alone.
+  if (auth !== undefined && !INTRO_AUTH_TYPES.has(argOf(auth, 0))) {
     throw new DescriptorError(
       'BAD_LAYER',
       'the service asks for an unknown kind of authentication',

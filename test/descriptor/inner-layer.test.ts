@@ -80,6 +80,11 @@ describe('the inner layer', () => {
     ['create2-formats beyond two bytes', t => t.replace('formats 2', 'formats 2 65536'), 'BAD_INTEGER'],
     ['create2-formats with a leading zero', t => t.replace('formats 2', 'formats 02 2'), 'BAD_INTEGER'],
     ['unknown authentication only', t => t.replace('\n', '\nintro-auth-required other\n'), 'BAD_LAYER'],
+    [
+      'unknown authentication first',
+      t => t.replace('\n', '\nintro-auth-required other ed25519\n'),
+      'BAD_LAYER',
+    ],
     ['single-onion-service twice', t => t.replace('flow', 'single-onion-service\nflow'), 'DUPLICATE_ITEM'],
     ['flow-control twice', t => t.replace('caa', 'flow-control 1-2 31\ncaa'), 'DUPLICATE_ITEM'],
     ['flow-control without increment', t => t.replace('1-2 31', '1-2'), 'BAD_SYNTAX'],

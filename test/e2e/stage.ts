@@ -94,8 +94,8 @@ export class Stage {
     await this.publisher.waitFor('a text stored for two periods', twoPeriodsStored(), from);
   }
 
-  /** Writes the policy with these backends and puts it in force. */
-  async applyPolicy(backends = this.network.backends): Promise<void> {
+  /** Writes the policy with these backends and further lines, and puts it in force. Gives what the command said. */
+  async applyPolicy(backends = this.network.backends, more: readonly string[] = []): Promise<string> {
     const lines = [
       `service: ${SERVICE}`,
       `address: ${this.address}`,
@@ -103,10 +103,11 @@ export class Stage {
       'backends:',
       ...backends.map(({ name, address }) => `  ${name}: ${withSuffix(address)}`),
       'limits: { requests: 2000/h }',
+      ...more,
       '',
     ];
     await writeFile(join(this.signerFolder, 'policies', `${SERVICE}.yaml`), lines.join('\n'));
-    expectSuccess('policy apply', await this.onionSigner('policy', 'apply', '--yes'));
+    return expectSuccess('policy apply', await this.onionSigner('policy', 'apply', '--yes'));
   }
 
   /** Ends everything that was started, in any state. */

@@ -15,7 +15,7 @@ import { compare, formatFigures } from './compare.ts';
 import { inTurns, watchFetches } from './fetch-text.ts';
 import { type Observed, observe } from './observe.ts';
 import { OurService } from './ours.ts';
-import { rebuild } from './rebuild.ts';
+import { openStock, rebuild } from './rebuild.ts';
 import { type StockDescriptor, StockServices } from './stock.ts';
 
 const VOTING_INTERVAL = 10;
@@ -92,6 +92,36 @@ export function observeBoth(
     ours.push(observe(made, reopened, second, profile));
   }
   return { stock, ours };
+}
+
+/**
+ * Stock tor's descriptors of restricted services, and for each one of ours: same second, same clients, as many points of an
+ * open service of the same period.
+ */
+export function observeRestricted(
+  descriptors: readonly StockDescriptor[],
+  profile: NetworkProfile,
+): { stock: Observed[]; ours: Observed[] } {
+  const restricted = descriptors.filter(({ service }) => service.clients.length > 0);
+  const both = restricted.map((descriptor, index) => {
+    const { text, period } = descriptor;
+    const { clients } = descriptor.service;
+    const open = descriptors.find(
+      ({ service, period: { periodNum } }) => service.clients.length === 0 && periodNum === period.periodNum,
+    );
+    if (open === undefined) throw new Error('no open service has a descriptor of this period');
+    const { opened, second } = rebuild(descriptor, profile);
+    const { kpHsId: backend } = open.service;
+    const evidence = proveEvidence(open.text, { backend, profile, periods: [period] });
+    const our = new OurService(`restricted ${index}`, profile);
+    const made = our.build(period, second, chooseAll(evidence, `restricted ${index}`), clients);
+    const twin = { ...descriptor, text: made, service: { ...descriptor.service, kpHsId: our.kpHsId } };
+    return {
+      stock: observe(text, opened, second, profile),
+      ours: observe(made, openStock(twin), second, profile),
+    };
+  });
+  return { stock: both.map(each => each.stock), ours: both.map(each => each.ours) };
 }
 
 /** All points of one backend, in the order that the publisher would ask for. */

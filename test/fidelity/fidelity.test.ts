@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bytes } from '../../src/descriptor/index.ts';
 import { Acceptance, type Taken, makeOffers, readWithPython } from './acceptance.ts';
-import { collectBoth, observeBoth, startStock } from './collect.ts';
+import { collectBoth, observeBoth, observeRestricted, startStock } from './collect.ts';
 import { ALPHA, compare } from './compare.ts';
 import { inTurns } from './fetch-text.ts';
 import type { Observed } from './observe.ts';
@@ -139,6 +139,19 @@ describe('Descriptors of stock tor', () => {
     },
     LONG,
   );
+
+  test('of restricted services are not told from ours with as many clients by any field of one value', () => {
+    const { stock: theirs, ours } = observeRestricted(descriptors, stock.profile);
+    expect(theirs).toHaveLength(2);
+    expect(ours.map(({ constants }) => constants)).toEqual(theirs.map(({ constants }) => constants));
+    expect(ours[0]?.constants['middle count of client lines']).toBe('32');
+    // Control: those of open services differ in lines and size.
+    const [open] = observeBoth(descriptors.slice(0, 1), stock.profile).ours;
+    const differing = Object.keys(ours[0]?.constants ?? {}).filter(
+      field => ours[0]?.constants[field] !== open?.constants[field],
+    );
+    expect(differing).toContain('middle lines, widths and wrapping, padding');
+  });
 
   test.each<[string, (observed: Observed, index: number) => Observed]>([
     ['outer revision counter, in deviations from 32768.5·T', spoilNumbers(() => 0.01)],

@@ -1,3 +1,4 @@
+import { concat } from '../../src/descriptor/bytes.ts';
 import { parseCert } from '../../src/descriptor/ed25519-cert.ts';
 import type { Bytes, Ed25519Cert, NetworkProfile, OpenedDescriptor } from '../../src/descriptor/index.ts';
 import { INNER_CONSTANT, MIDDLE_CONSTANT, decryptLayer } from '../../src/descriptor/layer-crypt.ts';
@@ -26,13 +27,11 @@ const STEP_DEVIATION = 65_536 / Math.sqrt(12);
 /** Top bytes of ℓ, 2^252 and a little. */
 const ORDER = 2 ** 252;
 
-/** Takes a descriptor apart. `second` is that of its counter, Unix time; `opened` its opening with all keys. */
-export function observe(
-  text: Bytes,
-  opened: OpenedDescriptor,
-  second: number,
-  profile: NetworkProfile,
-): Observed {
+/** An opening with all keys, and the cookie of a restricted one. */
+type OpenedWhole = OpenedDescriptor & { readonly descriptorCookie?: Bytes | undefined };
+
+/** Takes a descriptor apart. `second` is that of its counter, Unix time. */
+export function observe(text: Bytes, opened: OpenedWhole, second: number, profile: NetworkProfile): Observed {
   const { outer, middle, kpHsDescSign, kpHsBlindId } = opened;
   const points = opened.inner?.introductionPoints ?? [];
   const layers = plainLayers(opened);
@@ -101,14 +100,15 @@ export function observe(
   };
 }
 
-function plainLayers({ outer, middle, kpHsBlindId, subcredential }: OpenedDescriptor): {
+function plainLayers({ outer, middle, kpHsBlindId, subcredential, descriptorCookie }: OpenedWhole): {
   middle: Bytes;
   inner: Bytes;
 } {
   const context = { secretData: kpHsBlindId, subcredential, revisionCounter: outer.revisionCounter };
+  const secretData = concat(kpHsBlindId, descriptorCookie ?? new Uint8Array());
   return {
     middle: decryptLayer({ ...context, constant: MIDDLE_CONSTANT }, outer.superencrypted),
-    inner: decryptLayer({ ...context, constant: INNER_CONSTANT }, middle.encrypted),
+    inner: decryptLayer({ ...context, secretData, constant: INNER_CONSTANT }, middle.encrypted),
   };
 }
 
