@@ -46,13 +46,26 @@ async function expectWholeAfterRestart(): Promise<void> {
 }
 
 describe('a disk', () => {
-  test('that is full stops the answers and loses none', async () => {
+  test('that is full stops the answers, and the same signer goes on when there is room', async () => {
     if (disk === undefined) limitFiles();
     else disk.fill();
     const status = await untilRefused();
-    if (disk === undefined)
+    disk?.empty();
+    if (disk === undefined) {
       expect(status).toBe(0); // without root: the limit ends the process that writes
-    else expect(status).toBeGreaterThanOrEqual(500);
+      await rig.kill('both');
+      await rig.start();
+    } else {
+      expect(status).toBe(503);
+    }
+    const before = asker.answers;
+    await asker.settle();
+    expect(asker.answers).toBe(before + 1);
+    expect(rig.history.findings).toEqual([]);
+  });
+
+  test('that is full when both die loses no answer', async () => {
+    disk?.fill();
     await rig.kill('both');
     disk?.empty();
     await expectWholeAfterRestart();

@@ -144,12 +144,13 @@ export class CrashRig {
   async #prepare(): Promise<void> {
     const { home } = this;
     await mkdir(this.folder, { recursive: true });
-    await home.configure({ runway: '1s', lines: [`keyholder: unix:${join(this.folder, 'recorded.sock')}`] });
+    const lines = [`keyholder: unix:${join(this.folder, 'recorded.sock')}`, 'disk_floor: 1MiB'];
+    await home.configure({ runway: '1s', lines });
     await home.succeed('token', 'prepare', this.#hsm.uri, '--pin', this.#hsm.pinSource, '--bits', '2048');
     await home.succeed('init');
-    const lines = ['limits: { points: 2..6, min_backends: 2, requests: 3600/h }'];
+    const limits = ['limits: { points: 2..6, min_backends: 2, requests: 3600/h }'];
     for (const { service, publisher, backends } of SERVICES) {
-      await home.addService(service, { publisher, backends, lines });
+      await home.addService(service, { publisher, backends, lines: limits });
     }
     await home.succeed('policy', 'apply', '--yes');
     this.#proxy = await RecordingProxy.listen(
