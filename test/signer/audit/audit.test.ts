@@ -1,6 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { adminSocketPath, askDaemon, createAdminServer } from '../../../src/signer/admin.ts';
+import { daemonSource } from '../../../src/signer/audit/daemon-source.ts';
 import { exportBundle, openBundle } from '../../../src/signer/audit/bundle.ts';
 import { proveConsistency, proveEntry } from '../../../src/signer/audit/proofs.ts';
 import type { AuditSource } from '../../../src/signer/audit/source.ts';
@@ -73,6 +75,30 @@ describe('an audit', () => {
       expect(formatReport(report)).toContain('verdict     the log holds\n');
     }
     expect(await checkBundle(good, rig.address, rig.write('outside', rig.outside))).toMatch(/^OK: /);
+  });
+
+  test('holds through the administration socket of the daemon, and is nothing where none runs', async () => {
+    const config = { run: rig.folder };
+    expect(await daemonSource(config)).toBeUndefined();
+    const policy = {
+      current: () => ({ serial: 1, text: new Uint8Array(0) }),
+      apply: () => Promise.resolve(true),
+    };
+    const server = createAdminServer(rig.core.context, policy, () => Promise.resolve([]));
+    await server.listen({ path: adminSocketPath(config) });
+    try {
+      const source = await daemonSource(config);
+      if (source === undefined) throw new Error('nobody answered');
+      const report = await verifyAudit(source, { address: rig.address, outside: [rig.outside] });
+      expect(report).toMatchObject({ findings: [], releases: 2, unsigned: 0, unvouched: 0 });
+      expect(report.texts.proven).toBeGreaterThanOrEqual(4);
+      expect(await source.text('0'.repeat(64))).toBeUndefined();
+      expect(await listOf(source.entries(2))).toHaveLength(source.size - 2);
+      for (const path of ['/audit/entries/-1', '/audit/entries/01', '/audit/texts/x'])
+        expect((await askDaemon(config, 'GET', path))?.status).toBe(404);
+    } finally {
+      await server.close();
+    }
   });
 
   test('refuses the address of somebody else', async () => {
