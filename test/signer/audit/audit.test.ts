@@ -20,7 +20,7 @@ import { checkBundle } from '../../audit/check-bundle.ts';
 import { identity } from '../../descriptor/forge.ts';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
 import { rejection } from '../failure.ts';
-import { AuditRig, tamper } from './audit-rig.ts';
+import { AuditRig, listOf, tamper } from './audit-rig.ts';
 
 let rig: AuditRig;
 let good: string;
@@ -40,12 +40,6 @@ const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): 
     yield* entries;
   },
 });
-
-async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
 
 const sizeOf = (note: string): number => parseCheckpoint(parseSignedNote(note).text).size;
 const codesOf = async (source: AuditSource, expected?: Expectation): Promise<string[]> =>
@@ -287,9 +281,8 @@ describe('a bundle', () => {
     const folder = await changed('text', `texts/${name}`, bytes => Buffer.concat([bytes, Buffer.from('x')]));
     expect(await codesOf(openBundle(folder))).toContain('JOURNAL_TORN');
     expect(await checkBundle(folder, rig.address)).toBe(`FAIL: text ${name} was changed`);
-    const { journal } = rig.core.core;
     const pruned = await rig.export('pruned', good);
-    const policy = journal.currentPolicy()?.digest;
+    const policy = rig.core.core.journal.currentPolicy()?.digest;
     for (const each of readdirSync(join(pruned, 'texts')))
       if (each !== policy) rmSync(join(pruned, 'texts', each));
     const report = await verifyAudit(openBundle(pruned), { address: rig.address, outside: [rig.outside] });
