@@ -9,7 +9,7 @@ import type { RouteContext } from './routes.ts';
 import { describeStatus } from './status.ts';
 
 /** The administration socket: root's, or the signer's own user's. Local commands reach the running daemon by it. */
-export const adminSocketPath = (config: SignerConfig): string => join(config.run, 'admin.sock');
+export const adminSocketPath = (config: Pick<SignerConfig, 'run'>): string => join(config.run, 'admin.sock');
 
 /** What the daemon does for `policy apply`. */
 export interface PolicyDoor {
@@ -70,7 +70,7 @@ export interface AdminAnswer {
 
 /** One request to the running daemon; undefined when none runs. SignerError NOT_READY when it breaks off. */
 export async function askDaemon(
-  config: SignerConfig,
+  config: Pick<SignerConfig, 'run'>,
   method: 'GET' | 'PUT',
   path: string,
   body?: Uint8Array,

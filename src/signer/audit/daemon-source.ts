@@ -5,7 +5,7 @@ import { sha256Hex } from '../journal/archive.ts';
 import { type AuditHead, type AuditSource, damaged, parseBundle } from './source.ts';
 
 /** The running daemon's journal; undefined when none runs. SignerError NOT_READY. */
-export async function daemonSource(config: SignerConfig): Promise<AuditSource | undefined> {
+export async function daemonSource(config: Pick<SignerConfig, 'run'>): Promise<AuditSource | undefined> {
   const answer = await askDaemon(config, 'GET', '/audit');
   if (answer === undefined) return undefined;
   if (answer.status !== 200)
@@ -33,7 +33,7 @@ export async function daemonSource(config: SignerConfig): Promise<AuditSource | 
   };
 }
 
-async function fetchBytes(config: SignerConfig, path: string): Promise<Uint8Array> {
+async function fetchBytes(config: Pick<SignerConfig, 'run'>, path: string): Promise<Uint8Array> {
   const answer = await askDaemon(config, 'GET', path);
   if (answer?.status === 200) return answer.body;
   throw new SignerError('NOT_READY', 'the daemon ended or refused; run the audit once more');

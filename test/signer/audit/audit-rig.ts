@@ -102,3 +102,9 @@ export function tamper(folder: string, path: string, change: (bytes: Buffer) => 
   const file = join(folder, path);
   writeFileSync(file, change(readFileSync(file)));
 }
+
+export async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

@@ -1,6 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { adminSocketPath, askDaemon, createAdminServer } from '../../../src/signer/admin.ts';
+import { daemonSource } from '../../../src/signer/audit/daemon-source.ts';
 import { exportBundle, openBundle } from '../../../src/signer/audit/bundle.ts';
 import { proveConsistency, proveEntry } from '../../../src/signer/audit/proofs.ts';
 import type { AuditSource } from '../../../src/signer/audit/source.ts';
@@ -18,7 +20,7 @@ import { checkBundle } from '../../audit/check-bundle.ts';
 import { identity } from '../../descriptor/forge.ts';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
 import { rejection } from '../failure.ts';
-import { AuditRig, tamper } from './audit-rig.ts';
+import { AuditRig, listOf, tamper } from './audit-rig.ts';
 
 let rig: AuditRig;
 let good: string;
@@ -38,12 +40,6 @@ const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): 
     yield* entries;
   },
 });
-
-async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
 
 const sizeOf = (note: string): number => parseCheckpoint(parseSignedNote(note).text).size;
 const codesOf = async (source: AuditSource, expected?: Expectation): Promise<string[]> =>
@@ -73,6 +69,30 @@ describe('an audit', () => {
       expect(formatReport(report)).toContain('verdict     the log holds\n');
     }
     expect(await checkBundle(good, rig.address, rig.write('outside', rig.outside))).toMatch(/^OK: /);
+  });
+
+  test('holds through the administration socket of the daemon, and is nothing where none runs', async () => {
+    const config = { run: rig.folder };
+    expect(await daemonSource(config)).toBeUndefined();
+    const policy = {
+      current: () => ({ serial: 1, text: new Uint8Array(0) }),
+      apply: () => Promise.resolve(true),
+    };
+    const server = createAdminServer(rig.core.context, policy, () => Promise.resolve([]));
+    await server.listen({ path: adminSocketPath(config) });
+    try {
+      const source = await daemonSource(config);
+      if (source === undefined) throw new Error('nobody answered');
+      const report = await verifyAudit(source, { address: rig.address, outside: [rig.outside] });
+      expect(report).toMatchObject({ findings: [], releases: 2, unsigned: 0, unvouched: 0 });
+      expect(report.texts.proven).toBeGreaterThanOrEqual(4);
+      expect(await source.text('0'.repeat(64))).toBeUndefined();
+      expect(await listOf(source.entries(2))).toHaveLength(source.size - 2);
+      for (const path of ['/audit/entries/-1', '/audit/entries/01', '/audit/texts/x'])
+        expect((await askDaemon(config, 'GET', path))?.status).toBe(404);
+    } finally {
+      await server.close();
+    }
   });
 
   test('refuses the address of somebody else', async () => {
@@ -261,9 +281,8 @@ describe('a bundle', () => {
     const folder = await changed('text', `texts/${name}`, bytes => Buffer.concat([bytes, Buffer.from('x')]));
     expect(await codesOf(openBundle(folder))).toContain('JOURNAL_TORN');
     expect(await checkBundle(folder, rig.address)).toBe(`FAIL: text ${name} was changed`);
-    const { journal } = rig.core.core;
     const pruned = await rig.export('pruned', good);
-    const policy = journal.currentPolicy()?.digest;
+    const policy = rig.core.core.journal.currentPolicy()?.digest;
     for (const each of readdirSync(join(pruned, 'texts')))
       if (each !== policy) rmSync(join(pruned, 'texts', each));
     const report = await verifyAudit(openBundle(pruned), { address: rig.address, outside: [rig.outside] });
