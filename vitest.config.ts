@@ -2,7 +2,13 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { defineConfig } from 'vitest/config';
 
 /** Minutes of waiting for voting intervals: they begin first, and the other worker does the rest meanwhile. */
-const LONGEST = ['test/e2e/thread.test.ts', 'test/e2e/daemon.test.ts', 'test/publisher/run.test.ts'];
+const LONGEST = [
+  'test/e2e/thread.test.ts',
+  'test/e2e/daemon.test.ts',
+  'test/fidelity/differential.test.ts',
+  'test/e2e/restricted.test.ts',
+  'test/publisher/run.test.ts',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -21,7 +27,7 @@ export default defineConfig({
     maxWorkers: 2,
     include: ['test/**/*.test.ts'],
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 240_000,
+    testTimeout: 180_000,
+    hookTimeout: 360_000,
   },
 });

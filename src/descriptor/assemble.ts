@@ -64,19 +64,12 @@ const SIGNATURE_LINE_LENGTH = 97;
 export function assembleDescriptor(parts: DescriptorParts): SignableDescriptor {
   const { kpHsBlindId, subcredential, revisionCounter, inner, salts } = parts;
   checkCertificates(parts);
-  const keys = { subcredential, revisionCounter };
-  const secretData = concat(kpHsBlindId, cookieOf(parts));
-  const encrypted = encryptLayer(
-    { ...keys, secretData, constant: INNER_CONSTANT },
-    salts.inner,
-    encodeInnerLayer(inner),
-  );
-  secretData.fill(0);
+  const encrypted = encryptInner(parts, encodeInnerLayer(inner));
   const caaCritical = parts.middle.caaCritical ?? false;
   const middle = encodeMiddleLayer({ ...parts.middle, caaCritical, encrypted });
   if (middle.length > MAX_MIDDLE_LENGTH) throw tooLarge();
   const superencrypted = encryptLayer(
-    { ...keys, secretData: kpHsBlindId, constant: MIDDLE_CONSTANT },
+    { subcredential, revisionCounter, secretData: kpHsBlindId, constant: MIDDLE_CONSTANT },
     salts.middle,
     padMiddle(middle),
   );
@@ -88,6 +81,17 @@ export function assembleDescriptor(parts: DescriptorParts): SignableDescriptor {
   });
   checkDescriptorSize(unsigned.length + SIGNATURE_LINE_LENGTH);
   return { unsigned, signedMessage: descriptorSignedMessage(unsigned) };
+}
+
+function encryptInner(parts: DescriptorParts, text: Bytes): Bytes {
+  const { kpHsBlindId, subcredential, revisionCounter, salts } = parts;
+  const secretData = concat(kpHsBlindId, cookieOf(parts));
+  try {
+    const context = { secretData, subcredential, revisionCounter, constant: INNER_CONSTANT };
+    return encryptLayer(context, salts.inner, text);
+  } finally {
+    secretData.fill(0);
+  }
 }
 
 /**

@@ -40,9 +40,12 @@ export function deriveClientKeys(
 ): ClientKeys {
   if (sharedSecret.length !== 32) throw new DescriptorError('BAD_LENGTH', 'a shared secret has 32 bytes');
   const input = concat(subcredential, sharedSecret);
-  const keys = crypto.shake256(input, CLIENT_ID_LENGTH + COOKIE_KEY_LENGTH);
-  input.fill(0);
-  return { clientId: keys.subarray(0, CLIENT_ID_LENGTH), cookieKey: keys.subarray(CLIENT_ID_LENGTH) };
+  try {
+    const keys = crypto.shake256(input, CLIENT_ID_LENGTH + COOKIE_KEY_LENGTH);
+    return { clientId: keys.subarray(0, CLIENT_ID_LENGTH), cookieKey: keys.subarray(CLIENT_ID_LENGTH) };
+  } finally {
+    input.fill(0);
+  }
 }
 
 /**

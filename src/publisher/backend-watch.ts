@@ -155,7 +155,7 @@ export class BackendWatch {
     delete state.fetchCode;
     backend.descriptor = newerDescriptor(backend.descriptor, result.descriptor);
     const { evidence } = backend.descriptor;
-    state.points = evidence.points.length;
+    state.points = availablePoints(backend.name, backend.descriptor).length;
     state.madeFrom = evidence.made.from;
     state.madeTo = evidence.made.to;
   }

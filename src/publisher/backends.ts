@@ -9,6 +9,7 @@ import {
   pointKey,
   proveEvidence,
   publishablePeriods,
+  toHex,
 } from '../descriptor/index.ts';
 import type { AvailablePoint } from './choose.ts';
 import type { ControlPort } from './control/commands.ts';
@@ -16,12 +17,15 @@ import { fetchDescriptorText } from './hs-desc.ts';
 import { fetchRing, type NetworkView } from './network-view.ts';
 import type { Rng } from './choose.ts';
 
-/** A backend's newest descriptor with its proof. */
+/** A backend's newest descriptor with its proof; the text as a request carries it, which is UTF-8. */
 export type BackendDescriptor = { readonly evidence: Evidence; readonly text: string };
 
 export type FetchResult =
   | { readonly ok: true; readonly descriptor: BackendDescriptor }
   | { readonly ok: false; readonly code: string };
+
+/** Count, both kinds of address and both identities of a relay: what the signer's policy reckons for a point. */
+const MAX_LINK_SPECIFIERS = 85;
 
 /** Where and how one backend is read. */
 export type FetchQuery = {
@@ -51,9 +55,11 @@ export async function fetchBackend(tor: ControlPort, query: FetchQuery): Promise
       code = fetched.code;
       continue;
     }
-    const { text } = fetched;
+    const bytes = Buffer.from(fetched.text, 'latin1');
     try {
-      return { ok: true, descriptor: { evidence: prove(text, kpHsId, query), text } };
+      // Proven first: what is not UTF-8 is refused, so that the text is these bytes and no others.
+      const evidence = prove(bytes, kpHsId, query);
+      return { ok: true, descriptor: { evidence, text: bytes.toString('utf8') } };
     } catch (thrown) {
       if (!(thrown instanceof DescriptorError)) throw thrown;
       code = thrown.code;
@@ -63,11 +69,11 @@ export async function fetchBackend(tor: ControlPort, query: FetchQuery): Promise
 }
 
 /** The signer proves it again; this spares it what it would refuse. Throws DescriptorError. */
-function prove(text: string, backend: KpHsId, { profile, view, now }: FetchQuery): Evidence {
+function prove(text: Uint8Array, backend: KpHsId, { profile, view, now }: FetchQuery): Evidence {
   const periods = publishablePeriods(profile, view.validAfter);
   const later = publishablePeriods(profile, now());
   const known = new Set(periods.map(period => period.periodNum));
-  return proveEvidence(Buffer.from(text, 'latin1'), {
+  return proveEvidence(text, {
     backend,
     profile,
     periods: [...periods, ...later.filter(period => !known.has(period.periodNum))],
@@ -103,12 +109,22 @@ export function evidenceFault(
   }
 }
 
-/** The points that a backend's descriptor offers for the choice. */
+/**
+ * The points that a backend's descriptor offers for the choice. One with more link specifiers than relays have would
+ * take the room of others: with it the signer refuses them all.
+ */
 export function availablePoints(backend: string, { evidence }: BackendDescriptor): AvailablePoint[] {
-  return evidence.points.map((point, index) => ({
-    key: pointKey(point),
-    backend,
-    evidence: evidence.digest,
-    index,
-  }));
+  return evidence.points.flatMap((point, index) =>
+    point.linkSpecifiers.length > MAX_LINK_SPECIFIERS
+      ? []
+      : [
+          {
+            key: pointKey(point),
+            authKey: toHex(point.authKey),
+            backend,
+            evidence: evidence.digest,
+            index,
+          },
+        ],
+  );
 }

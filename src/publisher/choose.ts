@@ -2,6 +2,8 @@
 export type AvailablePoint = {
   /** `pointKey` of the descriptor library: the whole tuple, hashed. */
   readonly key: string;
+  /** KP_hs_ipt_sid, hex: no descriptor has one twice. */
+  readonly authKey: string;
   /** Name of the backend in policy. */
   readonly backend: string;
   /** SHA-256 of the backend's descriptor, hex: the evidence that contains the point. */
@@ -71,13 +73,7 @@ function queuesOf(
   rank: ReadonlyMap<string, number>,
   rng: Rng,
 ): AvailablePoint[][] {
-  const seen = new Set<string>();
-  const byBackend = new Map<string, AvailablePoint[]>();
-  for (const point of [...available].sort(comparePlaces)) {
-    if (seen.has(point.key)) continue;
-    seen.add(point.key);
-    byBackend.set(point.backend, [...(byBackend.get(point.backend) ?? []), point]);
-  }
+  const byBackend = Map.groupBy(withoutCopies(available, rank), point => point.backend);
   const placeOf = (point: AvailablePoint): number => rank.get(point.key) ?? Number.POSITIVE_INFINITY;
   const queues = [...byBackend.values()].map(points =>
     shuffled(points, rng).sort((a, b) => compareNumbers(placeOf(a), placeOf(b))),
@@ -85,6 +81,43 @@ function queuesOf(
   const known = (queue: readonly AvailablePoint[]): number =>
     queue.filter(point => rank.has(point.key)).length;
   return shuffled(queues, rng).sort((a, b) => compareNumbers(known(b), known(a)));
+}
+
+/**
+ * One point for each auth key: nobody proves to have its private half, so a backend can list what others list, and the
+ * signer refuses a key that stands twice. What was published before stays. Else it goes to the backend that shares the
+ * fewest keys with others, then to that with the fewest points: who copies from several has more of both.
+ */
+function withoutCopies(
+  available: readonly AvailablePoint[],
+  rank: ReadonlyMap<string, number>,
+): AvailablePoint[] {
+  const shared = countByBackend(sharedPoints(available));
+  const listed = countByBackend(available);
+  const compare = (a: AvailablePoint, b: AvailablePoint): number =>
+    Number(rank.has(b.key)) - Number(rank.has(a.key)) ||
+    compareNumbers(shared.get(a.backend) ?? 0, shared.get(b.backend) ?? 0) ||
+    compareNumbers(listed.get(a.backend) ?? 0, listed.get(b.backend) ?? 0) ||
+    comparePlaces(a, b);
+  const byAuthKey = Map.groupBy([...available].sort(comparePlaces), point => point.authKey);
+  return [...byAuthKey.values()].flatMap(points => points.toSorted(compare)[0] ?? []);
+}
+
+/** The points whose auth key stands with another backend too. */
+function sharedPoints(available: readonly AvailablePoint[]): AvailablePoint[] {
+  return [...Map.groupBy(available, point => point.authKey).values()].flatMap(points =>
+    points.some(({ backend }) => backend !== points[0]?.backend) ? points : [],
+  );
+}
+
+function countByBackend(points: readonly AvailablePoint[]): ReadonlyMap<string, number> {
+  const groups = Map.groupBy(points, point => point.backend);
+  return new Map([...groups].map(([backend, all]) => [backend, all.length]));
+}
+
+/** Names of backends that list an auth key of another, sorted: one of them copies. */
+export function sharingBackends(available: readonly AvailablePoint[]): string[] {
+  return [...countByBackend(sharedPoints(available)).keys()].sort();
 }
 
 function takeTurns(

@@ -25,6 +25,8 @@ const MAX_CANDIDATES = 1_000;
 /** Intervals of test networks that people run: asked when a descriptor is of no period of the network given. */
 const USUAL_INTERVALS = [10, 15, 20, 30, 60, 120, 300, 600];
 const NEAR_CANDIDATES = 60;
+/** The last period that has a number: certificates may end long after it where periods are short. */
+const MAX_PERIOD_NUM = 2 ** 32 - 1;
 
 /** The public network, or the test network with this voting interval. Throws BAD_PERIOD. */
 export function profileOf(votingInterval: number | undefined): NetworkProfile {
@@ -50,11 +52,12 @@ export function candidatePeriods(
   max = MAX_CANDIDATES,
 ): TimePeriod[] {
   const numbers = new Set<number>();
+  const length = profile.periodLengthMinutes * 60;
   const add = (at: number): void => {
-    for (const { periodNum } of publishablePeriods(profile, Math.max(at, 2 * DAY))) numbers.add(periodNum);
+    const moment = Math.min(Math.max(at, 2 * DAY), MAX_PERIOD_NUM * length);
+    for (const { periodNum } of publishablePeriods(profile, moment)) numbers.add(periodNum);
   };
   const made = expiryHours * HOUR - STOCK_CERT_HOURS * HOUR;
-  const length = profile.periodLengthMinutes * 60;
   add(made);
   add(now);
   for (let step = length; step <= SEARCH_DAYS * DAY && numbers.size < max; step += length) {

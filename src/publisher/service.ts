@@ -7,6 +7,7 @@ import {
 } from '../descriptor/index.ts';
 import type { ServiceDescription } from '../signer/contract/requests.ts';
 import { BackendWatch, type Offer } from './backend-watch.ts';
+import { sharingBackends } from './choose.ts';
 import type { Context } from './context.ts';
 import { isMostlyComplete, isReasonablyLive, networkMismatch } from './network-view.ts';
 import { Publication } from './publication.ts';
@@ -124,7 +125,7 @@ export class Service {
     }));
   }
 
-  #problems(now: number, { allSilent }: Offer): Omit<ProblemRecord, 'since'>[] {
+  #problems(now: number, { allSilent, points }: Offer): Omit<ProblemRecord, 'since'>[] {
     const found: Omit<ProblemRecord, 'since'>[] = [];
     const add = (code: string, detail: string): number => found.push({ code, detail, severity: 'problem' });
     const view = this.#context.view();
@@ -139,6 +140,8 @@ export class Service {
     if (this.#backends.settled(now) && choice?.ok === false) {
       add(choice.rule, `observed ${choice.observed}, limit ${choice.limit}; the last text is served on`);
     }
+    const sharing = sharingBackends(points).join(', ');
+    if (sharing !== '') add('POINTS-COPIED', `${sharing} list the same auth keys; one of them copies`);
     if (allSilent) add('ALL-SILENT', 'no backend answers a probe; look at this tor first');
     if (fault !== undefined) found.push(fault);
     if (clockLag > CLOCK_LAG_SECONDS)

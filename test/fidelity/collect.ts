@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { proveEvidence } from '../../src/descriptor/evidence.ts';
+import { toHex } from '../../src/descriptor/bytes.ts';
 import type { Bytes, Evidence, NetworkProfile } from '../../src/descriptor/index.ts';
 import { openDescriptor } from '../../src/descriptor/open.ts';
 import { testNetwork } from '../../src/descriptor/time.ts';
@@ -126,8 +127,9 @@ export function observeRestricted(
 
 /** All points of one backend, in the order that the publisher would ask for. */
 export function chooseAll(evidence: Evidence, seed: string): ChosenPoints {
-  const available = evidence.points.map((_, index) => ({
+  const available = evidence.points.map(({ authKey }, index) => ({
     key: `${evidence.digest} ${index}`,
+    authKey: toHex(authKey),
     backend: 'backend',
     evidence: evidence.digest,
     index,

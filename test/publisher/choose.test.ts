@@ -5,6 +5,7 @@ import {
   type ChoiceLimits,
   choosePoints,
   type Rng,
+  sharingBackends,
 } from '../../src/publisher/choose.ts';
 
 const LIMITS: ChoiceLimits = { minPoints: 1, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20 };
@@ -12,6 +13,7 @@ const LIMITS: ChoiceLimits = { minPoints: 1, maxPoints: 20, minBackends: 1, maxP
 function points(backend: string, count: number): AvailablePoint[] {
   return Array.from({ length: count }, (_, index) => ({
     key: `${backend}-${index}`,
+    authKey: `auth of ${backend}-${index}`,
     backend,
     evidence: backend,
     index,
@@ -99,6 +101,50 @@ describe('The choice of points', () => {
 
   it('takes a point that stands twice only once.', () => {
     expect(chosen([...points('a', 2), ...points('a', 2)], [], LIMITS, seeded(1))).toHaveLength(2);
+  });
+
+  describe('with a backend that lists what others list', () => {
+    const limits = { ...LIMITS, minBackends: 2 };
+    /** The same points as if `thief` had signed for them; with `ending` their other keys are not the same. */
+    const copied = (thief: string, victims: readonly AvailablePoint[], ending = ''): AvailablePoint[] =>
+      victims.map((point, index) => ({
+        ...point,
+        key: `${point.key}${ending}`,
+        backend: thief,
+        evidence: thief,
+        index: 10 + index,
+      }));
+
+    it.each(['a', 'z'])('leaves the others theirs, whatever it is called (%s).', thief => {
+      const honest = [...points('m', 3), ...points('n', 3)];
+      const all = [...honest, ...points(thief, 3), ...copied(thief, honest)];
+      expect(perBackend(chosen(all, [], limits, seeded(1)))).toEqual({ m: 3, n: 3, [thief]: 3 });
+    });
+
+    it.each(['a', 'z'])('takes no auth key twice, and the keys of the others from them (%s).', thief => {
+      const honest = [...points('m', 3), ...points('n', 3)];
+      const all = [...points(thief, 3), ...copied(thief, honest, ' with another enc-key'), ...honest];
+      const choice = chosen(all, [], limits, seeded(1));
+      expect(new Set(choice.map(({ authKey }) => authKey)).size).toBe(choice.length);
+      expect(choice.map(({ key }) => key).sort()).toEqual(
+        [...honest, ...points(thief, 3)].map(({ key }) => key).sort(),
+      );
+    });
+
+    it('keeps the point that was published before, even where the copy is one of few.', () => {
+      const honest = points('m', 3);
+      const thief = copied('a', honest.slice(0, 1), ' with another enc-key');
+      const published = honest.map(({ key }) => key);
+      const choice = chosen([...thief, ...honest], published, LIMITS, seeded(1));
+      expect(choice.map(({ key }) => key)).toEqual(published);
+    });
+
+    it('says who they are, and nothing of backends that share nothing.', () => {
+      const honest = [...points('m', 3), ...points('n', 3)];
+      expect(sharingBackends(honest)).toEqual([]);
+      expect(sharingBackends([...honest, ...points('m', 2)])).toEqual([]);
+      expect(sharingBackends([...honest, ...copied('a', points('n', 1), ' changed')])).toEqual(['a', 'n']);
+    });
   });
 
   it.each([

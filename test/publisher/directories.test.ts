@@ -5,9 +5,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   deriveKpHsBlindId,
   encodeBase64Unpadded,
+  encodeLinkSpecifiers,
   formatOnionAddress,
   parseRelayEd25519Id,
   parseRelayFingerprint,
+  sha256Hex,
   TOR_NETWORK,
 } from '../../src/descriptor/index.ts';
 import {
@@ -20,6 +22,7 @@ import {
 import { ControlPort } from '../../src/publisher/control/commands.ts';
 import type { NetworkView } from '../../src/publisher/network-view.ts';
 import { uploadDescriptor } from '../../src/publisher/upload.ts';
+import { parseSignRequest } from '../../src/signer/contract/requests.ts';
 import { forge, noise, NOON, PERIOD } from '../descriptor/forge.ts';
 import { ScriptedPeer } from './scripted-peer.ts';
 
@@ -153,6 +156,28 @@ describe('Reading a backend', () => {
     expect(heard.every(line => line.startsWith(`HSFETCH ${LABEL} SERVER=`))).toBe(true);
   });
 
+  it('keeps every byte of a text that is not ASCII: in a request it is UTF-8.', async () => {
+    const { text } = forge({
+      editOuter: outer => outer.replace('\nrevision', '\nnote \u00c3\u00a9\nrevision'),
+    });
+    script = line => `250 OK\r\n${content(line, Buffer.from(text).toString('latin1'))}`;
+    const result = await fetch();
+    if (!result.ok) throw new Error(result.code);
+    const { descriptor } = result;
+    const [sent = ''] = parseSignRequest(
+      Buffer.from(
+        JSON.stringify({
+          id: 'x'.repeat(16),
+          service: 'frontpage',
+          points: [{ evidence: descriptor.evidence.digest, index: 0 }],
+          evidence: [descriptor.text],
+        }),
+      ),
+    ).evidence;
+    expect(sent).toContain('\nnote \u00e9\n');
+    expect(sha256Hex(Buffer.from(sent, 'utf8'))).toBe(descriptor.evidence.digest);
+  });
+
   it('begins anywhere.', async () => {
     script = line => `250 OK\r\n${content(line, TEXT)}`;
     await fetch(() => 0);
@@ -224,5 +249,23 @@ describe('Reading a backend', () => {
     expect(evidenceFault(descriptor, TOR_NETWORK, NOON + 3700)).toBeUndefined();
     expect(evidenceFault(descriptor, TOR_NETWORK, NOON + 6 * 3600)).toBe('EVIDENCE_STALE');
     expect(evidenceFault(descriptor, TOR_NETWORK, NOON - 3600)).toBe('EVIDENCE_FROM_FUTURE');
+  });
+
+  it('offers no point whose link specifiers are so long that others would find no room beside it.', async () => {
+    const known = [
+      { type: 0, data: noise('IPv4', 6) },
+      { type: 1, data: noise('IPv6', 18) },
+      { type: 2, data: noise('RSA', 20) },
+      { type: 3, data: noise('Ed25519', 32) },
+    ];
+    const blocks = [known, [...known, { type: 9, data: noise('padding', 255) }]].map(encodeLinkSpecifiers);
+    const { text } = forge({
+      editPoint: (point, index) => ({ ...point, linkSpecifiers: blocks[index] ?? point.linkSpecifiers }),
+    });
+    script = line => `250 OK\r\n${content(line, Buffer.from(text).toString('latin1'))}`;
+    const result = await fetch();
+    if (!result.ok) throw new Error(result.code);
+    expect(result.descriptor.evidence.points).toHaveLength(3);
+    expect(availablePoints('torbox', result.descriptor).map(({ index }) => index)).toEqual([0, 2]);
   });
 });

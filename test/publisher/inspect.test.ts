@@ -54,6 +54,17 @@ describe('Inspecting a descriptor', () => {
     ]);
   });
 
+  it.each([
+    ['and on a test network', { votingInterval: 10 }, PERIOD],
+    ['of a period of no network near', {}, timePeriod(TOR_NETWORK, 40_000)],
+  ])('reads a certificate of the last hour that there is, %s.', (_, more, period) => {
+    const last = forge({ expiryHours: 0xffff_ffff, innerExpiryHours: 0xffff_ffff, period, counter: 1n });
+    const report = inspectDescriptor(last.text, { now: NOW, address, ...more });
+    expect(report.exitCode).toBe(1);
+    expect(report.findings.map(({ code }) => code)).toContain('WRONG_PERIOD');
+    expect(report.hsdir?.certExpires).toBe('out of range');
+  });
+
   it('says when it was made, by certificate, counter and both.', () => {
     const { made } = inspectDescriptor(text, { now: NOW, address });
     for (const span of [made?.byCertificate, made?.byCounter, made?.both]) {

@@ -179,7 +179,7 @@ export class ToySigner {
     const { profile, backends } = this.#options;
     for (const { address } of backends) {
       try {
-        return proveEvidence(Buffer.from(text, 'latin1'), {
+        return proveEvidence(Buffer.from(text, 'utf8'), {
           backend: parseOnionAddress(address),
           profile,
           periods: publishablePeriods(profile, now),

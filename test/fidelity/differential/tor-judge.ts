@@ -1,4 +1,4 @@
-import type { NetworkProfile } from '../../../src/descriptor/index.ts';
+import type { NetworkProfile, TimePeriod } from '../../../src/descriptor/index.ts';
 import { encodeBase64 } from '../../../src/descriptor/bytes.ts';
 import { formatOnionAddress } from '../../../src/descriptor/onion-address.ts';
 import { timePeriodAt } from '../../../src/descriptor/time.ts';
@@ -31,7 +31,12 @@ export interface Judged extends TorVerdict {
   readonly made: Made;
 }
 
-type Answer = { readonly stored: boolean; readonly taken: boolean | undefined };
+interface Answer {
+  readonly stored: boolean;
+  readonly taken: boolean | undefined;
+  /** By a directory, after tor's own reading took it. */
+  readonly rejected?: boolean;
+}
 
 /** Stores mutants at directories of stock tor and fetches them with a client of stock tor. */
 export class TorJudge {
@@ -89,12 +94,15 @@ export class TorJudge {
     return { ...verdict, point: !crowded.taken };
   }
 
-  /** A lost answer is no verdict: everything is done again under another identity. */
+  /**
+   * A lost answer is no verdict: everything is done again under another identity. Nor is one refusal by a directory
+   * of what tor itself has taken: an upload that was sent twice is refused for its counter.
+   */
   async #ask(mutant: Mutant, crowded: boolean): Promise<Answer & { readonly made: Made }> {
+    let rejections = 0;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const label = `${mutant.seed} ${mutant.serial} ${crowded ? 'crowded' : 'alone'} ${attempt}`;
-      const validAfter = await readValidAfter(this.#network.client.control);
-      const period = timePeriodAt(this.#profile, validAfter);
+      const period = await this.#period();
       const made = build(
         mutant,
         { label, period, at: Math.floor(Date.now() / 1000) },
@@ -103,13 +111,20 @@ export class TorJudge {
       );
       try {
         const answer = await this.#answer(made, mutant.kind.elsewhere === true);
-        if (answer !== undefined) return { ...answer, made };
+        if (answer?.rejected === true) rejections++;
+        if (answer !== undefined && (answer.rejected !== true || rejections === 2))
+          return { ...answer, made };
       } catch (error) {
         if (!(error instanceof ControlError && error.code === 'CONTROL_TIMEOUT')) throw error;
       }
       this.lost++;
     }
     throw new Error(`tor gave no verdict on mutant ${mutant.serial}: ${mutant.kind.name}`);
+  }
+
+  /** The one of which clients fetch now. */
+  async #period(): Promise<TimePeriod> {
+    return timePeriodAt(this.#profile, await readValidAfter(this.#network.client.control));
   }
 
   /** Undefined when tor found nothing where it was just stored: the period ended on the way. */
@@ -121,8 +136,8 @@ export class TorJudge {
       const status = await this.#post.post(made.text, server, address);
       return status === 250;
     });
-    if (stored === undefined || stored.reason === 'UPLOAD_REJECTED')
-      return { stored: false, taken: undefined };
+    if (stored === undefined) return { stored: false, taken: undefined };
+    if (stored.reason === 'UPLOAD_REJECTED') return { stored: false, taken: undefined, rejected: true };
     if (stored.action === 'FAILED') return undefined;
     if (elsewhere) return { stored: true, taken: undefined };
     if (made.client !== undefined)
@@ -134,7 +149,10 @@ export class TorJudge {
       return true;
     });
     if (fetched?.action === 'RECEIVED') return { stored: true, taken: true };
-    return fetched?.reason === 'BAD_DESC' ? { stored: true, taken: false } : undefined;
+    // A client that has gone on to the next period meanwhile reads with another blinded key.
+    const { periodNum } = await this.#period();
+    const isVerdict = fetched?.reason === 'BAD_DESC' && periodNum === made.period.periodNum;
+    return isVerdict ? { stored: true, taken: false } : undefined;
   }
 }
 
