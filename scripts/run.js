@@ -24,6 +24,7 @@ const TASKS = {
   build: { extent: 'packages', args: build },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
   openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
+  rules: { extent: 'packages', args: () => [file('scripts/rules.ts')] },
   corpus: { extent: 'packages', args: () => [file('test/corpus-maker/generate.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },

@@ -207,6 +207,7 @@ export * as invariants from './invariants.ts';
 export {
   INVARIANTS,
   LIMIT_RULES,
+  checkCounterCeiling,
   checkHorizon,
   checkIntroProvenance,
   checkIntroShare,
@@ -214,10 +215,12 @@ export {
   checkOnePerSecond,
   checkPeriodWindow,
   checkPointUnique,
+  checkRunway,
   checkVariant,
   resolvePoints,
 } from './invariants.ts';
 export type { Denial, InvariantId, PointReference } from './invariants.ts';
+export { PointSets, pointSetName } from './point-sets.ts';
 
 // # Errors
 export { DESCRIPTOR_ERROR_CODES, DescriptorError } from './error.ts';

@@ -1,7 +1,11 @@
 import { type AgeFault, type Evidence, evidenceAgeFault } from './evidence.ts';
 import { toHex } from './bytes.ts';
+import { counterCeiling } from './revision-counter.ts';
 import { type IntroductionPoint, pointKey } from './introduction-point.ts';
-import { type NetworkProfile, type TimePeriod, publicationWindow } from './time.ts';
+import { type NetworkProfile, type TimePeriod, publicationWindow, srvRunStart } from './time.ts';
+
+/** How far behind the clock a second may lie: the time that a request takes on its way. */
+const LATE_SECONDS = 2;
 
 /** Rules that hold beside the keys and that no configuration can turn off. */
 export const INVARIANTS = Object.freeze({
@@ -9,8 +13,11 @@ export const INVARIANTS = Object.freeze({
   pointUnique: 'POINT-UNIQUE',
   evidenceAge: 'EVIDENCE-AGE',
   periodWindow: 'PERIOD-WINDOW',
+  runway: 'RUNWAY',
   horizon: 'HORIZON',
   onePerSecond: 'ONE-PER-SECOND',
+  variant: 'VARIANT',
+  counterCeiling: 'COUNTER-CEILING',
 } as const);
 
 /** Rules whose numbers the operator's policy sets; core and keyholder both hold them. */
@@ -19,6 +26,7 @@ export const LIMIT_RULES = Object.freeze({
   minBackends: 'MIN-BACKENDS',
   introShare: 'INTRO-SHARE',
   signRate: 'SIGN-RATE',
+  contentChurn: 'CONTENT-CHURN',
 } as const);
 
 /** One of {@link INVARIANTS}. */
@@ -67,15 +75,20 @@ export function resolvePoints(
   return refs.flatMap(ref => pointOf(ref, evidence) ?? []);
 }
 
-/** POINT-UNIQUE: no introduction point twice in one descriptor. Ours. Does not throw. */
+/** POINT-UNIQUE: no introduction point and no auth key twice in one descriptor. Ours. Does not throw. */
 export function checkPointUnique(points: readonly IntroductionPoint[]): Denial | undefined {
-  const seen = new Set<string>();
+  const [seen, authKeys] = [new Set<string>(), new Set<string>()];
   for (const [index, point] of points.entries()) {
-    const key = pointKey(point);
+    const [key, authKey] = [pointKey(point), toHex(point.authKey)];
     if (seen.has(key)) {
       return { rule: INVARIANTS.pointUnique, observed: `point ${index} stands there before`, limit: 'once' };
     }
+    if (authKeys.has(authKey)) {
+      const observed = `the auth key of point ${index} stands there before`;
+      return { rule: INVARIANTS.pointUnique, observed, limit: 'once' };
+    }
     seen.add(key);
+    authKeys.add(authKey);
   }
   return undefined;
 }
@@ -149,6 +162,35 @@ export function checkPeriodWindow(
 }
 
 /**
+ * RUNWAY: nothing is signed for a second that is over, or further ahead than the shelf reaches (`runwaySeconds`). Two
+ * seconds are what an order takes on its way. Ours. Does not throw.
+ */
+export function checkRunway(second: number, nowSeconds: number, runwaySeconds: number): Denial | undefined {
+  const [from, to] = [nowSeconds - LATE_SECONDS, nowSeconds + runwaySeconds];
+  if (from <= second && second <= to) return undefined;
+  return {
+    rule: INVARIANTS.runway,
+    observed: timeText(second),
+    limit: `${timeText(from)} to ${timeText(to)}`,
+  };
+}
+
+/**
+ * COUNTER-CEILING: no revision counter is beyond those of the period's publication window, so that whatever was signed
+ * can be followed by something newer. Ours. Does not throw for a period of the profile.
+ */
+export function checkCounterCeiling(
+  profile: NetworkProfile,
+  period: TimePeriod,
+  counter: bigint,
+): Denial | undefined {
+  const { to } = publicationWindow(profile, period);
+  const ceiling = counterCeiling(to - srvRunStart(profile, period));
+  if (counter >= 1n && counter <= ceiling) return undefined;
+  return { rule: INVARIANTS.counterCeiling, observed: String(counter), limit: `1 to ${ceiling}` };
+}
+
+/**
  * HORIZON: no key is certified for a period that is over, or that is published later than `aheadSeconds` from now.
  * Ours. Does not throw.
  */
@@ -180,12 +222,12 @@ export function checkOnePerSecond(
 }
 
 /**
- * ONE-PER-SECOND: the counter depends on the second alone, so there is one variant until each has its own counters.
- * Ours. Does not throw.
+ * VARIANT: the counter depends on the second alone, so there is one variant until each has its own counters. Ours. Does
+ * not throw.
  */
 export function checkVariant(variant: number): Denial | undefined {
   if (variant === 0) return undefined;
-  return { rule: INVARIANTS.onePerSecond, observed: `variant ${variant}`, limit: 'variant 0' };
+  return { rule: INVARIANTS.variant, observed: `variant ${variant}`, limit: 'variant 0' };
 }
 
 function pointsPerBackend(

@@ -76,6 +76,15 @@ export function counterTimeInterval(
   return { from: origin + earliest - 1, to: origin + latest };
 }
 
+/**
+ * What no counter up to second `t` is beyond, to five standard deviations: a bound for who does not know the key. Ours.
+ * Does not throw.
+ */
+export function counterCeiling(t: number): bigint {
+  const seconds = Math.min(Math.max(1, t), MAX_T);
+  return BigInt(Math.min(MAX_STEP * seconds, Math.ceil(MEAN_STEP * (seconds + SPREAD * Math.sqrt(seconds)))));
+}
+
 /** Sum of `count` steps from word 1024·`sample` on. */
 function sumSteps(key: Bytes, sample: number, count: number): number {
   if (count === 0) return 0;

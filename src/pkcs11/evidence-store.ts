@@ -23,7 +23,8 @@ import {
 } from '../descriptor/index.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { refuse, refuseIf } from './denial.ts';
-import type { ListBackend, ListService } from './list.ts';
+import type { ListService } from './list.ts';
+import type { ListBackend } from './list-backends.ts';
 
 const EVIDENCE_KEPT = 64;
 
@@ -83,7 +84,6 @@ export class EvidenceStore {
     for (const each of evidence) this.#checkAge(each, nowSeconds);
     const points = resolvePoints(references, named);
     refuseIf(checkPointUnique(points));
-    checkAuthKeysUnique(points);
     refuseIf(checkMinBackends(references, named, limits.minBackends));
     refuseIf(checkIntroShare(references, named, limits.maxPointsPerBackend));
     return { points, evidence };
@@ -121,15 +121,5 @@ export class EvidenceStore {
       this.#blindedFor = name;
     }
     return this.#blinded;
-  }
-}
-
-function checkAuthKeysUnique(points: readonly IntroductionPoint[]): void {
-  const seen = new Set<string>();
-  for (const [index, point] of points.entries()) {
-    const key = toHex(point.authKey);
-    if (seen.has(key))
-      throw refuse(INVARIANTS.pointUnique, `the auth key of point ${index} stands there before`, 'once');
-    seen.add(key);
   }
 }

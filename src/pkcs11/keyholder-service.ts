@@ -1,7 +1,7 @@
 // The keyholder itself, without process and frames around it: list, state, openings, signatures.
 
 import { hash } from 'node:crypto';
-import type { TimePeriod } from '../descriptor/index.ts';
+import { type TimePeriod, pointSetName } from '../descriptor/index.ts';
 import { CheckpointSigner } from './checkpoint.ts';
 import { refuse, refuseIf } from './denial.ts';
 import { type CheckResult, buildDescriptor, createResultCheck } from './descriptor-builder.ts';
@@ -82,8 +82,8 @@ export class Keyholder {
    * SIGN: checks everything again, spends the seconds durably, builds, signs and opens what it built. Who may read it and
    * what else it carries is the list's word alone. Cookies in the answer are the caller's to wipe.
    * @throws CustodyError KEYHOLDER_REFUSED: LIST-SERIAL, SERVICE-UNKNOWN, POINT-COUNT, SIGN-RATE, INTRO-PROVENANCE,
-   *   EVIDENCE-AGE, POINT-UNIQUE, MIN-BACKENDS, INTRO-SHARE, HORIZON, PERIOD-WINDOW, ONE-PER-SECOND, DESCRIPTOR-SIZE;
-   *   PERIOD_UNPREPARED, KEYHOLDER_LATCHED, STATE_WRITE, STATE_FULL
+   *   EVIDENCE-AGE, POINT-UNIQUE, MIN-BACKENDS, INTRO-SHARE, CONTENT-CHURN, VARIANT, HORIZON, PERIOD-WINDOW, RUNWAY,
+   *   ONE-PER-SECOND, COUNTER-CEILING, DESCRIPTOR-SIZE; PERIOD_UNPREPARED, KEYHOLDER_LATCHED, STATE_WRITE, STATE_FULL
    */
   sign(order: SignOrder): SignedDescriptor[] {
     const nowSeconds = this.#now();
@@ -96,6 +96,8 @@ export class Keyholder {
     const limits = rateLimits(this.#list, slot.entry);
     refuseIf(slot.rate.check(limits, order.targets.length, nowSeconds));
     const chosen = slot.evidence.choose(order.points, slot.entry, nowSeconds);
+    const set = pointSetName(chosen.points);
+    refuseIf(slot.pointSets.check(set, slot.entry.pointSetsPerHour, nowSeconds));
     const plans = planTargets(order.targets, slot.periods, rules);
     // A key that yields no secret is found before anything is spent.
     for (const { key } of plans) key.accessOf(slot.entry);
@@ -104,6 +106,7 @@ export class Keyholder {
       { at: nowSeconds, proven: this.#proven.second },
     );
     slot.rate.note(plans.length, nowSeconds);
+    slot.pointSets.note(set, nowSeconds);
     const fields = { kpHsId: slot.kpHsId, settings: slot.entry, chosen };
     const signed: SignedDescriptor[] = [];
     try {

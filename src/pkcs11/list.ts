@@ -3,11 +3,12 @@
 
 import { type KpHsId, type NetworkProfile, checkNetworkProfile, parseKpHsId } from '../descriptor/index.ts';
 import { CustodyError } from './error.ts';
+import { type ListBackend, backendKey, checkKeys } from './list-backends.ts';
 import { type ListAccess, checkAccess, readAccess, writeAccess } from './list-access.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer list 2\n');
+const MAGIC = new TextEncoder().encode('onion-signer list 3\n');
 const ALIAS = /^[a-z0-9][a-z0-9._-]{0,62}$/u;
 /** What a PIN source looks like; the token process reads it in detail. */
 const PIN_SOURCE = /^(?:tty|file:\/\P{Cc}+|credential:[A-Za-z0-9._-]+)$/u;
@@ -28,6 +29,7 @@ export const LIST_LIMITS = Object.freeze({
   points: 20,
   /** 3,600 for each of 64 publishers: more than that is not asked for by anybody. */
   requestsPerHour: 230_400,
+  pointSetsPerHour: 3600,
   tokens: 16,
 });
 
@@ -37,12 +39,6 @@ export interface ListToken {
   readonly uri: string;
   /** Path of the PKCS#11 module; '' when the URI names it. */
   readonly modulePath: string;
-}
-
-/** An onion service whose points a service may list. */
-export interface ListBackend {
-  readonly name: string;
-  readonly kpHsId: KpHsId;
 }
 
 /** One service of this signer. */
@@ -62,6 +58,8 @@ export interface ListService extends ListAccess {
   readonly maxPointsPerBackend: number;
   /** SIGN-RATE: requests for this service in an hour, 1..230,400. */
   readonly requestsPerHour: number;
+  /** CONTENT-CHURN: different sets of points in an hour, 1..3,600. */
+  readonly pointSetsPerHour: number;
   /** Ascending by name; at least one for an enabled service. */
   readonly backends: readonly ListBackend[];
 }
@@ -96,7 +94,7 @@ export function encodeList(list: KeyholderList): Uint8Array {
     out.str8(service.alias).bytes(service.kpHsId, 32).str16(service.envelopePath);
     out.u8(flagsOf(service)).u8(service.minPoints).u8(service.maxPoints);
     out.u8(service.minBackends).u8(service.maxPointsPerBackend).u32(service.requestsPerHour);
-    out.u8(service.backends.length);
+    out.u16(service.pointSetsPerHour).u8(service.backends.length);
     for (const backend of service.backends) out.str8(backend.name).bytes(backend.kpHsId, 32);
     writeAccess(out, service);
   }
@@ -114,14 +112,14 @@ function flagsOf({ singleOnion, enabled, caaCritical }: ListService): number {
 /**
  * Reads a list.
  * @throws CustodyError LIST_SYNTAX, LIST_BOUNDS, LIST_ORDER, LIST_DUPLICATE, LIST_CLIENT, or LIST_BACKEND, whose `denial` names
- *   the rule: BACKEND-NOT-OURS (a backend is one of our services) or BACKEND-EXCLUSIVE (it serves two);
+ *   the rule: BACKEND-KEY (anybody could sign for it), BACKEND-NOT-OURS (a backend is one of our services) or BACKEND-EXCLUSIVE (it serves two);
  *   URI_SYNTAX, PIN_LITERAL
  */
 export function parseList(bytes: Uint8Array): KeyholderList {
   if (bytes.length > LIST_LIMITS.bytes) throw new CustodyError('LIST_BOUNDS', 'the list is too long');
   const reader = new WireReader(bytes, 'LIST_SYNTAX');
   const magic = reader.bytes(MAGIC.length);
-  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 2');
+  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 3');
   const serial = reader.u64Number();
   const profile: NetworkProfile = {
     name: reader.str8(),
@@ -148,7 +146,8 @@ function readService(reader: WireReader): ListService {
   if ((flags & ~FLAGS) !== 0) throw reader.fault('an unknown flag is set');
   const [minPoints, maxPoints] = [reader.u8(), reader.u8()];
   const [minBackends, maxPointsPerBackend, requestsPerHour] = [reader.u8(), reader.u8(), reader.u32()];
-  const backends = repeat(reader.u8(), () => ({ name: reader.str8(), kpHsId: readKey(reader) }));
+  const pointSetsPerHour = reader.u16();
+  const backends = repeat(reader.u8(), () => readBackend(reader));
   return {
     alias,
     kpHsId,
@@ -160,6 +159,7 @@ function readService(reader: WireReader): ListService {
     minBackends,
     maxPointsPerBackend,
     requestsPerHour,
+    pointSetsPerHour,
     backends,
     ...readAccess(reader),
     caaCritical: (flags & FLAG_CAA_CRITICAL) !== 0,
@@ -167,7 +167,15 @@ function readService(reader: WireReader): ListService {
 }
 
 function readKey(reader: WireReader): KpHsId {
-  const bytes = reader.bytes(32);
+  return serviceKey(reader.bytes(32));
+}
+
+function readBackend(reader: WireReader): ListBackend {
+  const [name, bytes] = [reader.str8(), reader.bytes(32)];
+  return { name, kpHsId: backendKey(name, bytes) };
+}
+
+function serviceKey(bytes: Uint8Array): KpHsId {
   try {
     return parseKpHsId(bytes);
   } catch (cause) {
@@ -225,8 +233,15 @@ function checkService(service: ListService, listSerial: number): void {
     service.requestsPerHour >= 1 && service.requestsPerHour <= requestsPerHour,
     'the number of requests in an hour',
   );
+  check(
+    service.pointSetsPerHour >= 1 && service.pointSetsPerHour <= LIST_LIMITS.pointSetsPerHour,
+    'the number of sets of points in an hour',
+  );
   check(!service.enabled || service.backends.length > 0, 'an enabled service without backends');
-  for (const backend of service.backends) check(NAME.test(backend.name), 'the name of a backend');
+  for (const { name, kpHsId } of service.backends) {
+    check(NAME.test(name), 'the name of a backend');
+    backendKey(name, kpHsId);
+  }
   checkAscending(service.backends.map(backend => backend.name));
   checkAccess(service, listSerial);
 }
@@ -237,35 +252,6 @@ function checkAscending(names: readonly string[]): void {
     if (before === name) throw new CustodyError('LIST_DUPLICATE', name);
     if (before !== undefined && before > name) throw new CustodyError('LIST_ORDER', name);
   }
-}
-
-/** Every key has one place in a list: one service, or one backend of one service. */
-function checkKeys(services: readonly ListService[]): void {
-  const ours = new Set<string>();
-  for (const service of services) {
-    const key = hexOf(service.kpHsId);
-    if (ours.has(key)) throw new CustodyError('LIST_DUPLICATE', service.alias);
-    ours.add(key);
-  }
-  const holders = new Map<string, string>();
-  for (const service of services) {
-    for (const backend of service.backends) {
-      const key = hexOf(backend.kpHsId);
-      if (ours.has(key)) throw refuseBackend('BACKEND-NOT-OURS', backend.name, 'no service of this signer');
-      const holder = holders.get(key);
-      if (holder === service.alias) throw new CustodyError('LIST_DUPLICATE', backend.name);
-      if (holder !== undefined) throw refuseBackend('BACKEND-EXCLUSIVE', backend.name, 'one service');
-      holders.set(key, service.alias);
-    }
-  }
-}
-
-function refuseBackend(rule: string, observed: string, limit: string): CustodyError {
-  return new CustodyError('LIST_BACKEND', rule, { denial: { rule, observed, limit } });
-}
-
-function hexOf(key: Uint8Array): string {
-  return Buffer.from(key).toString('hex');
 }
 
 function isPath(text: string): boolean {

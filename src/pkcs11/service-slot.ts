@@ -1,7 +1,7 @@
 // One service of the list as the keyholder holds it: what the list says, what was proven, which periods have keys.
 
 import type { KpHsId, NetworkProfile, TimePeriod } from '../descriptor/index.ts';
-import { publicationWindow, timePeriod, toHex } from '../descriptor/index.ts';
+import { PointSets, publicationWindow, timePeriod, toHex } from '../descriptor/index.ts';
 import { EvidenceStore } from './evidence-store.ts';
 import type { PreparedService } from './keyholder-messages.ts';
 import type { ServiceStatus } from './keyholder-status.ts';
@@ -22,6 +22,7 @@ export class ServiceSlot {
   evidence: EvidenceStore;
   readonly budget: OpeningBudget;
   readonly rate = new SignRate();
+  readonly pointSets: PointSets;
   /** By number. */
   readonly periods = new Map<number, PeriodKey>();
   origin = '';
@@ -39,6 +40,7 @@ export class ServiceSlot {
     this.entry = entry;
     this.evidence = new EvidenceStore(profile, entry.backends);
     this.budget = new OpeningBudget(profile);
+    this.pointSets = new PointSets(profile);
   }
 
   /** Takes over what a newer list says. Evidence is proven anew, and cookies end: a backend or client may have gone. */

@@ -6,9 +6,11 @@ import {
   type NetworkProfile,
   type TimePeriod,
   certExpiryHours,
+  checkCounterCeiling,
   checkHorizon,
   checkOnePerSecond,
   checkPeriodWindow,
+  checkRunway,
   checkVariant,
   timePeriod,
 } from '../descriptor/index.ts';
@@ -19,8 +21,6 @@ import type { KeyholderList } from './list.ts';
 import type { MarkLog } from './mark-log.ts';
 import type { PeriodKey } from './period-keys.ts';
 
-/** How far behind the clock a second may lie: the time that a request takes on its way. */
-const LATE_SECONDS = 2;
 /** On a test network `ahead` means the next periods: days would be hundreds of them. */
 const TEST_NETWORK_PERIODS = 3;
 const PUBLIC_VOTING_INTERVAL = 3600;
@@ -56,7 +56,8 @@ export function runwaySeconds(list: KeyholderList): number {
 
 /**
  * Checks each target and finds its key and certificate.
- * @throws CustodyError KEYHOLDER_REFUSED: HORIZON, PERIOD-WINDOW, ONE-PER-SECOND; PERIOD_UNPREPARED
+ * @throws CustodyError KEYHOLDER_REFUSED: VARIANT, HORIZON, PERIOD-WINDOW, RUNWAY, ONE-PER-SECOND, COUNTER-CEILING;
+ *   PERIOD_UNPREPARED
  */
 export function planTargets(
   targets: readonly SignTarget[],
@@ -76,6 +77,7 @@ export function planTargets(
         second <= rules.firstSecond || taken.has(name) || rules.marks.isSpent({ ...mark, second }),
     };
     refuseIf(checkOnePerSecond(spent, target.second));
+    refuseIf(checkCounterCeiling(rules.list.profile, period, key.revisionCounterAt(target.second)));
     taken.add(name);
     return { target, key, certificate };
   });
@@ -87,10 +89,7 @@ function checkTime({ periodNum, variant, second }: SignTarget, { list, nowSecond
   const period = periodOf(profile, periodNum);
   refuseIf(checkHorizon(profile, nowSeconds, aheadSeconds(list), period));
   refuseIf(checkPeriodWindow(profile, period, second));
-  const [from, to] = [nowSeconds - LATE_SECONDS, nowSeconds + runwaySeconds(list)];
-  if (second < from || second > to) {
-    throw refuse(INVARIANTS.periodWindow, `second ${second}`, `seconds ${from} to ${to}`);
-  }
+  refuseIf(checkRunway(second, nowSeconds, runwaySeconds(list)));
   return period;
 }
 

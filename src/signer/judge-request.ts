@@ -1,5 +1,7 @@
+import { INVARIANTS } from '../descriptor/index.ts';
 import { type RuleId, type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { SignRequest } from './contract/requests.ts';
+import { diagnoseClock } from './clock-diagnosis.ts';
 import { type Custody, planTargets } from './plan-targets.ts';
 import { evaluate, evaluateRequest, type Verdict } from './policy/evaluate.ts';
 import type { RequestContext } from './policy/rules.ts';
@@ -31,7 +33,7 @@ export async function judgeRequest(
   if (core.latched.has(service.service)) throw new SignerError('SERVICE_LATCHED', 'this service is stopped');
   const started = core.now();
   core.journal.standing.checkFence([{ second: started }], started);
-  const refusal = await proveEvidence(core, service, request, started);
+  const refusal = await proveOrDiagnose(core, service, request, started);
   if (refusal !== undefined) return { kind: 'denied', denied: toDenied(refusal) };
   const custody = await askCustody(core, service);
   // Proofs and the keyholder take their time: targets and ages are those of this second.
@@ -40,6 +42,32 @@ export async function judgeRequest(
   // Before anything is spent: waiting for a token must not use up the publisher's rate.
   if (verdict.kind === 'approved' && custody.certifiedUntil <= now) throw unavailable();
   return verdict;
+}
+
+/**
+ * As proveEvidence. When what was sent is of no published period or of another time, every witness may say that the fault
+ * is the clock's: then the refusal says so.
+ */
+async function proveOrDiagnose(
+  core: SignerCore,
+  service: ServicePolicy,
+  request: SignRequest,
+  now: number,
+): Promise<Refusal | undefined> {
+  const diagnose = (): Refusal | undefined => {
+    const sent = request.evidence.map(text => Buffer.from(text, 'utf8'));
+    const known = core.evidence.proven(service.service);
+    const named = request.points.flatMap(({ evidence }) => known.get(evidence)?.text ?? []);
+    return diagnoseClock({ ...core, service, texts: [...sent, ...named], now });
+  };
+  try {
+    const refusal = await proveEvidence(core, service, request, now);
+    return refusal?.rule === INVARIANTS.evidenceAge ? (diagnose() ?? refusal) : refusal;
+  } catch (error) {
+    const clock = error instanceof SignerError && error.code === 'EVIDENCE_INVALID' ? diagnose() : undefined;
+    if (clock === undefined) throw error;
+    return clock;
+  }
 }
 
 /**
@@ -94,6 +122,7 @@ function judge(
     ...contextOf(publisher, request, 0), // the rate was judged before anything was proven
     evidence: new Map([...proven].map(([digest, { evidence }]) => [digest, evidence])),
     policySerial: core.policySerial(),
+    pointSets: core.pointSets.of(request.service),
     targets: service === undefined ? [] : planTargets(core, service, now, custody),
     profile: core.profile,
     now,

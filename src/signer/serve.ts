@@ -10,6 +10,7 @@ import { EvidenceStore } from './evidence-store.ts';
 import { HourlyBudget } from './hourly-budget.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { collectMetrics, SignerMetrics } from './metrics.ts';
+import { PointSetBook } from './point-set-book.ts';
 import { PolicyInForce } from './policy-in-force.ts';
 import type { Family } from './program/exposition.ts';
 import type { SignerLog } from './program/log.ts';
@@ -64,6 +65,7 @@ export class Daemon {
       evidence: new EvidenceStore(config.profile, blindedKeys),
       blindedKeys,
       verifier: new OutputVerifier(config.profile),
+      pointSets: new PointSetBook(config.profile),
       checks: new HourlyBudget(),
       latched: new Set(),
       now,

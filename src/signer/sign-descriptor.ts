@@ -8,6 +8,7 @@ import type { Journal, RequestName, Reserved, ReserveOutcome } from './journal/j
 import { contextOf, judgeRequest, toDenied } from './judge-request.ts';
 import { orderSignatures, usedEvidence } from './order-signatures.ts';
 import { type Approved, evaluatePublisher } from './policy/evaluate.ts';
+import type { PointSetBook } from './point-set-book.ts';
 import type { Policy } from './policy/types.ts';
 import type { Keyholder, SignedTarget } from './ports.ts';
 import { encodeStoredAnswer, rebuildAnswer, type UncheckedAnswer } from './stored-answer.ts';
@@ -25,6 +26,8 @@ export interface SignerCore {
   readonly evidence: EvidenceStore;
   readonly blindedKeys: BlindedKeys;
   readonly verifier: OutputVerifier;
+  /** Sets of points signed lately, by service. */
+  readonly pointSets: PointSetBook;
   /** Dry runs, which leave no trace in the journal. */
   readonly checks: HourlyBudget;
   /** Services stopped after a result that failed verification, until the next start. */
@@ -70,6 +73,7 @@ export async function signDescriptor(
   if (outcome.kind !== 'reserved')
     return { kind: 'signed', answer: readEarlier(core, outcome), repeated: true };
   const { reserved } = outcome;
+  core.pointSets.note(approved, core.now());
   try {
     const signed = await orderSignatures(core, approved);
     if ('refused' in signed) {
@@ -213,6 +217,6 @@ function deniedOutcome(denied: Denied): DeniedOutcome {
   return {
     kind: 'denied',
     denied,
-    ...(waits ? { retryAfter: denied.rule === 'SIGN-RATE' ? 60 : 1 } : {}),
+    ...(waits ? { retryAfter: denied.rule === 'ONE-PER-SECOND' ? 1 : 60 } : {}),
   };
 }

@@ -2,6 +2,7 @@ import {
   AUTH_CLIENT_MULTIPLE,
   type CaaRecord,
   certExpiryHours,
+  checkCounterCeiling,
   createCachingVerify,
   type NetworkProfile,
   openDescriptor,
@@ -91,6 +92,7 @@ export class OutputVerifier {
     const same =
       period.periodNum === target.periodNum &&
       outer.revisionCounter === target.revisionCounter &&
+      checkCounterCeiling(this.#profile, period, outer.revisionCounter) === undefined &&
       outer.lifetimeMinutes === 180 &&
       cert.expiryHours === certExpiryHours(target.second) &&
       inner?.singleOnionService === approved.service.singleOnion &&

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   INVARIANTS,
   TOR_NETWORK,
+  checkCounterCeiling,
   checkHorizon,
   checkIntroProvenance,
   checkIntroShare,
@@ -9,12 +10,15 @@ import {
   checkOnePerSecond,
   checkPeriodWindow,
   checkPointUnique,
+  checkRunway,
   checkVariant,
   invariants,
   proveEvidence,
   resolvePoints,
+  revisionCounterAt,
+  srvRunStart,
 } from '../../src/descriptor/index.ts';
-import { NOON, PERIOD, forge } from './forge.ts';
+import { NOON, PERIOD, forge, noise } from './forge.ts';
 
 const { text, kpHsId } = forge();
 const EVIDENCE = proveEvidence(text, { backend: kpHsId, profile: TOR_NETWORK, periods: [PERIOD] });
@@ -54,8 +58,12 @@ describe('POINT-UNIQUE', () => {
     expect(checkPointUnique([a!, b!, { ...a! }])?.rule).toBe('POINT-UNIQUE');
   });
 
-  test('points that differ in one field are different', () => {
-    expect(checkPointUnique([a!, { ...a!, linkSpecifiers: b!.linkSpecifiers }])).toBeUndefined();
+  test('points that differ in one field are different, but share no auth key', () => {
+    expect(checkPointUnique([a!, { ...a!, authKey: b!.authKey }])).toBeUndefined();
+    expect(checkPointUnique([a!, { ...a!, linkSpecifiers: b!.linkSpecifiers }])).toMatchObject({
+      rule: 'POINT-UNIQUE',
+      observed: 'the auth key of point 1 stands there before',
+    });
   });
 });
 
@@ -133,8 +141,38 @@ describe('ONE-PER-SECOND', () => {
   });
 });
 
-test('ONE-PER-SECOND: there is one variant', () => {
+test('VARIANT: there is one', () => {
   expect(checkVariant(0)).toBeUndefined();
-  for (const variant of [1, -1, 0.5, Number.NaN, 65_535])
-    expect(checkVariant(variant)?.rule).toBe('ONE-PER-SECOND');
+  for (const variant of [1, -1, 0.5, Number.NaN, 65_535]) expect(checkVariant(variant)?.rule).toBe('VARIANT');
+});
+
+describe('RUNWAY', () => {
+  test.each([NOON - 2, NOON, NOON + 60])('second %i may be signed for', second => {
+    expect(checkRunway(second, NOON, 60)).toBeUndefined();
+  });
+
+  test.each([NOON - 3, NOON + 61, Number.NaN])('second %d may not', second => {
+    expect(checkRunway(second, NOON, 60)?.rule).toBe('RUNWAY');
+  });
+});
+
+describe('COUNTER-CEILING', () => {
+  const rule = (counter: bigint) => checkCounterCeiling(TOR_NETWORK, PERIOD, counter)?.rule;
+  const last = to - srvRunStart(TOR_NETWORK, PERIOD);
+
+  test('every counter of the window is below it, with room for five deviations', () => {
+    for (const label of ['a', 'b', 'c'])
+      expect([1, 40_000, last].map(t => rule(revisionCounterAt(noise(label, 32), t)))).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+  });
+
+  test('what would lock the period is beyond it', () => {
+    const ceiling = BigInt(checkCounterCeiling(TOR_NETWORK, PERIOD, 0n)?.limit.split(' ').at(-1) ?? 0);
+    expect([rule(ceiling), rule(ceiling + 1n)]).toEqual([undefined, 'COUNTER-CEILING']);
+    expect(rule(2n ** 64n - 1n)).toBe('COUNTER-CEILING');
+    expect(Number(ceiling) / (last * 32_768.5)).toBeLessThan(1.01);
+  });
 });

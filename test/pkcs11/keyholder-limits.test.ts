@@ -24,6 +24,8 @@ let keyholder: Keyholder;
 /** Milliseconds; the keyholder starts at it and tests move it on. */
 let clock: number;
 let evidence: string;
+/** The descriptor that `evidence` names. */
+let shown: Uint8Array;
 
 const second = () => Math.floor(clock / 1000);
 const sign = (points = pointsOf(evidence, 0, 1), targets = targetsAt(second()), kpHsId = rig.alpha) =>
@@ -47,7 +49,8 @@ beforeEach(() => {
   clock = Math.max(clock, Date.now()) + 10_000;
   keyholder = rig.keyholder({ clock: () => clock });
   clock += 5000;
-  evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+  shown = backendDescriptor('a1');
+  evidence = keyholder.prove(rig.alpha, shown).digest;
 });
 afterEach(() => keyholder.close());
 
@@ -95,7 +98,7 @@ describe('the number of points', () => {
 });
 
 describe('backends', () => {
-  const shown = () => keyholder.prove(rig.alpha, backendDescriptor('a2')).digest;
+  const other = () => keyholder.prove(rig.alpha, backendDescriptor('a2')).digest;
 
   test('MIN-BACKENDS: the points come from as many as the list says', () => {
     rig.writeList({}, { minBackends: 2 });
@@ -105,7 +108,7 @@ describe('backends', () => {
     // Two descriptors of one backend are one backend.
     const denial = denialOf(() => sign([...pointsOf(evidence, 0), ...pointsOf(again, 1)]));
     expect(denial).toEqual({ rule: 'MIN-BACKENDS', observed: '1', limit: 'at least 2' });
-    expect(sign([...pointsOf(evidence, 0), ...pointsOf(shown(), 0)])).toHaveLength(2);
+    expect(sign([...pointsOf(evidence, 0), ...pointsOf(other(), 0)])).toHaveLength(2);
   });
 
   test('INTRO-SHARE: none has more points than the list says, over all of its descriptors', () => {
@@ -115,14 +118,31 @@ describe('backends', () => {
     const again = keyholder.prove(rig.alpha, backendDescriptor('a1', { at: now() - 700 })).digest;
     const two = pointsOf(evidence, 0, 1);
     expect(denialOf(() => sign([...two, ...pointsOf(again, 2)])).rule).toBe('INTRO-SHARE');
-    expect(sign([...two, ...pointsOf(shown(), 0, 1)])).toHaveLength(2);
+    expect(sign([...two, ...pointsOf(other(), 0, 1)])).toHaveLength(2);
+  });
+});
+
+describe('CONTENT-CHURN', () => {
+  test('counts different sets of points, not orders, and refuses what is beyond the list', () => {
+    rig.writeList({}, { pointSetsPerHour: 2 });
+    keyholder.reload();
+    evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
+    expect(sign(pointsOf(evidence, 0, 1))).toHaveLength(2);
+    clock += 1000;
+    expect(sign(pointsOf(evidence, 0, 2))).toHaveLength(2);
+    clock += 1000;
+    const third = denialOf(() => sign(pointsOf(evidence, 1, 2)));
+    expect(third).toMatchObject({ rule: 'CONTENT-CHURN', limit: '2/h' });
+    // The same points in another order, or from other evidence, are the same set.
+    const again = keyholder.prove(rig.alpha, backendDescriptor('a1', { at: now() - 700 })).digest;
+    expect(sign([...pointsOf(again, 1), ...pointsOf(evidence, 0)])).toHaveLength(2);
   });
 });
 
 describe('SIGN-RATE', () => {
   test('counts orders and texts, refuses what is beyond policy, and does not begin anew with a restart', () => {
     const start = clock;
-    const shown = (label: string, kpHsId = rig.alpha) => {
+    const proven = (label: string, kpHsId = rig.alpha) => {
       const [, period] = publishablePeriods(TOR_NETWORK, second());
       const text = backendDescriptor(label, { at: second(), ...(period ? { period } : {}) });
       return keyholder.prove(kpHsId, text).digest;
@@ -131,7 +151,7 @@ describe('SIGN-RATE', () => {
     keyholder.reload();
     // Beyond what the tests before have spent.
     clock += 3_600_000;
-    evidence = shown('a1');
+    evidence = proven('a1');
     expect(sign()).toHaveLength(2);
     // Refused orders are not counted.
     expect(ruleOf(() => sign())).toBe('ONE-PER-SECOND');
@@ -142,12 +162,12 @@ describe('SIGN-RATE', () => {
     keyholder.close();
     keyholder = rig.keyholder({ clock: () => clock });
     clock += 1000;
-    evidence = shown('a1');
+    evidence = proven('a1');
     expect(ruleOf(() => sign())).toBe('SIGN-RATE');
-    const other = pointsOf(shown('b1', rig.beta), 0);
+    const other = pointsOf(proven('b1', rig.beta), 0);
     expect(sign(other, targetsAt(second()), rig.beta)).toHaveLength(2);
     clock += 3_540_000;
-    evidence = shown('a1');
+    evidence = proven('a1');
     expect(sign()).toHaveLength(2);
     clock = start;
   });
@@ -157,12 +177,12 @@ describe('time', () => {
   const [older, newer] = [0, 1].map(i => () => publishablePeriods(TOR_NETWORK, second())[i]?.periodNum ?? 0);
   const at = (seconds: number, periodNum = newer?.() ?? 0) => [{ periodNum, variant: 0, second: seconds }];
 
-  test('PERIOD-WINDOW: a second lies at most two behind the clock and at most the runway ahead', () => {
+  test('RUNWAY: a second lies at most two behind the clock and at most the runway ahead', () => {
     clock += 60_000;
     const points = pointsOf(evidence, 0);
-    expect(ruleOf(() => sign(points, at(second() - 3)))).toBe('PERIOD-WINDOW');
+    expect(ruleOf(() => sign(points, at(second() - 3)))).toBe('RUNWAY');
     expect(sign(points, at(second() - 2))).toHaveLength(1);
-    expect(ruleOf(() => sign(points, at(second() + 6 * 3600 + 1)))).toBe('PERIOD-WINDOW');
+    expect(ruleOf(() => sign(points, at(second() + 6 * 3600 + 1)))).toBe('RUNWAY');
     expect(sign(points, at(second() + 6 * 3600))).toHaveLength(1);
   });
 
@@ -196,27 +216,25 @@ describe('time', () => {
     expect(sign(points, at(second() + 1))).toHaveLength(1);
   });
 
-  test('ONE-PER-SECOND: there is one variant, because its counter would be the same', () => {
+  test('VARIANT: there is one, because its counter would be the same', () => {
     const points = pointsOf(evidence, 0);
     const variant = (number: number) => at(second()).map(target => ({ ...target, variant: number }));
     for (const number of [1, 2, 65_535]) {
       const denial = denialOf(() => sign(points, [...variant(0), ...variant(number)]));
-      expect(denial).toMatchObject({ rule: 'ONE-PER-SECOND', observed: `variant ${number}` });
+      expect(denial).toMatchObject({ rule: 'VARIANT', observed: `variant ${number}` });
     }
     expect(sign(points, variant(0))).toHaveLength(1);
   });
 
   test('ONE-PER-SECOND: a refused order spends nothing', () => {
-    expect(ruleOf(() => sign(pointsOf(evidence, 0), [...at(second()), ...at(second() - 9)]))).toBe(
-      'PERIOD-WINDOW',
-    );
+    expect(ruleOf(() => sign(pointsOf(evidence, 0), [...at(second()), ...at(second() - 9)]))).toBe('RUNWAY');
     expect(sign(pointsOf(evidence, 0), at(second()))).toHaveLength(1);
   });
 
   test('ONE-PER-SECOND: nothing is signed for the second of the start or before', () => {
     keyholder.close();
     keyholder = rig.keyholder({ clock: () => clock });
-    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    keyholder.prove(rig.alpha, shown);
     const points = pointsOf(evidence, 0);
     expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
     expect(ruleOf(() => sign(points, at(second() - 1)))).toBe('ONE-PER-SECOND');
@@ -230,7 +248,7 @@ describe('time', () => {
     clock += 2 * 3_600_000;
     keyholder = rig.keyholder({ clock: () => clock });
     clock -= 2 * 3_600_000;
-    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    keyholder.prove(rig.alpha, shown);
     // Spent before the restart, and the first second seen after the step.
     expect(ruleOf(() => sign(points, at(second())))).toBe('ONE-PER-SECOND');
     expect(ruleOf(() => sign(points, at(second() - 1)))).toBe('ONE-PER-SECOND');
@@ -243,7 +261,7 @@ describe('time', () => {
     expect(sign(points, shelf)).toHaveLength(1);
     keyholder.close();
     keyholder = rig.keyholder({ clock: () => clock });
-    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    keyholder.prove(rig.alpha, shown);
     expect(ruleOf(() => sign(points, shelf))).toBe('ONE-PER-SECOND');
     expect(sign(points, at(second() + 3601))).toHaveLength(1);
   });
@@ -273,7 +291,7 @@ describe('a service', () => {
     };
     keyholder = rig.keyholder({ clock: () => clock, checkResult });
     clock += 1000;
-    keyholder.prove(rig.alpha, backendDescriptor('a1'));
+    keyholder.prove(rig.alpha, shown);
     const { digest } = keyholder.prove(rig.beta, backendDescriptor('b1'));
     expectCode('KEYHOLDER_LATCHED', () => sign());
     expect(seen.every(byte => byte === 0)).toBe(true);

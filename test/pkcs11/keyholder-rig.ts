@@ -70,6 +70,7 @@ export async function createRig(): Promise<Rig> {
     minBackends: 1,
     maxPointsPerBackend: 20,
     requestsPerHour: 3600,
+    pointSetsPerHour: 3600,
     backends: backends.map(name => ({ name, kpHsId: identity(name).kpHsId })),
     ...OPEN_TO_ALL,
   });

@@ -31,6 +31,7 @@ const service = (alias: string, changes: Partial<ListService> = {}): ListService
   minBackends: 1,
   maxPointsPerBackend: 20,
   requestsPerHour: 60,
+  pointSetsPerHour: 12,
   backends: [backend(`${alias}-1`), backend(`${alias}-2`)],
   ...OPEN_TO_ALL,
   ...changes,
@@ -107,7 +108,12 @@ describe('the canonical list', () => {
     const at = Buffer.from(bytes).indexOf(identity('frontpage-1').kpHsId);
     const mixed = Buffer.from(bytes);
     mixed.fill(0, at, at + 32);
-    expectCode('LIST_BOUNDS', () => parseList(mixed));
+    const error = expectCode('LIST_BACKEND', () => parseList(mixed));
+    expect(error.denial?.rule).toBe('BACKEND-KEY');
+    const own = Buffer.from(bytes);
+    const place = own.indexOf(identity('service frontpage').kpHsId);
+    own.fill(0, place, place + 32);
+    expectCode('LIST_BOUNDS', () => parseList(own));
   });
 
   test.each([
@@ -144,6 +150,8 @@ describe('the canonical list', () => {
     ['backends in a descriptor', { minBackends: 21 }, { minBackends: 20 }],
     ['points of one backend', { maxPointsPerBackend: 0 }, { maxPointsPerBackend: 1 }],
     ['points of one backend', { maxPointsPerBackend: 21 }, { maxPointsPerBackend: 20 }],
+    ['sets of points in an hour', { pointSetsPerHour: 0 }, { pointSetsPerHour: 1 }],
+    ['sets of points in an hour', { pointSetsPerHour: 3601 }, { pointSetsPerHour: 3600 }],
     ['requests in an hour', { requestsPerHour: 0 }, { requestsPerHour: 1 }],
     ['requests in an hour', { requestsPerHour: 230_401 }, { requestsPerHour: 230_400 }],
     ['alias', { alias: 'Frontpage' }, { alias: 'front-page' }],

@@ -17,6 +17,7 @@ const service: ListService = {
   minBackends: 1,
   maxPointsPerBackend: 20,
   requestsPerHour: 60,
+  pointSetsPerHour: 12,
   backends: [],
   ...OPEN_TO_ALL,
 };

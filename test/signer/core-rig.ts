@@ -13,6 +13,7 @@ import { EvidenceStore } from '../../src/signer/evidence-store.ts';
 import { HourlyBudget } from '../../src/signer/hourly-budget.ts';
 import { createJournal, openJournal } from '../../src/signer/journal/journal.ts';
 import { SignerMetrics } from '../../src/signer/metrics.ts';
+import { PointSetBook } from '../../src/signer/point-set-book.ts';
 import { parsePolicy } from '../../src/signer/policy/load.ts';
 import type { Keyholder, KeyholderState, Refused } from '../../src/signer/ports.ts';
 import { SignerLog } from '../../src/signer/program/log.ts';
@@ -61,6 +62,7 @@ export class CoreRig {
       evidence: new EvidenceStore(TOR_NETWORK, blindedKeys),
       blindedKeys,
       verifier: new OutputVerifier(TOR_NETWORK),
+      pointSets: new PointSetBook(TOR_NETWORK),
       checks: new HourlyBudget(),
       latched: new Set(),
       now: () => this.clock(),

@@ -21,6 +21,7 @@ export interface KeyholderListService {
   readonly maxPointsPerBackend: number;
   /** Of all publishers together. */
   readonly requestsPerHour: number;
+  readonly pointSetsPerHour: number;
   readonly backends: readonly { readonly name: string; readonly kpHsId: KpHsId }[];
   /** Keys alone, ascending. */
   readonly clients: readonly KpHscDescEnc[];
@@ -87,6 +88,7 @@ export function compileKeyholderList(policy: Policy, settings: CompileSettings):
       maxPointsPerBackend: service.limits.maxPointsPerBackend,
       // The keyholder knows no publishers: what each of them may ask for is added up.
       requestsPerHour: service.limits.requestsPerHour * Math.max(1, service.publishers.length),
+      pointSetsPerHour: service.limits.pointSetsPerHour,
       backends: service.backends
         .filter(({ enabled }) => enabled)
         .map(({ name, kpHsId }) => ({ name, kpHsId })),

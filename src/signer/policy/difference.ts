@@ -102,6 +102,7 @@ function limitChanges(
     ['min_backends', from.minBackends, to.minBackends, 'lowering'],
     ['points_per_backend', from.maxPointsPerBackend, to.maxPointsPerBackend, 'raising'],
     ['requests per hour', from.requestsPerHour, to.requestsPerHour, 'raising'],
+    ['point sets per hour', from.pointSetsPerHour, to.pointSetsPerHour, 'raising'],
   ];
   return rows
     .filter(([, before, after]) => before !== after)

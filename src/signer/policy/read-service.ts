@@ -1,4 +1,9 @@
-import { formatOnionAddress, parseOnionAddress, type KpHsId } from '../../descriptor/index.ts';
+import {
+  DescriptorError,
+  formatOnionAddress,
+  parseOnionAddress,
+  type KpHsId,
+} from '../../descriptor/index.ts';
 import { MAX_POINTS, NAME_PATTERN } from '../contract/requests.ts';
 import {
   readAnyMap,
@@ -19,7 +24,7 @@ import { DEFAULT_LIMITS, type BackendPolicy, type ServiceLimits, type ServicePol
 
 const SHARED_KEYS = ['publishers', 'enabled', 'single_onion', 'limits', 'caa', 'caa_critical'] as const;
 const SERVICE_KEYS = ['service', 'address', 'backends', 'clients', ...SHARED_KEYS] as const;
-const LIMIT_KEYS = ['min_backends', 'points', 'points_per_backend', 'requests'] as const;
+const LIMIT_KEYS = ['min_backends', 'points', 'points_per_backend', 'requests', 'point_sets'] as const;
 const MAX_BACKENDS = 255;
 const MAX_PUBLISHERS = 64;
 const MAX_RATE = 3_600;
@@ -108,6 +113,7 @@ function readLimits(node: YamlNode): Partial<ServiceLimits> {
   const { entries } = readMap(node, LIMIT_KEYS, '`limits`');
   const [minBackends, points] = [entries.get('min_backends'), entries.get('points')];
   const [share, requests] = [entries.get('points_per_backend'), entries.get('requests')];
+  const sets = entries.get('point_sets');
   const range = points === undefined ? undefined : readRange(points, '`points`', 1, MAX_POINTS);
   return {
     ...(range === undefined ? {} : { minPoints: range[0], maxPoints: range[1] }),
@@ -118,6 +124,7 @@ function readLimits(node: YamlNode): Partial<ServiceLimits> {
       ? {}
       : { maxPointsPerBackend: readInteger(share, '`points_per_backend`', 1, MAX_POINTS) }),
     ...(requests === undefined ? {} : { requestsPerHour: readRate(requests, '`requests`', 1, MAX_RATE) }),
+    ...(sets === undefined ? {} : { pointSetsPerHour: readRate(sets, '`point_sets`', 1, MAX_RATE) }),
   };
 }
 
@@ -163,10 +170,20 @@ function readAddress(node: YamlNode): KpHsId {
   try {
     return parseOnionAddress(text);
   } catch (cause) {
+    if (isBadKey(cause)) {
+      const message = 'name another backend: anybody could sign for this key, or no tor ever made it';
+      throw errorAt('BACKEND-KEY', node, message, cause);
+    }
     const message = 'write a v3 onion address (56 characters and .onion) and compare it with its source';
     throw errorAt('BAD_VALUE', node, message, cause);
   }
 }
+
+/** An address whose checksum fits, but whose key is of small order, has a torsion part, or is no canonical point. */
+const isBadKey = (thrown: unknown): boolean =>
+  thrown instanceof DescriptorError &&
+  thrown.cause instanceof DescriptorError &&
+  thrown.cause.code === 'BAD_KEY';
 
 /** Limits that no request could meet would be an outage in disguise. `backends` counts the enabled ones. */
 function checkReachable(limits: ServiceLimits, backends: number, map: YamlMap): void {

@@ -7,16 +7,17 @@ import {
   checkPointUnique,
   equalBytes,
   invariants,
+  pointSetName,
   resolvePoints,
-  toHex,
   type Denial,
   type Evidence,
   type NetworkProfile,
+  type PointSets,
   type PointReference,
   type TimePeriod,
 } from '../../descriptor/index.ts';
 import type { RuleId } from '../contract/problems.ts';
-import { DEFAULT_LIMITS, type ServicePolicy } from './types.ts';
+import type { ServicePolicy } from './types.ts';
 
 /** One descriptor to be made: for this period and variant, to be posted at this Unix second. */
 export interface Target {
@@ -43,125 +44,45 @@ export interface PolicyContext extends RequestContext {
   /** Of the policy that is judged by. */
   readonly policySerial: number;
   readonly profile: NetworkProfile;
+  /** Sets of points of this service that were signed lately. */
+  readonly pointSets: PointSets;
   readonly now: number;
   /** Whether the journal already spent this second for the target's blinded key and variant. */
   readonly isSpent: (target: Target) => boolean;
 }
 
-interface RuleText {
-  readonly id: RuleId;
-  /** The key of the policy file; undefined for what no policy can change. */
-  readonly parameter: string | undefined;
-  readonly default: string | undefined;
-  /** What the rule is for: the reference page is made of these. */
-  readonly paragraph: string;
-}
-
 /** A rule on the request alone: cheap, judged before evidence is proven. */
-export interface RequestRule extends RuleText {
+export interface RequestRule {
+  readonly id: RuleId;
   readonly stage: 'request';
   readonly check: (service: ServicePolicy, context: RequestContext) => Denial | undefined;
 }
 
 /** A rule on what was proven. */
-export interface ProofRule extends RuleText {
+export interface ProofRule {
+  readonly id: RuleId;
   readonly stage: 'proof';
   readonly check: (service: ServicePolicy, context: PolicyContext) => Denial | undefined;
 }
 
 export type Rule = RequestRule | ProofRule;
 
-/** Rules without a parameter are invariants: no policy turns them off. The keyholder repeats all but the publisher's. */
-const invariant = { parameter: undefined, default: undefined } as const;
-
-/** The table, in the order of judging: the first denial wins. */
+/**
+ * What the core judges, in the order of judging: the first denial wins. What each is for stands in reference/, with the
+ * rules that are judged elsewhere.
+ */
 export const RULES: readonly Rule[] = Object.freeze([
-  {
-    id: 'PUBLISHER-SERVICE',
-    stage: 'request',
-    parameter: 'publishers',
-    default: 'none',
-    paragraph:
-      'A publisher asks only for services whose policy names it and that are enabled. A forbidden service ' +
-      'answers exactly as one that does not exist.',
-    check: checkPublisher,
-  },
-  {
-    id: 'SIGN-RATE',
-    stage: 'request',
-    parameter: 'limits.requests',
-    default: `${DEFAULT_LIMITS.requestsPerHour}/h`,
-    paragraph:
-      'So many requests of one publisher for one service are signed in an hour. It bounds how finely clients ' +
-      'can be told apart by different descriptors, and the growth of the journal.',
-    check: checkSignRate,
-  },
-  {
-    id: 'POINT-COUNT',
-    stage: 'request',
-    parameter: 'limits.points',
-    default: `${DEFAULT_LIMITS.minPoints}..${DEFAULT_LIMITS.maxPoints}`,
-    paragraph: 'A descriptor has so many introduction points. HSDirs and clients accept at most 20.',
-    check: checkPointCount,
-  },
-  {
-    id: 'PERIOD-WINDOW',
-    stage: 'proof',
-    ...invariant,
-    paragraph: 'A descriptor is signed only for seconds at which its time period is published.',
-    check: (_, { targets, profile }) =>
-      firstDenial(targets, ({ period, second }) => checkPeriodWindow(profile, period, second)),
-  },
-  {
-    id: 'ONE-PER-SECOND',
-    stage: 'proof',
-    ...invariant,
-    paragraph: 'Each second of a blinded key and variant is spent once, so that no revision counter repeats.',
-    check: checkSeconds,
-  },
-  {
-    id: 'INTRO-PROVENANCE',
-    stage: 'proof',
-    ...invariant,
-    paragraph:
-      'Every introduction point is taken whole from a descriptor that an enabled backend of this service ' +
-      'signed. Nothing else can place a point in front of clients.',
-    check: (service, context) => checkIntroProvenance(context.points, ownEvidence(service, context)),
-  },
-  {
-    id: 'POINT-UNIQUE',
-    stage: 'proof',
-    ...invariant,
-    paragraph: 'No introduction point and no auth key stands twice in one descriptor.',
-    check: checkUnique,
-  },
-  {
-    id: 'MIN-BACKENDS',
-    stage: 'proof',
-    parameter: 'limits.min_backends',
-    default: String(DEFAULT_LIMITS.minBackends),
-    paragraph:
-      'The points of a descriptor come from at least so many backends, so that nobody can send all clients to ' +
-      'one of them.',
-    check: checkBackends,
-  },
-  {
-    id: 'INTRO-SHARE',
-    stage: 'proof',
-    parameter: 'limits.points_per_backend',
-    default: String(DEFAULT_LIMITS.maxPointsPerBackend),
-    paragraph: 'No backend has more than so many points of one descriptor.',
-    check: checkShare,
-  },
-  {
-    id: 'EVIDENCE-AGE',
-    stage: 'proof',
-    ...invariant,
-    paragraph:
-      "Certificate and revision counter of each backend's descriptor say when it was made; it must be fresh at " +
-      'the moment of signing. It bounds replay, and no moved clock finds valid evidence.',
-    check: checkAges,
-  },
+  { id: 'PUBLISHER-SERVICE', stage: 'request', check: checkPublisher },
+  { id: 'SIGN-RATE', stage: 'request', check: checkSignRate },
+  { id: 'POINT-COUNT', stage: 'request', check: checkPointCount },
+  { id: 'PERIOD-WINDOW', stage: 'proof', check: checkWindows },
+  { id: 'ONE-PER-SECOND', stage: 'proof', check: checkSeconds },
+  { id: 'INTRO-PROVENANCE', stage: 'proof', check: checkProvenance },
+  { id: 'POINT-UNIQUE', stage: 'proof', check: checkUnique },
+  { id: 'MIN-BACKENDS', stage: 'proof', check: checkBackends },
+  { id: 'INTRO-SHARE', stage: 'proof', check: checkShare },
+  { id: 'EVIDENCE-AGE', stage: 'proof', check: checkAges },
+  { id: 'CONTENT-CHURN', stage: 'proof', check: checkChurn },
 ]);
 
 function checkPublisher(service: ServicePolicy, { publisher }: RequestContext): Denial | undefined {
@@ -195,13 +116,16 @@ function checkSeconds(_: ServicePolicy, { targets, isSpent }: PolicyContext): De
   });
 }
 
+function checkWindows(_: ServicePolicy, { targets, profile }: PolicyContext): Denial | undefined {
+  return firstDenial(targets, ({ period, second }) => checkPeriodWindow(profile, period, second));
+}
+
+function checkProvenance(service: ServicePolicy, context: PolicyContext): Denial | undefined {
+  return checkIntroProvenance(context.points, ownEvidence(service, context));
+}
+
 function checkUnique(service: ServicePolicy, context: PolicyContext): Denial | undefined {
-  const points = resolvePoints(context.points, ownEvidence(service, context));
-  const twice = checkPointUnique(points);
-  if (twice !== undefined) return twice;
-  const authKeys = new Set(points.map(({ authKey }) => toHex(authKey)));
-  if (authKeys.size === points.length) return undefined;
-  return deny('POINT-UNIQUE', `${points.length - authKeys.size} auth keys stand there before`, 'once');
+  return checkPointUnique(resolvePoints(context.points, ownEvidence(service, context)));
 }
 
 function checkBackends(service: ServicePolicy, context: PolicyContext): Denial | undefined {
@@ -223,6 +147,11 @@ function checkAges(service: ServicePolicy, context: PolicyContext): Denial | und
     one =>
       invariants.checkEvidencePeriod(one, profile, now) ?? invariants.checkEvidenceAge(one, profile, now),
   );
+}
+
+function checkChurn(service: ServicePolicy, context: PolicyContext): Denial | undefined {
+  const set = pointSetName(resolvePoints(context.points, ownEvidence(service, context)));
+  return context.pointSets.check(set, service.limits.pointSetsPerHour, context.now);
 }
 
 /** Only what an enabled backend of this service signed counts; the rest is as if it had not been sent. */

@@ -13,7 +13,7 @@ const count = (maximum: number) => Type.Integer({ minimum: 1, maximum });
 
 const SnapshotSchema = Type.Object(
   {
-    version: Type.Literal(2),
+    version: Type.Literal(3),
     services: Type.Array(
       Type.Object(
         {
@@ -32,6 +32,7 @@ const SnapshotSchema = Type.Object(
               minBackends: count(MAX_POINTS),
               maxPointsPerBackend: count(MAX_POINTS),
               requestsPerHour: count(1_000_000),
+              pointSetsPerHour: count(1_000_000),
             },
             closed,
           ),

@@ -33,6 +33,8 @@ export interface ServiceLimits {
   readonly maxPointsPerBackend: number;
   /** SIGN-RATE: signed requests of one publisher in an hour. */
   readonly requestsPerHour: number;
+  /** CONTENT-CHURN: different sets of points signed in an hour, of all publishers together. */
+  readonly pointSetsPerHour: number;
 }
 
 /** One service. Lists are sorted by name, so that equal policies have equal digests. */
@@ -65,6 +67,7 @@ export const DEFAULT_LIMITS: ServiceLimits = Object.freeze({
   minBackends: 1,
   maxPointsPerBackend: 20,
   requestsPerHour: 60,
+  pointSetsPerHour: 12,
 });
 
 /** The service with this alias, or undefined. */
@@ -87,12 +90,13 @@ export function encodePolicy(policy: Policy): Uint8Array {
       minBackends: service.limits.minBackends,
       maxPointsPerBackend: service.limits.maxPointsPerBackend,
       requestsPerHour: service.limits.requestsPerHour,
+      pointSetsPerHour: service.limits.pointSetsPerHour,
     },
     clients: service.clients.map(({ name, key }) => ({ name, key: encodeClientAuthFile(key).trimEnd() })),
     caa: service.caa.map(({ flags, tag, value }) => ({ flags, tag, value })),
     caaCritical: service.caaCritical,
   }));
-  return new TextEncoder().encode(`${JSON.stringify({ version: 2, services })}\n`);
+  return new TextEncoder().encode(`${JSON.stringify({ version: 3, services })}\n`);
 }
 
 /** SHA-256 of the canonical text, 64 hex digits: what the journal's policy entry holds. */

@@ -50,6 +50,7 @@ const LIST: KeyholderList = {
     minBackends: 1,
     maxPointsPerBackend: 20,
     requestsPerHour: 60,
+    pointSetsPerHour: 12,
     backends: ['one', 'two'].map(name => ({ name, kpHsId: identity(`fuzz ${alias} ${name}`).kpHsId })),
     clients: [parseKpHscDescEnc(x25519PublicKey(noise(`fuzz client of ${alias}`, 32)))],
     clientsSerial: 3,

@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadPolicy, parsePolicy } from '../../../src/signer/policy/load.ts';
 import { failure } from '../failure.ts';
 import { BACKENDS, MASTER, PUBLISHERS, load, loadOne, newService, serviceYaml } from './services.ts';
+
+const CORPUS = join(import.meta.dirname, '../../corpus');
 
 const refuses = (lines: string, head?: string) => failure(() => load(serviceYaml(lines, head)));
 
@@ -17,7 +19,14 @@ describe('a policy file', () => {
       enabled: true,
       singleOnion: false,
       publishers: ['vps1'],
-      limits: { minPoints: 3, maxPoints: 20, minBackends: 1, maxPointsPerBackend: 20, requestsPerHour: 60 },
+      limits: {
+        minPoints: 3,
+        maxPoints: 20,
+        minBackends: 1,
+        maxPointsPerBackend: 20,
+        requestsPerHour: 60,
+        pointSetsPerHour: 12,
+      },
     });
     expect(service.backends.map(({ name, enabled }) => [name, enabled])).toEqual([
       ['torbox-1', true],
@@ -40,7 +49,9 @@ describe('a policy file', () => {
 
   it('takes limits with their units and both ends of every bound', () => {
     const service = loadOne(
-      serviceYaml('limits: { min_backends: 2, points: 1..20, points_per_backend: 10, requests: 3600/h }\n'),
+      serviceYaml(
+        'limits: { min_backends: 2, points: 1..20, points_per_backend: 10, requests: 3600/h, point_sets: 3600/h }\n',
+      ),
     );
     expect(service.limits).toEqual({
       minPoints: 1,
@@ -48,12 +59,15 @@ describe('a policy file', () => {
       minBackends: 2,
       maxPointsPerBackend: 10,
       requestsPerHour: 3600,
+      pointSetsPerHour: 3600,
     });
     expect(loadOne(serviceYaml('limits: { requests: 1/h, points: 20..20 }\n')).limits.minPoints).toBe(20);
   });
 
   it.each([
     'limits: { points: 0..20 }',
+    'limits: { point_sets: 0/h }',
+    'limits: { point_sets: 3601/h }',
     'limits: { points: 3..21 }',
     'limits: { points: 4..3 }',
     'limits: { points: 3-20 }',
@@ -130,6 +144,15 @@ describe('a policy file', () => {
     const backend = BACKENDS[0]!.address;
     const text = serviceYaml().replace(backend, change(backend));
     expect(failure(() => load(text))).toMatchObject({ code: 'BAD_VALUE', line: 4 });
+  });
+
+  it('takes no backend whose key anybody could sign for: BACKEND-KEY', () => {
+    const [good, bad] = [BACKENDS[0]!.address, (name: string) => readFileSync(join(CORPUS, name), 'utf8')];
+    for (const name of ['address-small-order.txt', 'address-torsion.txt']) {
+      const error = failure(() => load(serviceYaml().replace(good, bad(name))));
+      expect(error).toMatchObject({ code: 'BACKEND-KEY', line: 4 });
+    }
+    expect(load(serviceYaml().replace(good, bad('address-plain.txt'))).services).toHaveLength(1);
   });
 
   it.each(['Torbox', 'tor_box', '"tor box"', 'a-'])('is refused with the backend name %s', name => {

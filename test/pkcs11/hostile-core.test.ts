@@ -1,0 +1,159 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import {
+  INVARIANTS,
+  type InvariantId,
+  TOR_NETWORK,
+  checkCounterCeiling,
+  publicationWindow,
+  publishablePeriods,
+  timePeriod,
+} from '../../src/descriptor/index.ts';
+import { CustodyError } from '../../src/pkcs11/error.ts';
+import {
+  type SignOrder,
+  encodeProve,
+  encodeSign,
+  parseProve,
+  parseSign,
+} from '../../src/pkcs11/keyholder-messages.ts';
+import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
+import { type Rig, backendDescriptor, createRig, now, pointsOf, targetsAt } from './keyholder-rig.ts';
+
+let rig: Rig;
+let keyholder: Keyholder;
+/** Milliseconds. */
+let clock: number;
+
+const second = () => Math.floor(clock / 1000);
+const older = () => publishablePeriods(TOR_NETWORK, second())[0]?.periodNum ?? 0;
+
+/** What a core under an attacker's control can do: send frames, with fields of its own choice. */
+const send = (order: Partial<SignOrder>, surplus = new Uint8Array()) => {
+  const whole = { kpHsId: rig.alpha, listSerial: rig.listSerial, points: [], targets: [], ...order };
+  return keyholder.sign(parseSign(Buffer.concat([encodeSign(whole), surplus])));
+};
+const prove = (text: Uint8Array, kpHsId = rig.alpha) => {
+  const { digest } = keyholder.prove(kpHsId, parseProve(encodeProve(kpHsId, text)).text);
+  return digest;
+};
+
+/** What the keyholder says to it: the rule of a denial, or the code of an error. */
+function answer(act: () => unknown): string {
+  try {
+    act();
+    return 'signed';
+  } catch (thrown) {
+    if (!(thrown instanceof CustodyError)) throw thrown;
+    return thrown.denial?.rule ?? thrown.code;
+  }
+}
+
+interface Attack {
+  /** Signs, so that the refusal is for the attack and nothing else. */
+  readonly control: () => unknown;
+  readonly attack: () => unknown;
+  /** Where the frame itself has no room for the attack. */
+  readonly refusedAs?: string;
+}
+
+const honest = () => ({
+  points: pointsOf(prove(backendDescriptor('a1')), 0, 1),
+  targets: targetsAt(second()),
+});
+
+/** By invariant: a new one without an attack does not compile. */
+const ATTACKS: Record<InvariantId, Attack> = {
+  'INTRO-PROVENANCE': {
+    control: () => send(honest()),
+    attack: () => {
+      const { targets } = honest();
+      prove(backendDescriptor('b1'), rig.beta);
+      send({ targets, points: pointsOf(prove(backendDescriptor('b1'), rig.beta), 0) });
+    },
+  },
+  'POINT-UNIQUE': {
+    control: () => send(honest()),
+    attack: () => send({ ...honest(), points: pointsOf(prove(backendDescriptor('a1')), 0, 1, 0) }),
+  },
+  'EVIDENCE-AGE': {
+    control: () => send(honest()),
+    attack: () => {
+      const { points } = honest();
+      clock += 5 * 3_600_000;
+      send({ points, targets: targetsAt(second()) });
+    },
+  },
+  'PERIOD-WINDOW': {
+    control: () => send(honest()),
+    attack: () => {
+      rig.writeList({ runwaySeconds: 86_400 });
+      keyholder.reload();
+      const { to } = publicationWindow(TOR_NETWORK, timePeriod(TOR_NETWORK, older()));
+      send({ ...honest(), targets: [{ periodNum: older(), variant: 0, second: to }] });
+    },
+  },
+  RUNWAY: {
+    control: () => send({ ...honest(), targets: targetsAt(second() + 1) }),
+    attack: () =>
+      send({
+        ...honest(),
+        targets: [{ periodNum: older() + 1, variant: 0, second: second() + 6 * 3600 + 1 }],
+      }),
+  },
+  HORIZON: {
+    control: () => send(honest()),
+    attack: () =>
+      send({ ...honest(), targets: [{ periodNum: older() + 3650, variant: 0, second: second() }] }),
+  },
+  'ONE-PER-SECOND': {
+    control: () => send(honest()),
+    attack: () => send(honest()),
+  },
+  VARIANT: {
+    control: () => send(honest()),
+    attack: () =>
+      send({ ...honest(), targets: targetsAt(second() + 1).map(target => ({ ...target, variant: 1 })) }),
+  },
+  'COUNTER-CEILING': {
+    control: () => {
+      for (const { periodNum, revisionCounter } of send(honest())) {
+        const period = timePeriod(TOR_NETWORK, periodNum);
+        expect(checkCounterCeiling(TOR_NETWORK, period, revisionCounter)).toBeUndefined();
+      }
+    },
+    // A second has one counter, and no field of an order is another one.
+    attack: () => send({ ...honest(), targets: targetsAt(second() + 1) }, new Uint8Array(8).fill(0xff)),
+    refusedAs: 'FRAME_BAD',
+  },
+};
+
+beforeAll(async () => {
+  rig = await createRig();
+  rig.writeList();
+  clock = Date.now();
+  const first = rig.keyholder({ clock: () => clock });
+  await first.prepare();
+  first.close();
+});
+afterAll(() => rig.dispose());
+beforeEach(() => {
+  rig.writeList();
+  clock = Math.max(clock, now() * 1000) + 10_000;
+  keyholder = rig.keyholder({ clock: () => clock });
+  clock += 5000;
+});
+afterEach(() => keyholder.close());
+
+test('every invariant has an attack', () => {
+  expect(Object.keys(ATTACKS).toSorted()).toEqual(Object.values(INVARIANTS).toSorted());
+});
+
+test.each(Object.entries(ATTACKS))(
+  '%s holds against a hostile core',
+  (id, { control, attack, refusedAs }) => {
+    const start = clock;
+    expect(answer(control)).toBe('signed');
+    expect(answer(attack)).toBe(refusedAs ?? id);
+    clock = start + 1000;
+  },
+);
