@@ -157,3 +157,18 @@ test.each(Object.entries(ATTACKS))(
     clock = start + 1000;
   },
 );
+
+test('CONTENT-CHURN counts different sets of points, not orders, and refuses what is beyond the list', () => {
+  rig.writeList({}, { pointSetsPerHour: 2 });
+  keyholder.reload();
+  const evidence = prove(backendDescriptor('a1'));
+  const again = prove(backendDescriptor('a1', { at: now() - 700 }));
+  const ask = (points: SignOrder['points']) => {
+    clock += 1000;
+    return answer(() => send({ points, targets: targetsAt(second()) }));
+  };
+  expect([ask(pointsOf(evidence, 0, 1)), ask(pointsOf(evidence, 0, 2))]).toEqual(['signed', 'signed']);
+  expect(ask(pointsOf(evidence, 1, 2))).toBe('CONTENT-CHURN');
+  // The same points in another order, or from other evidence, are the same set.
+  expect(ask([...pointsOf(again, 1), ...pointsOf(evidence, 0)])).toBe('signed');
+});

@@ -122,23 +122,6 @@ describe('backends', () => {
   });
 });
 
-describe('CONTENT-CHURN', () => {
-  test('counts different sets of points, not orders, and refuses what is beyond the list', () => {
-    rig.writeList({}, { pointSetsPerHour: 2 });
-    keyholder.reload();
-    evidence = keyholder.prove(rig.alpha, backendDescriptor('a1')).digest;
-    expect(sign(pointsOf(evidence, 0, 1))).toHaveLength(2);
-    clock += 1000;
-    expect(sign(pointsOf(evidence, 0, 2))).toHaveLength(2);
-    clock += 1000;
-    const third = denialOf(() => sign(pointsOf(evidence, 1, 2)));
-    expect(third).toMatchObject({ rule: 'CONTENT-CHURN', limit: '2/h' });
-    // The same points in another order, or from other evidence, are the same set.
-    const again = keyholder.prove(rig.alpha, backendDescriptor('a1', { at: now() - 700 })).digest;
-    expect(sign([...pointsOf(again, 1), ...pointsOf(evidence, 0)])).toHaveLength(2);
-  });
-});
-
 describe('SIGN-RATE', () => {
   test('counts orders and texts, refuses what is beyond policy, and does not begin anew with a restart', () => {
     const start = clock;

@@ -53,8 +53,8 @@ export const REQUEST_ROWS: readonly RuleRow[] = [
       title: 'as many sets as the limit are let through in an hour, and each of them again',
     },
     refuses: {
-      file: LIMITS,
-      title: 'counts different sets of points, not orders, and refuses what is beyond the list',
+      file: 'test/pkcs11/hostile-core.test.ts',
+      title: 'CONTENT-CHURN counts different sets of points, not orders, and refuses what is beyond the list',
     },
   },
   {
