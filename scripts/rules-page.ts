@@ -14,9 +14,9 @@ const HEAD = `# Rules
 
 Made by \`npm run rules\` from \`src/signer/policy/reference/\`; a test compares, and looks for each test and function.
 
-A denial names one of these rules, what was observed and the limit. The first that refuses wins; \`onion-signer policy
-explain RULE\` prints its part of this page. An *invariant* has no key in a policy and holds beside the period keys even
-when the core is an attacker's: \`test/pkcs11/hostile-core.test.ts\` has an attack on each.
+A denial names one of these rules, what was observed and the limit. The first that refuses wins. An *invariant* has no key in a
+policy and holds beside the period keys even when the core is an attacker's: \`test/pkcs11/hostile-core.test.ts\` has an
+attack on each.
 
 | rule | held by | key of the policy | default |
 | --- | --- | --- | --- |
