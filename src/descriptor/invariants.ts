@@ -177,15 +177,17 @@ export function checkRunway(second: number, nowSeconds: number, runwaySeconds: n
 
 /**
  * COUNTER-CEILING: no revision counter is beyond those of the period's publication window, so that whatever was signed
- * can be followed by something newer. Ours. Does not throw for a period of the profile.
+ * can be followed by something newer. After a fence they are `lead` seconds ahead. Ours. Does not throw for a period of the
+ * profile.
  */
 export function checkCounterCeiling(
   profile: NetworkProfile,
   period: TimePeriod,
   counter: bigint,
+  lead = 0,
 ): Denial | undefined {
   const { to } = publicationWindow(profile, period);
-  const ceiling = counterCeiling(to - srvRunStart(profile, period));
+  const ceiling = counterCeiling(to - srvRunStart(profile, period) + lead);
   if (counter >= 1n && counter <= ceiling) return undefined;
   return { rule: INVARIANTS.counterCeiling, observed: String(counter), limit: `1 to ${ceiling}` };
 }

@@ -53,8 +53,8 @@ export function buildDescriptor(
   fields: DescriptorFields,
   checkResult: CheckResult,
 ): SignedDescriptor {
-  const { key, target } = plan;
-  const revisionCounter = key.revisionCounterAt(target.second);
+  const { key, target, lead } = plan;
+  const revisionCounter = key.revisionCounterAt(plan.spentSecond);
   const signable = assemble(plan, fields, revisionCounter);
   const text = finishDescriptor(signable, key.signDescriptor(signable));
   try {
@@ -67,7 +67,7 @@ export function buildDescriptor(
     .accessOf(fields.settings)
     .useCookie(cookie => cookie && Uint8Array.from(cookie));
   const { settingsSerial } = fields.settings;
-  return { ...target, revisionCounter, text, descriptorCookie, settingsSerial };
+  return { ...target, lead, revisionCounter, text, descriptorCookie, settingsSerial };
 }
 
 function assemble(
@@ -148,7 +148,7 @@ export function createResultCheck(): CheckResult {
 
 function checkOpened(
   { outer, middle, inner, kpHsDescSign }: OpenedDescriptor,
-  { key, target }: PlannedTarget,
+  { key, spentSecond }: PlannedTarget,
   fields: DescriptorFields,
 ): void {
   const points = inner?.introductionPoints ?? [];
@@ -157,7 +157,7 @@ function checkOpened(
     inner?.singleOnionService === fields.settings.singleOnion &&
     isSameList(points, fields.chosen.points, samePoint) &&
     isSameList(inner.caa, fields.settings.caa, sameCaa) &&
-    outer.revisionCounter === key.revisionCounterAt(target.second) &&
+    outer.revisionCounter === key.revisionCounterAt(spentSecond) &&
     equalBytes(kpHsDescSign, key.kpHsDescSign) &&
     equalBytes(middle.ephemeralKey, ephemeralKey) &&
     isSameList(middle.authClients, authClients, sameLine) &&

@@ -53,9 +53,10 @@ const NEXT_STEP = {
   KEYHOLDER_REFUSED: 'an invariant of the keyholder forbids this',
   KEYHOLDER_FAULT: 'the keyholder met what it does not expect; this is a defect or an attack, report it',
   KEYHOLDER_LATCHED: 'a signature of this service did not verify; find out why, then restart the keyholder',
+  SERVICE_FROZEN: 'nothing is signed for this service until `thaw`',
   KEYHOLDER_ENVIRONMENT: 'the keyholder must run without inspector, preloaded modules or Node options',
   KEYHOLDER_ARGUMENTS:
-    'start it as [init [--recover]] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
+    'start it as [init [--recover [--fence SECOND]]] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
   CLOCK_UNPROVEN:
     'the clock is far from the time that evidence proved; correct it, or have a backend’s descriptor sent',
   OPENING_LIMIT: 'this service was opened too often lately; wait, and see its last error in status',

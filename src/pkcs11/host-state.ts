@@ -64,10 +64,15 @@ export class HostState {
 
   /**
    * Makes an empty state with a new checkpoint key; the folder (0700) and the key file of a `file:` source are made
-   * when they are missing. With `recover`, what is there is kept aside under another name; without, it is an error.
+   * when they are missing. With `recover`, what is there is kept aside under another name; without, it is an error. No second
+   * before `fence` (Unix time) is signed for: what was lost may have been.
    * @throws CustodyError STATE_EXISTS, STATE_OWNER, STATE_WRITE, HOST_KEY
    */
-  static create(folder: string, source: HostKeySource, options: { readonly recover?: boolean } = {}): void {
+  static create(
+    folder: string,
+    source: HostKeySource,
+    options: { readonly recover?: boolean; readonly fence?: number } = {},
+  ): void {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     } catch (thrown) {
@@ -80,7 +85,9 @@ export class HostState {
     const state = emptyState();
     try {
       // Marks first: a state without marks would be an error at the next start, marks without a state are nothing.
-      MarkLog.create(join(folder, 'marks'), state.id).close();
+      const marks = MarkLog.create(join(folder, 'marks'), state.id);
+      marks.raiseFloor(options.fence ?? 0);
+      marks.close();
       replaceFile(join(folder, 'state'), sealState(state, hostKey));
     } finally {
       wipeState(state);

@@ -1,11 +1,9 @@
 // The core's side of the keyholder: typed requests, deadlines, refusals as values. Loads nothing that holds secrets.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import type { KpHsId } from '../descriptor/index.ts';
-import { childCommand, passedEnvironment } from './child-command.ts';
 import { type CustodyDenial, CustodyError, parseCustodyErrorCode } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import {
@@ -19,6 +17,7 @@ import {
   encodeProve,
   encodeSign,
   encodeHead,
+  parseEmpty,
   parseFailed,
   parseNote,
   parsePrepared,
@@ -26,6 +25,8 @@ import {
   parseRefused,
   parseSigned,
 } from './keyholder-messages.ts';
+import { type KeyholderPaths, startKeyholder } from './keyholder-start.ts';
+import { encodeFence, encodeFreeze } from './measure-messages.ts';
 import { type KeyholderStatus, parseStatus } from './keyholder-status.ts';
 
 export type {
@@ -36,6 +37,7 @@ export type {
   SignedDescriptor,
   ProvenHead,
 } from './keyholder-messages.ts';
+export { initKeyholder, type KeyholderPaths } from './keyholder-start.ts';
 export type { KeyholderStatus, PeriodStatus, ServiceStatus } from './keyholder-status.ts';
 
 /** An invariant said no: nothing was signed, recorded or remembered. */
@@ -98,6 +100,24 @@ export class KeyholderClient {
   async checkpoint(head: ProvenHead): Promise<{ readonly note: string } | Refused> {
     const answer = await this.#ask(KEYHOLDER_FRAME.checkpoint, encodeHead(head));
     return 'refused' in answer ? answer : { note: parseNote(answer.payload) };
+  }
+
+  /** Has nothing signed for a service any more, or lets it be signed for again. Durable, and repeatable. */
+  async freeze(kpHsId: KpHsId, frozen: boolean): Promise<void> {
+    await this.#order(KEYHOLDER_FRAME.freeze, encodeFreeze(kpHsId, frozen));
+  }
+
+  /** Spends all seconds up to the last spent one, of every period: counters run ahead from now on. Durable, repeatable. */
+  async fence(kpHsId: KpHsId): Promise<void> {
+    await this.#order(KEYHOLDER_FRAME.fence, encodeFence(kpHsId));
+  }
+
+  /** What is done, or refused as an error. */
+  async #order(type: number, payload: Uint8Array): Promise<void> {
+    const answer = await this.#ask(type, payload);
+    if ('refused' in answer)
+      throw new CustodyError('KEYHOLDER_REFUSED', undefined, { denial: answer.refused });
+    parseEmpty(answer.payload);
   }
 
   async status(): Promise<KeyholderStatus> {
@@ -189,14 +209,6 @@ function deadOf(cause: unknown): CustodyError {
   return cause instanceof CustodyError ? cause : new CustodyError('KEYHOLDER_DEAD', undefined, { cause });
 }
 
-/** Where a keyholder finds its things: paths only. */
-export interface KeyholderPaths {
-  readonly state: string;
-  readonly list: string;
-  /** `file:/path` or `credential:NAME`. */
-  readonly hostKey: string;
-}
-
 export interface SpawnKeyholderOptions extends KeyholderClientOptions {
   /** Added to its cleared environment. Nothing secret. */
   readonly env?: Readonly<Record<string, string>>;
@@ -204,15 +216,6 @@ export interface SpawnKeyholderOptions extends KeyholderClientOptions {
   readonly onSpawn?: (pid: number) => void;
 }
 
-/** Entry point beside this file, in source and in the built package. */
-const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-/** A small young generation: texts live for one request, and larger ones cost memory and full collections. */
-const CHILD_FLAGS = [
-  '--disable-sigusr1',
-  '--disallow-code-generation-from-strings',
-  '--no-warnings',
-  '--max-semi-space-size=2',
-];
 const EXIT_GRACE_MS = 5_000;
 
 /**
@@ -224,7 +227,7 @@ export async function spawnKeyholder(
   options: SpawnKeyholderOptions = {},
 ): Promise<KeyholderClient> {
   const args = ['--state', paths.state, '--list', paths.list, '--host-key', paths.hostKey];
-  const child = startProcess(args, options.env, ['ignore', 'ignore', 'inherit', 'pipe']);
+  const child = startKeyholder(args, options.env, ['ignore', 'ignore', 'inherit', 'pipe']);
   if (child.pid !== undefined) options.onSpawn?.(child.pid);
   const exited = exitOf(child);
   const client = new KeyholderClient(child.stdio[3] as Duplex, options, async () => {
@@ -259,41 +262,4 @@ export async function connectKeyholder(
     socket.once('error', cause => reject(new CustodyError('KEYHOLDER_DEAD', undefined, { cause })));
   });
   return new KeyholderClient(socket, options);
-}
-
-/**
- * Makes an empty keyholder state in a process of its own, which alone has locked memory; see `HostState.create`.
- * @throws CustodyError STATE_EXISTS and what else the process says
- */
-export async function initKeyholder(
-  paths: Pick<KeyholderPaths, 'state' | 'hostKey'>,
-  options: { readonly recover?: boolean } = {},
-): Promise<void> {
-  const args = ['init', '--state', paths.state, '--host-key', paths.hostKey];
-  if (options.recover === true) args.push('--recover');
-  const child = startProcess(args, {}, ['ignore', 'ignore', 'pipe', 'ignore']);
-  let said = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  await new Promise<void>(resolve => {
-    child.once('close', () => resolve());
-    child.once('error', () => resolve());
-  });
-  if (child.exitCode === 0) return;
-  const name = /^keyholder: ([A-Z_]+):/mu.exec(said)?.[1] ?? '';
-  throw new CustodyError(parseCustodyErrorCode(name) ?? 'KEYHOLDER_DEAD');
-}
-
-function startProcess(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-  stdio: ('ignore' | 'inherit' | 'pipe')[],
-): ChildProcess {
-  const entry = fileURLToPath(new URL(`./keyholder.${EXTENSION}`, import.meta.url));
-  return spawn(...childCommand([...CHILD_FLAGS, entry, ...args]), {
-    // One arena of malloc: each thread of V8 would keep freed texts in one of its own.
-    env: { ...passedEnvironment(), MALLOC_ARENA_MAX: '1', ...env },
-    stdio,
-  });
 }

@@ -20,6 +20,8 @@ export const KEYHOLDER_FRAME = Object.freeze({
   checkpoint: 0x04,
   status: 0x05,
   reload: 0x06,
+  freeze: 0x07,
+  fence: 0x08,
   refused: 0xf0,
   failed: 0xf1,
 } as const);
@@ -55,6 +57,8 @@ export interface SignOrder {
 
 /** One finished descriptor. */
 export interface SignedDescriptor extends SignTarget {
+  /** Seconds by which the second that was spent lies after that of its use; 0 but after a fence. */
+  readonly lead: number;
   readonly revisionCounter: bigint;
   readonly text: Uint8Array;
   /** Opens the inner layer of a restricted text (16 bytes): to verify it and then to be wiped. */
@@ -147,7 +151,7 @@ export function parseSign(payload: Uint8Array): SignOrder {
 export function encodeSigned(signed: readonly SignedDescriptor[]): Uint8Array {
   const out = new WireWriter().u8(signed.length);
   for (const each of signed) {
-    writeTarget(out, each).u64(each.revisionCounter).blob32(each.text);
+    writeTarget(out, each).u32(each.lead).u64(each.revisionCounter).blob32(each.text);
     out.blob32(each.descriptorCookie ?? new Uint8Array(0)).u64(each.settingsSerial);
   }
   return out.finish();
@@ -157,6 +161,7 @@ export function parseSigned(payload: Uint8Array): SignedDescriptor[] {
   const reader = new WireReader(payload);
   const signed = repeat(upTo(reader, MAX_TARGETS), () => ({
     ...readTarget(reader),
+    lead: reader.u32(),
     revisionCounter: reader.u64(),
     text: reader.blob32(MAX_TEXT_BYTES),
     descriptorCookie: readCookie(reader),

@@ -18,6 +18,7 @@ import {
 } from './keyholder-messages.ts';
 import { type Keyholder, wipeCookies } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
+import { parseFence, parseFreeze } from './measure-messages.ts';
 
 /** Longest frame either way: sixteen descriptors. */
 export const MAX_ANSWER_BYTES = 1 << 20;
@@ -112,6 +113,14 @@ async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<U
     case KEYHOLDER_FRAME.reload:
       parseEmpty(payload);
       keyholder.reload();
+      return new Uint8Array(0);
+    case KEYHOLDER_FRAME.freeze: {
+      const { kpHsId, frozen } = parseFreeze(payload);
+      keyholder.freeze(kpHsId, frozen);
+      return new Uint8Array(0);
+    }
+    case KEYHOLDER_FRAME.fence:
+      keyholder.fence(parseFence(payload));
       return new Uint8Array(0);
     default:
       throw new CustodyError('FRAME_BAD', 'an unknown request');

@@ -23,7 +23,7 @@ import { readCheckedFile } from './private-file.ts';
 import { ProvenTime } from './proven-time.ts';
 import { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
-import { aheadSeconds, planTargets, runwaySeconds } from './sign-plan.ts';
+import { aheadSeconds, fenceAt, planTargets, runwaySeconds } from './sign-plan.ts';
 import { rateLimits } from './sign-rate.ts';
 
 /** What a keyholder is given. */
@@ -83,13 +83,15 @@ export class Keyholder {
    * what else it carries is the list's word alone. Cookies in the answer are the caller's to wipe.
    * @throws CustodyError KEYHOLDER_REFUSED: LIST-SERIAL, SERVICE-UNKNOWN, POINT-COUNT, SIGN-RATE, INTRO-PROVENANCE,
    *   EVIDENCE-AGE, POINT-UNIQUE, MIN-BACKENDS, INTRO-SHARE, CONTENT-CHURN, VARIANT, HORIZON, PERIOD-WINDOW, RUNWAY,
-   *   ONE-PER-SECOND, COUNTER-CEILING, DESCRIPTOR-SIZE; PERIOD_UNPREPARED, KEYHOLDER_LATCHED, STATE_WRITE, STATE_FULL
+   *   ONE-PER-SECOND, COUNTER-CEILING, DESCRIPTOR-SIZE; PERIOD_UNPREPARED, KEYHOLDER_LATCHED, SERVICE_FROZEN,
+   *   STATE_WRITE, STATE_FULL
    */
   sign(order: SignOrder): SignedDescriptor[] {
     const nowSeconds = this.#now();
     this.#checkSerial(order.listSerial);
     const slot = this.#enabled(order.kpHsId);
     if (slot.latched) throw new CustodyError('KEYHOLDER_LATCHED');
+    if (this.#options.host.marks.isFrozen(slot.kpHsId)) throw new CustodyError('SERVICE_FROZEN');
     const { marks } = this.#options.host;
     const rules = { list: this.#list, nowSeconds, firstSecond: this.#firstSecond, marks };
     checkPointCount(order.points.length, slot);
@@ -102,7 +104,9 @@ export class Keyholder {
     // A key that yields no secret is found before anything is spent.
     for (const { key } of plans) key.accessOf(slot.entry);
     marks.spend(
-      plans.map(({ key, target }) => ({ kpHsBlindId: key.kpHsBlindId, ...target })),
+      plans.map(({ key, target: { variant }, spentSecond }) => {
+        return { kpHsBlindId: key.kpHsBlindId, variant, second: spentSecond };
+      }),
       { at: nowSeconds, proven: this.#proven.second },
     );
     slot.rate.note(plans.length, nowSeconds);
@@ -137,6 +141,28 @@ export class Keyholder {
     return enabled.map(slot => slot.prepared(this.#list.profile, wanted, this.#now()));
   }
 
+  /**
+   * FREEZE: nothing is signed for a service of the list until it is thawed, over restarts too.
+   * Its periods are certified all the same.
+   * @throws CustodyError KEYHOLDER_REFUSED (SERVICE-UNKNOWN), STATE_WRITE, STATE_FULL
+   */
+  freeze(kpHsId: Uint8Array, frozen: boolean): void {
+    this.#options.host.marks.freeze(this.#listed(kpHsId).kpHsId, frozen);
+  }
+
+  /**
+   * FENCE: from now on every text of the service has a higher counter than all before, whoever holds those. Nothing undoes it
+   * but the end of its periods. @throws CustodyError KEYHOLDER_REFUSED (SERVICE-UNKNOWN), STATE_WRITE, STATE_FULL
+   */
+  fence(kpHsId: Uint8Array): void {
+    const { marks } = this.#options.host;
+    const rules = { list: this.#list, nowSeconds: this.#now(), marks };
+    for (const key of this.#listed(kpHsId).periods.values()) {
+      const fence = fenceAt(key, rules);
+      if (fence !== undefined) marks.raiseFence(key.kpHsBlindId, fence);
+    }
+  }
+
   /** CHECKPOINT: a signed note. @throws CustodyError KEYHOLDER_REFUSED (CHECKPOINT-FORK), STATE_WRITE */
   checkpoint(head: ProvenHead): string {
     return this.#checkpoints.sign(head);
@@ -158,7 +184,10 @@ export class Keyholder {
       aheadSeconds: aheadSeconds(this.#list),
       runwaySeconds: runwaySeconds(this.#list),
       services: this.#book.slots.map(slot =>
-        slot.status(profile, this.#wanted(), this.#now(), this.#checkpoints.publicKey),
+        slot.status(profile, this.#wanted(), this.#now(), {
+          checkpointKey: this.#checkpoints.publicKey,
+          marks: host.marks,
+        }),
       ),
     };
   }
@@ -190,6 +219,12 @@ export class Keyholder {
 
   #wanted(): TimePeriod[] {
     return wantedPeriods(this.#list.profile, this.#now(), aheadSeconds(this.#list));
+  }
+
+  #listed(kpHsId: Uint8Array): ServiceSlot {
+    const slot = this.#book.find(kpHsId);
+    if (slot === undefined) throw refuse('SERVICE-UNKNOWN', 'not in the list', 'a service of the list');
+    return slot;
   }
 
   #enabled(kpHsId: Uint8Array): ServiceSlot {

@@ -15,6 +15,10 @@ export interface PeriodStatus {
   readonly to: number;
   /** When the last certificate of its ladder ends: until then whoever took the key is believed. */
   readonly exposureEnd: number;
+  /** Seconds before it are spent; 0 but after a fence. */
+  readonly floor: number;
+  /** By how much counters run ahead of the clock since, seconds. */
+  readonly lead: number;
 }
 
 export interface ServiceStatus {
@@ -23,6 +27,8 @@ export interface ServiceStatus {
   readonly enabled: boolean;
   /** A result did not verify: nothing is signed until the keyholder is restarted. */
   readonly latched: boolean;
+  /** Nothing is signed until it is thawed. */
+  readonly frozen: boolean;
   /** `born`, `imported-YYYY-MM-DD`, or '' before the first opening. */
   readonly origin: string;
   /** Signed note in which the identity vouches for the checkpoint key; '' before the first opening. */
@@ -65,6 +71,7 @@ export interface KeyholderStatus {
 
 const ENABLED = 1;
 const LATCHED = 2;
+const FROZEN = 4;
 
 export function encodeStatus(status: KeyholderStatus): Uint8Array {
   const out = new WireWriter().u64(status.startedAt).u32(status.uid).u64(status.listSerial);
@@ -72,7 +79,8 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
   out.str8(status.checkpointVkey).u64(status.checkpointSize);
   out.u32(status.aheadSeconds).u32(status.runwaySeconds).u16(status.services.length);
   for (const service of status.services) {
-    const flags = (service.enabled ? ENABLED : 0) | (service.latched ? LATCHED : 0);
+    const { enabled, latched, frozen } = service;
+    const flags = (enabled ? ENABLED : 0) | (latched ? LATCHED : 0) | (frozen ? FROZEN : 0);
     out
       .str8(service.alias)
       .bytes(service.kpHsId, 32)
@@ -85,6 +93,7 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
     for (const period of service.periods) {
       out.u64(period.periodNum).bytes(period.kpHsDescSign, 32);
       out.u64(period.from).u64(period.to).u64(period.exposureEnd);
+      out.u64(period.floor).u32(period.lead);
     }
   }
   return out.finish();
@@ -113,12 +122,13 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
   const alias = reader.str8();
   const kpHsId = readService(reader);
   const flags = reader.u8();
-  if ((flags & ~(ENABLED | LATCHED)) !== 0) throw reader.fault('an unknown flag is set');
+  if ((flags & ~(ENABLED | LATCHED | FROZEN)) !== 0) throw reader.fault('an unknown flag is set');
   return {
     alias,
     kpHsId,
     enabled: (flags & ENABLED) !== 0,
     latched: (flags & LATCHED) !== 0,
+    frozen: (flags & FROZEN) !== 0,
     origin: reader.str8(),
     vouching: reader.str16(),
     certifiedUntil: reader.u64Number(),
@@ -138,5 +148,7 @@ function readPeriodStatus(reader: WireReader): PeriodStatus {
     from: reader.u64Number(),
     to: reader.u64Number(),
     exposureEnd: reader.u64Number(),
+    floor: reader.u64Number(),
+    lead: reader.u32(),
   };
 }

@@ -1,5 +1,5 @@
 // Main of the keyholder process.
-//   keyholder init --state DIR --host-key SOURCE [--recover]
+//   keyholder init --state DIR --host-key SOURCE [--recover [--fence SECOND]]
 //   keyholder      --state DIR --host-key SOURCE --list FILE [--socket PATH]
 // Without --socket it is a child of the core and speaks on fd 3. Arguments carry paths only.
 
@@ -24,6 +24,8 @@ const WAITING_CONNECTIONS = 4;
 interface Arguments {
   readonly init: boolean;
   readonly recover: boolean;
+  /** Unix seconds; 0 for none. */
+  readonly fence: number;
   readonly state: string;
   readonly hostKey: string;
   readonly list: string;
@@ -37,7 +39,7 @@ async function main(): Promise<void> {
   const args = readArguments();
   const source = parseHostKeySource(args.hostKey);
   if (args.init) {
-    HostState.create(args.state, source, { recover: args.recover });
+    HostState.create(args.state, source, { recover: args.recover, fence: args.fence });
     return;
   }
   const lock = await lockState(args.state);
@@ -78,16 +80,24 @@ function readArguments(): Arguments {
     const text = { type: 'string' } as const;
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { state: text, list: text, 'host-key': text, socket: text, recover: { type: 'boolean' } },
+      options: {
+        state: text,
+        list: text,
+        'host-key': text,
+        socket: text,
+        fence: text,
+        recover: { type: 'boolean' },
+      },
     });
-    const { state, 'host-key': hostKey, list = '', socket, recover = false } = values;
+    const { state, 'host-key': hostKey, list = '', socket, recover = false, fence = '0' } = values;
     const init = positionals.join(' ') === 'init';
     const complete = init
       ? list === '' && socket === undefined
       : list !== '' && !recover && positionals.length === 0;
-    if (state === undefined || hostKey === undefined || !complete)
+    const isFit = /^(?:0|[1-9][0-9]{0,11})$/u.test(fence) && (recover || fence === '0');
+    if (state === undefined || hostKey === undefined || !complete || !isFit)
       throw new CustodyError('KEYHOLDER_ARGUMENTS');
-    return { init, recover, state, hostKey, list, socket };
+    return { init, recover, fence: Number(fence), state, hostKey, list, socket };
   } catch (thrown) {
     throw toCustodyError(thrown, 'KEYHOLDER_ARGUMENTS');
   }

@@ -5,6 +5,7 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { MAX_TARGETS } from './keyholder-messages.ts';
 import {
   type CheckpointMark,
+  type Fence,
   type Mark,
   RECORD_BYTES,
   type SpentSecond,
@@ -12,9 +13,10 @@ import {
   isIntact,
   parseMark,
 } from './mark-records.ts';
+import { MeasureMarks } from './measure-marks.ts';
 import { readCheckedFile, removeFile, replaceFile, writeFully } from './private-file.ts';
 
-export type { CheckpointMark, SpentSecond } from './mark-records.ts';
+export type { CheckpointMark, Fence, SpentSecond } from './mark-records.ts';
 
 /** Largest file that is ever written, and read. */
 const MAX_BYTES = 64 << 20;
@@ -48,6 +50,7 @@ export class MarkLog {
   readonly #stateId: Uint8Array;
   readonly #maximum: number;
   readonly #spent = new Map<string, SpentGroup>();
+  readonly #measures = new MeasureMarks();
   #checkpoint: CheckpointMark | undefined;
   #generation = 0n;
   #floor = 0;
@@ -81,8 +84,8 @@ export class MarkLog {
    */
   static open(path: string, stateId: Uint8Array, maximum = MAX_BYTES): MarkLog {
     removeFile(`${path}.new`);
-    const demand = { maximum, forbidden: 0o077, tooLarge: 'STATE_FULL' } as const;
-    const bytes = readCheckedFile(path, { ...demand, missing: 'STATE_MISSING', refused: 'STATE_OWNER' });
+    const codes = { missing: 'STATE_MISSING', refused: 'STATE_OWNER', tooLarge: 'STATE_FULL' } as const;
+    const bytes = readCheckedFile(path, { maximum, forbidden: 0o077, ...codes });
     const log = new MarkLog(path, stateId, maximum);
     log.#load(bytes);
     log.#openForAppending();
@@ -97,15 +100,28 @@ export class MarkLog {
   get checkpoint(): CheckpointMark | undefined {
     return this.#checkpoint;
   }
-
-  /** The latest time that was proven when seconds were spent, Unix seconds; 0 for none. */
+  /** The latest time that was proven when seconds were spent; 0 for none. */
   get proven(): number {
     return this.#proven;
   }
 
   isSpent(spent: SpentSecond): boolean {
-    if (spent.second < this.#floor) return true;
+    if (spent.second < Math.max(this.#floor, this.fenceOf(spent.kpHsBlindId).floor)) return true;
     return this.#spent.get(keyOf(spent))?.seconds.has(spent.second) ?? false;
+  }
+
+  isFrozen(kpHsId: Uint8Array): boolean {
+    return this.#measures.isFrozen(kpHsId);
+  }
+
+  fenceOf(kpHsBlindId: Uint8Array): Fence {
+    return this.#measures.fenceOf(kpHsBlindId);
+  }
+
+  lastSpent(of: Omit<SpentSecond, 'second'>): number {
+    let last = 0;
+    for (const second of this.#spent.get(keyOf(of))?.seconds.keys() ?? []) last = Math.max(last, second);
+    return last;
   }
 
   /** When seconds of a blinded key and variant were spent, one entry for each that is still remembered. */
@@ -127,6 +143,22 @@ export class MarkLog {
   /** @throws CustodyError STATE_WRITE, STATE_FULL */
   recordCheckpoint(checkpoint: CheckpointMark): void {
     this.#appendOne({ kind: 'checkpoint', checkpoint });
+  }
+
+  /** Nothing is to be signed for this identity, or it is again. @throws CustodyError STATE_WRITE, STATE_FULL */
+  freeze(kpHsId: Uint8Array, frozen: boolean): void {
+    if (this.isFrozen(kpHsId) !== frozen) this.#appendOne({ kind: 'frozen', kpHsId, frozen });
+  }
+
+  /** Never lowers what there is. @throws CustodyError STATE_WRITE, STATE_FULL */
+  raiseFence(kpHsBlindId: Uint8Array, fence: Fence): void {
+    const mark = this.#measures.raised(kpHsBlindId, fence);
+    if (mark !== undefined) this.#appendOne(mark);
+  }
+
+  /** Spends every second before this one, of every key. @throws CustodyError STATE_WRITE, STATE_FULL */
+  raiseFloor(second: number): void {
+    if (second > this.#floor) this.#appendOne({ kind: 'floor', second });
   }
 
   /** To be called after a state of this generation is on disk. @throws CustodyError STATE_WRITE, STATE_FULL */
@@ -212,6 +244,10 @@ export class MarkLog {
       case 'generation':
         this.#generation = mark.generation;
         return;
+      case 'frozen':
+      case 'fence':
+        this.#measures.take(mark);
+        return;
       case 'floor':
         this.#floor = Math.max(this.#floor, mark.second);
         return;
@@ -227,6 +263,7 @@ export class MarkLog {
       for (const second of seconds.keys()) if (second < this.#floor) seconds.delete(second);
       if (seconds.size === 0) this.#spent.delete(key);
     }
+    this.#measures.compact(this.#floor);
     this.#rewrite();
   }
 
@@ -237,6 +274,7 @@ export class MarkLog {
     if (this.#checkpoint !== undefined) marks.push({ kind: 'checkpoint', checkpoint: this.#checkpoint });
     if (this.#floor > 0) marks.push({ kind: 'floor', second: this.#floor });
     if (this.#proven > 0) marks.push({ kind: 'proven', second: this.#proven });
+    marks.push(...this.#measures.marks());
     for (const { kpHsBlindId, variant, seconds } of this.#spent.values()) {
       for (const [second, at] of seconds)
         marks.push({ kind: 'spent', spent: { kpHsBlindId, variant, second }, at });

@@ -7,7 +7,16 @@ import { WireReader, WireWriter } from './wire.ts';
 export const RECORD_BYTES = 64;
 const CHECKED_BYTES = 56;
 
-const KIND = Object.freeze({ header: 0, spent: 1, checkpoint: 2, generation: 3, floor: 4, proven: 5 });
+const KIND = Object.freeze({
+  header: 0,
+  spent: 1,
+  checkpoint: 2,
+  generation: 3,
+  floor: 4,
+  proven: 5,
+  frozen: 6,
+  fence: 7,
+});
 
 /** One second of one blinded key and variant; can be spent once. */
 export interface SpentSecond {
@@ -22,6 +31,12 @@ export interface CheckpointMark {
   readonly root: Uint8Array;
 }
 
+/** Counters of a blinded key: seconds before `floor` are spent, and each text spends one `lead` seconds after its use. */
+export interface Fence {
+  readonly floor: number;
+  readonly lead: number;
+}
+
 /** One record. Times in Unix seconds. */
 export type Mark =
   | { readonly kind: 'header'; readonly stateId: Uint8Array }
@@ -32,7 +47,11 @@ export type Mark =
   /** All seconds before it are spent; their own marks were dropped. */
   | { readonly kind: 'floor'; readonly second: number }
   /** Evidence proved that it is not earlier than this. */
-  | { readonly kind: 'proven'; readonly second: number };
+  | { readonly kind: 'proven'; readonly second: number }
+  /** Whether nothing is signed for this identity; of several the last counts. */
+  | { readonly kind: 'frozen'; readonly kpHsId: Uint8Array; readonly frozen: boolean }
+  /** Of several of a blinded key the highest counts. */
+  | { readonly kind: 'fence'; readonly kpHsBlindId: Uint8Array; readonly fence: Fence };
 
 /** A record of 64 bytes. @throws CustodyError STATE_CORRUPT for a value out of range */
 export function encodeMark(mark: Mark): Uint8Array {
@@ -67,9 +86,25 @@ function readBody(reader: WireReader): Mark {
       return { kind: 'floor', second: reader.u64Number() };
     case KIND.proven:
       return { kind: 'proven', second: reader.u64Number() };
+    case KIND.frozen:
+      return { kind: 'frozen', kpHsId: reader.bytes(32), frozen: readFlag(reader) };
+    case KIND.fence: {
+      const kpHsBlindId = reader.bytes(32);
+      return {
+        kind: 'fence',
+        kpHsBlindId,
+        fence: { floor: reader.u64Number(), lead: reader.u64Number() },
+      };
+    }
     default:
       throw reader.fault('a mark of unknown kind');
   }
+}
+
+function readFlag(reader: WireReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw reader.fault('a flag is neither 0 nor 1');
+  return flag === 1;
 }
 
 /** Whether the disk gave back what was written: 64 bytes with their checksum. */
@@ -92,6 +127,10 @@ function encodeBody(mark: Mark, out: WireWriter): WireWriter {
     case 'floor':
     case 'proven':
       return out.u64(mark.second);
+    case 'frozen':
+      return out.bytes(mark.kpHsId, 32).u8(mark.frozen ? 1 : 0);
+    case 'fence':
+      return out.bytes(mark.kpHsBlindId, 32).u64(mark.fence.floor).u64(mark.fence.lead);
   }
 }
 

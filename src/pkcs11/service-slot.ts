@@ -6,6 +6,7 @@ import { EvidenceStore } from './evidence-store.ts';
 import type { PreparedService } from './keyholder-messages.ts';
 import type { ServiceStatus } from './keyholder-status.ts';
 import type { ListService } from './list.ts';
+import type { MarkLog } from './mark-log.ts';
 import { OpeningBudget } from './opening-budget.ts';
 import type { OpenedService } from './openings.ts';
 import type { PeriodKey } from './period-keys.ts';
@@ -88,7 +89,7 @@ export class ServiceSlot {
     profile: NetworkProfile,
     wanted: readonly TimePeriod[],
     nowSeconds: number,
-    checkpointKey: Uint8Array,
+    { checkpointKey, marks }: { readonly checkpointKey: Uint8Array; readonly marks: MarkLog },
   ): ServiceStatus {
     const keys = [...this.periods.values()].sort((a, b) => a.period.periodNum - b.period.periodNum);
     return {
@@ -96,6 +97,7 @@ export class ServiceSlot {
       kpHsId: this.kpHsId,
       enabled: this.entry.enabled,
       latched: this.latched,
+      frozen: marks.isFrozen(this.kpHsId),
       origin: this.origin,
       vouching: this.vouching.length === 0 ? '' : vouchingNote(this.kpHsId, checkpointKey, this.vouching),
       certifiedUntil: this.prepared(profile, wanted, nowSeconds).certifiedUntil,
@@ -109,6 +111,7 @@ export class ServiceSlot {
         kpHsDescSign: key.kpHsDescSign,
         ...publicationWindow(profile, key.period),
         exposureEnd: key.lastExpiryHours * HOUR,
+        ...marks.fenceOf(key.kpHsBlindId),
       })),
     };
   }

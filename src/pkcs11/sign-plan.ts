@@ -3,6 +3,7 @@
 import {
   type Bytes,
   INVARIANTS,
+  MAX_T,
   type NetworkProfile,
   type TimePeriod,
   certExpiryHours,
@@ -12,15 +13,18 @@ import {
   checkPeriodWindow,
   checkRunway,
   checkVariant,
+  publicationWindow,
   timePeriod,
 } from '../descriptor/index.ts';
 import { refuse, refuseIf } from './denial.ts';
 import { CustodyError } from './error.ts';
 import type { SignTarget } from './keyholder-messages.ts';
 import type { KeyholderList } from './list.ts';
-import type { MarkLog } from './mark-log.ts';
+import type { Fence, MarkLog } from './mark-log.ts';
 import type { PeriodKey } from './period-keys.ts';
 
+/** As late as RUNWAY lets a second be. */
+const MARGIN_SECONDS = 2;
 /** On a test network `ahead` means the next periods: days would be hundreds of them. */
 const TEST_NETWORK_PERIODS = 3;
 const PUBLIC_VOTING_INTERVAL = 3600;
@@ -29,6 +33,10 @@ const PUBLIC_VOTING_INTERVAL = 3600;
 export interface PlannedTarget {
   readonly target: SignTarget;
   readonly key: PeriodKey;
+  /** How far its revision counter runs ahead of its use, seconds: 0 but after a fence. */
+  readonly lead: number;
+  /** The second that is spent: that of its use, and the lead. */
+  readonly spentSecond: number;
   /** Type 08 for this second, 140 bytes. */
   readonly certificate: Bytes;
 }
@@ -72,15 +80,37 @@ export function planTargets(
     if (key === undefined || certificate === undefined) throw new CustodyError('PERIOD_UNPREPARED');
     const name = `${target.periodNum}/${target.variant}/${target.second}`;
     const mark = { kpHsBlindId: key.kpHsBlindId, variant: target.variant };
+    const { lead } = rules.marks.fenceOf(key.kpHsBlindId);
+    const spentSecond = target.second + lead;
     const spent = {
       has: (second: number): boolean =>
-        second <= rules.firstSecond || taken.has(name) || rules.marks.isSpent({ ...mark, second }),
+        second <= rules.firstSecond ||
+        taken.has(name) ||
+        rules.marks.isSpent({ ...mark, second: second + lead }),
     };
     refuseIf(checkOnePerSecond(spent, target.second));
-    refuseIf(checkCounterCeiling(rules.list.profile, period, key.revisionCounterAt(target.second)));
+    const counter = key.revisionCounterAt(spentSecond);
+    refuseIf(checkCounterCeiling(rules.list.profile, period, counter, lead));
     taken.add(name);
-    return { target, key, certificate };
+    return { target, key, certificate, lead, spentSecond };
   });
+}
+
+/**
+ * The fence of a period's key at this moment: above everything that was spent for it. What is used from now on spends
+ * seconds above it, as far as the period has counters; see docs/adr/0026. Undefined for a key that spent nothing.
+ */
+export function fenceAt(
+  { kpHsBlindId, period }: Pick<PeriodKey, 'kpHsBlindId' | 'period'>,
+  { list: { profile }, nowSeconds, marks }: Omit<PlanRules, 'firstSecond'>,
+): Fence | undefined {
+  const before = marks.fenceOf(kpHsBlindId);
+  const floor = Math.max(before.floor, marks.lastSpent({ kpHsBlindId, variant: 0 }) + 1);
+  if (floor <= 1) return undefined;
+  const { from, to } = publicationWindow(profile, period);
+  // A text for a second that is just over must lie above the floor as well.
+  const wanted = Math.max(before.lead, floor - nowSeconds + MARGIN_SECONDS);
+  return { floor, lead: Math.min(wanted, MAX_T - (to - from)) };
 }
 
 function checkTime({ periodNum, variant, second }: SignTarget, { list, nowSeconds }: PlanRules): TimePeriod {

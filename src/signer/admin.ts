@@ -6,6 +6,7 @@ import type { SignerConfig } from './config.ts';
 import { errorBody, SignerError } from './contract/problems.ts';
 import { EXPOSITION_TYPE, type Family, formatExposition } from './program/exposition.ts';
 import type { RouteContext } from './routes.ts';
+import { type MeasureReport, type OperatorOrder, parseOrder } from './operator.ts';
 import { describeStatus } from './status.ts';
 
 /** The administration socket: root's, or the signer's own user's. Local commands reach the running daemon by it. */
@@ -22,12 +23,15 @@ export interface PolicyDoor {
   apply(serial: number, text: Uint8Array): Promise<boolean>;
 }
 
+/** What the daemon does for `evict`, `readmit`, `fence`, `freeze` and `thaw`. */
+export type MeasureDoor = (order: OperatorOrder) => Promise<MeasureReport>;
+
 const MAX_POLICY_BYTES = 16 * 2 ** 20;
 
 /** The server behind the administration socket, not listening yet. */
 export function createAdminServer(
   context: RouteContext,
-  policy: PolicyDoor,
+  { policy, take }: { readonly policy: PolicyDoor; readonly take: MeasureDoor },
   collect: () => Promise<readonly Family[]>,
 ): FastifyInstance {
   const server = Fastify({ bodyLimit: MAX_POLICY_BYTES, logger: false, exposeHeadRoutes: false });
@@ -59,6 +63,9 @@ export function createAdminServer(
     }
     return { serial, settled: await policy.apply(serial, body) };
   });
+  server.put<{ Params: { kind: string; name: string } }>('/measures/:kind/:name', ({ params }) =>
+    take(parseOrder(params.kind, params.name)),
+  );
   return server;
 }
 

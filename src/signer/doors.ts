@@ -16,6 +16,8 @@ const STOP_GRACE_MS = 2_000;
 export class Doors {
   readonly #context: RouteContext;
   readonly #servers: FastifyInstance[] = [];
+  /** Sockets of publishers, by name. */
+  readonly #sockets = new Map<string, FastifyInstance>();
   #tls: TlsDoor | undefined;
   #metrics: Server | undefined;
 
@@ -25,14 +27,11 @@ export class Doors {
 
   /** One door for each publisher of `config`. SignerError TLS_KEY, SOCKET_PATH, JOURNAL_LOCKED, LISTEN. */
   async openPublishers(config: SignerConfig): Promise<void> {
-    for (const [publisher, door] of config.publishers) {
-      if (door.kind === 'unix')
-        await this.openSocket(createPublisherServer(this.#context, publisher), door.path, 0o660);
-    }
+    for (const publisher of config.publishers.keys()) await this.openPublisher(config, publisher);
     if (config.listen === undefined) return;
     const tls = new TlsDoor({ keyFile: config.tlsKey, log: this.#context.log });
     this.#tls = tls;
-    tls.setPins(pinsOf(config));
+    tls.setPins(this.#pinsOf(config));
     for (const publisher of pinsOf(config).keys()) {
       const admits = tls.admits.bind(tls, publisher);
       await tls.offer(publisher, createPublisherServer(this.#context, publisher, admits));
@@ -42,6 +41,28 @@ export class Doors {
     } catch (cause) {
       throw new SignerError('LISTEN', '`listen`: name a free port of an address of this host', { cause });
     }
+  }
+
+  /** The socket of one publisher, unless it was evicted or has one. SignerError SOCKET_PATH, JOURNAL_LOCKED. */
+  async openPublisher(config: SignerConfig, publisher: string): Promise<void> {
+    const door = config.publishers.get(publisher);
+    const isOut = this.#context.core.journal.measures.inForce.isEvicted(publisher);
+    if (door?.kind !== 'unix' || isOut || this.#sockets.has(publisher)) return;
+    const server = createPublisherServer(this.#context, publisher);
+    this.#sockets.set(publisher, server);
+    await this.openSocket(server, door.path, 0o660);
+  }
+
+  /** Ends every door of an evicted publisher and each of its connections, whatever is being answered there. */
+  async shut(config: SignerConfig, publisher: string): Promise<void> {
+    this.setPins(config);
+    this.#tls?.cutOff(publisher);
+    const server = this.#sockets.get(publisher);
+    if (server === undefined) return;
+    this.#sockets.delete(publisher);
+    this.#servers.splice(this.#servers.indexOf(server), 1);
+    server.server.closeAllConnections();
+    await server.close();
   }
 
   /** `server` on a socket of its own. SignerError SOCKET_PATH, JOURNAL_LOCKED. */
@@ -60,7 +81,12 @@ export class Doors {
 
   /** The pins of `config` count from now on, for open connections too. A door that is new there waits for the next start. */
   setPins(config: SignerConfig): void {
-    this.#tls?.setPins(pinsOf(config));
+    this.#tls?.setPins(this.#pinsOf(config));
+  }
+
+  #pinsOf(config: SignerConfig): ReadonlyMap<string, string> {
+    const { inForce } = this.#context.core.journal.measures;
+    return new Map([...pinsOf(config)].filter(([publisher]) => !inForce.isEvicted(publisher)));
   }
 
   /** No new request; running ones are answered. */

@@ -19,7 +19,7 @@ export const contextOf = (
 /**
  * Everything that is judged before anything is spent: policy's cheap half, proof by the core and by the keyholder,
  * custody, policy's verdict at the moment at which it is given. Of a dry run this is all. SignerError SERVICE_LATCHED,
- * FENCED, EVIDENCE_*, CUSTODY_UNAVAILABLE, KEYHOLDER_*.
+ * PUBLISHER_UNKNOWN, FROZEN, FENCED, EVIDENCE_*, CUSTODY_UNAVAILABLE, KEYHOLDER_*.
  */
 export async function judgeRequest(
   core: SignerCore,
@@ -31,6 +31,7 @@ export async function judgeRequest(
   if (asked.kind === 'denied') return asked;
   const { service } = asked;
   if (core.latched.has(service.service)) throw new SignerError('SERVICE_LATCHED', 'this service is stopped');
+  core.journal.measures.inForce.check(publisher, service.service);
   const started = core.now();
   core.journal.standing.checkFence([{ second: started }], started);
   const refusal = await proveOrDiagnose(core, service, request, started);
@@ -41,6 +42,9 @@ export async function judgeRequest(
   const verdict = judge(core, publisher, request, now, custody);
   // Before anything is spent: waiting for a token must not use up the publisher's rate.
   if (verdict.kind === 'approved' && custody.certifiedUntil <= now) throw unavailable();
+  if (verdict.kind === 'approved' && verdict.approved.targets.length === 0) {
+    throw new SignerError('FENCED', 'wait: no counter above the fence is left yet', { retryAfter: 60 });
+  }
   return verdict;
 }
 

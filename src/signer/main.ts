@@ -3,6 +3,7 @@ import { addAuditCommands } from './commands/audit.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addLookCommands } from './commands/look.ts';
+import { addMeasureCommands } from './commands/measures.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTlsCommand } from './commands/tls.ts';
@@ -32,6 +33,7 @@ async function main(argv: readonly string[]): Promise<void> {
   addKeyCommands(program, context);
   addTokenCommands(program, context);
   addPolicyCommands(program, context);
+  addMeasureCommands(program, context);
   addTlsCommand(program, context);
   addServeCommand(program, context);
   addLookCommands(program, context);

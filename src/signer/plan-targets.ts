@@ -1,4 +1,4 @@
-import { publicationWindow, publishablePeriods } from '../descriptor/index.ts';
+import { publicationWindow, publishablePeriods, toHex } from '../descriptor/index.ts';
 import type { Target } from './policy/rules.ts';
 import type { ServicePolicy } from './policy/types.ts';
 import type { SignerCore } from './sign-descriptor.ts';
@@ -30,11 +30,15 @@ export function planTargets(
   const end = Math.max(now, Math.min(now + runway, custody.certifiedUntil - 1));
   for (let useFrom = now; useFrom <= end; useFrom += step) {
     for (const period of publishablePeriods(core.profile, useFrom)) {
+      const kpHsBlindId = core.blindedKeys.of(service.kpHsId, period);
+      const { floor, lead } = core.journal.measures.inForce.floorOf(toHex(kpHsBlindId));
+      // A period that has no counters above its fence yet.
+      if (useFrom + lead < floor) continue;
       if (useFrom === now) {
         targets.push({ period, variant: 0, second: now });
         continue;
       }
-      const second = core.journal.nextFreeSecond(core.blindedKeys.of(service.kpHsId, period), 0, useFrom);
+      const second = core.journal.nextFreeSecond(kpHsBlindId, 0, useFrom + lead) - lead;
       // A second that moved on must still be one at which its period is published.
       const last = Math.min(end, publicationWindow(core.profile, period).to - 1);
       if (second - useFrom <= MAX_SHELF_SKIP && second <= last) {

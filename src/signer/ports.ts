@@ -20,6 +20,8 @@ export interface SignTarget {
 
 /** The finished text of one target. */
 export interface SignedTarget extends SignTarget {
+  /** By how many seconds the keyholder's counters run ahead: those of the journal, or the two are out of step. */
+  readonly lead: number;
   readonly revisionCounter: bigint;
   /** Below 50,000 bytes. */
   readonly text: Uint8Array;
@@ -48,6 +50,10 @@ export interface CustodyStatus {
   /** Unix seconds up to which every publishable period has a certified key; 0 when none has. */
   readonly certifiedUntil: number;
   readonly latched: boolean;
+  /** Nothing is signed there until it is thawed. */
+  readonly frozen: boolean;
+  /** Of each period that was fenced: seconds before `floor` are spent, counters run `lead` seconds ahead. */
+  readonly fences: readonly { readonly periodNum: number; readonly floor: number; readonly lead: number }[];
   /** Authorized clients; 0: whoever knows the address may read. */
   readonly clients: number;
   /** Serial of the list under which what texts carry changed last. */
@@ -91,8 +97,12 @@ export interface Keyholder {
   signedSize(): Promise<number>;
   /** Makes the period keys that `ahead` asks for; opens the token when one is missing. */
   prepare(): Promise<void>;
+  /** Spends what was spent for an identity of the list, and all before it: counters run ahead from now on. Durable, repeatable. */
+  fence(kpHsId: KpHsId): Promise<void>;
+  /** Has nothing signed for an identity of the list any more, or lets it be signed for again. Durable, repeatable. */
+  freeze(kpHsId: KpHsId, frozen: boolean): Promise<void>;
   /** Reads the canonical list again. */
   reload(): Promise<void>;
-  /** At most a second old, and never from before the last `prepare` or `reload`. */
+  /** At most a second old, and never from before the last `prepare`, `reload`, `fence` or `freeze`. */
   status(): Promise<KeyholderState>;
 }

@@ -63,7 +63,7 @@ export function createPublisherServer(
   });
   server.addHook('onRequest', async ({ raw, id }, reply) => {
     void reply.header(REQUEST_ID, id);
-    if (admits(raw.socket)) return;
+    if (admits(raw.socket) && !context.core.journal.measures.inForce.isEvicted(publisher)) return;
     void reply.header('connection', 'close');
     throw new SignerError('PUBLISHER_UNKNOWN', 'have the operator of the signer write down your new pin');
   });

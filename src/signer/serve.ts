@@ -10,6 +10,7 @@ import { EvidenceStore } from './evidence-store.ts';
 import { HourlyBudget } from './hourly-budget.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { collectMetrics, SignerMetrics } from './metrics.ts';
+import { type MeasureReport, type OperatorOrder, settleMeasures, takeMeasure } from './operator.ts';
 import { PointSetBook } from './point-set-book.ts';
 import { PolicyInForce } from './policy-in-force.ts';
 import type { Family } from './program/exposition.ts';
@@ -32,12 +33,15 @@ export class Daemon {
   readonly #policy: PolicyInForce;
   readonly #context: RouteContext;
   readonly #doors: Doors;
+  /** As last read: what is open follows `#config`, who is let in follows this. */
+  #pinConfig: SignerConfig;
   readonly #timers: NodeJS.Timeout[] = [];
   #ready: boolean | undefined;
   #preparing: Promise<void> | undefined;
 
   constructor(config: SignerConfig, log: SignerLog) {
     this.#config = config;
+    this.#pinConfig = config;
     this.#log = log;
     const now = (): number => Math.floor(Date.now() / 1000);
     this.#journal = openJournal({
@@ -88,7 +92,11 @@ export class Daemon {
     await this.#journal.started({ version: VERSION, network, votingInterval });
     mkdirSync(this.#config.run, { recursive: true, mode: 0o755 });
     const numbers = (): Promise<Family[]> => collectMetrics(this.#context, this.#config.state, VERSION);
-    const admin = createAdminServer(this.#context, this.#policyDoor(), numbers);
+    const admin = createAdminServer(
+      this.#context,
+      { policy: this.#policyDoor(), take: measure => this.#take(measure) },
+      numbers,
+    );
     await this.#doors.openSocket(admin, adminSocketPath(this.#config), 0o600);
     await this.#doors.openPublishers(this.#config);
     await this.#doors.openMetrics(this.#config, numbers);
@@ -112,7 +120,8 @@ export class Daemon {
   /** Reads the publishers' pins again; one that is gone gets no further answer, on no connection. */
   reloadPins(): void {
     try {
-      this.#doors.setPins(loadConfig(this.#config.file));
+      this.#pinConfig = loadConfig(this.#config.file);
+      this.#doors.setPins(this.#pinConfig);
       this.#log.event('pins read');
     } catch (error) {
       this.#log.problem('the pins were not read again; the old ones count', error);
@@ -135,6 +144,7 @@ export class Daemon {
     await this.#settlePolicy();
     const { metrics, core } = this.#context;
     try {
+      await settleMeasures(core);
       metrics.custody((await this.#keyholder.status()).services, core.now());
       await this.#keyholder.prepare();
       const { services } = await this.#keyholder.status();
@@ -160,6 +170,18 @@ export class Daemon {
       this.#log.problem('the keyholder did not take the list', error);
       return false;
     }
+  }
+
+  /** A measure of the operator: when the journal has it, the doors follow at once. */
+  async #take(measure: OperatorOrder): Promise<MeasureReport> {
+    const report = await takeMeasure(this.#context.core, measure);
+    this.#log.event(measure.kind, 'service' in measure ? { service: measure.service } : {});
+    if (measure.kind === 'evicted') await this.#doors.shut(this.#pinConfig, measure.publisher);
+    if (measure.kind === 'readmitted') {
+      await this.#doors.openPublisher(this.#pinConfig, measure.publisher);
+      this.#doors.setPins(this.#pinConfig);
+    }
+    return report;
   }
 
   #policyDoor(): PolicyDoor {

@@ -61,6 +61,7 @@ export async function signDescriptor(
 ): Promise<SignOutcome> {
   const allowed = evaluatePublisher(core.policy(), contextOf(publisher, request, 0));
   if (allowed.kind === 'denied') return refuse(core, publisher, request.service, allowed.denied);
+  core.journal.measures.inForce.check(publisher, request.service);
   const name = nameOf(publisher, request);
   const known = core.journal.recall(name);
   if (known !== undefined) return { kind: 'signed', answer: readEarlier(core, known), repeated: true };
@@ -80,6 +81,7 @@ export async function signDescriptor(
       core.journal.abandon(reserved);
       return await refuse(core, publisher, request.service, toDenied(signed.refused));
     }
+    checkLeads(core, approved, signed.signed);
     const verified = verifyAll(core, approved, signed.signed);
     const answer = composeAnswer(core.profile, approved, request, verified);
     await release(core, reserved, approved, answer, verified);
@@ -132,11 +134,22 @@ function readEarlier(
 }
 
 const secondsOf = (core: SignerCore, { service, targets }: Approved) =>
-  targets.map(({ period, variant, second }) => ({
-    kpHsBlindId: core.blindedKeys.of(service.kpHsId, period),
-    variant,
-    second,
-  }));
+  targets.map(({ period, variant, second }) => {
+    const kpHsBlindId = core.blindedKeys.of(service.kpHsId, period);
+    return { kpHsBlindId, variant, second: second + leadOf(core, kpHsBlindId) };
+  });
+
+/** By how much the counters of a blinded key run ahead of the clock, as the journal has it. */
+const leadOf = ({ journal }: SignerCore, kpHsBlindId: Uint8Array): number =>
+  journal.measures.inForce.floorOf(toHex(kpHsBlindId)).lead;
+
+/** A fence that one of the two does not know yet; the daemon brings them in step. SignerError FENCED. */
+function checkLeads(core: SignerCore, { service, targets }: Approved, signed: readonly SignedTarget[]): void {
+  const inStep = targets.every(
+    ({ period }, i) => signed[i]?.lead === leadOf(core, core.blindedKeys.of(service.kpHsId, period)),
+  );
+  if (!inStep) throw new SignerError('FENCED', 'ask again under another id', { retryAfter: 1 });
+}
 
 function verifyAll(core: SignerCore, approved: Approved, signed: readonly SignedTarget[]): VerifiedText[] {
   try {

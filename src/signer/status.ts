@@ -1,4 +1,3 @@
-import { certExpiryHours } from '../descriptor/index.ts';
 import type { ProblemCode } from './contract/problems.ts';
 import type { ServiceStatus, ServicesAnswer, StatusAnswer } from './contract/requests.ts';
 import type { ServicePolicy } from './policy/types.ts';
@@ -44,7 +43,8 @@ export async function describeServices(
 }
 
 /**
- * GET /v1/status: for one publisher its own services, without what an attacker there could use against the custody; for
+ * GET /v1/status: for one publisher its own services and what was released to it, without what an attacker there could use against the
+ * custody; for
  * the operator (`publisher` undefined) everything.
  */
 export async function describeStatus(
@@ -57,7 +57,7 @@ export async function describeStatus(
   const services = core
     .policy()
     .services.filter(publisher === undefined ? () => true : mayAsk(publisher))
-    .map(service => serviceStatus(core, service, keyholder, now))
+    .map(service => serviceStatus(core, service, keyholder, { now, publisher }))
     .map(status => (publisher === undefined ? status : forPublisher(status)));
   const checkpoint = checkpoints.known;
   const code = faultOf(context, keyholder);
@@ -70,6 +70,7 @@ export async function describeStatus(
     runwaySeconds: Math.min(core.runwaySeconds, keyholder.runwaySeconds),
     aheadSeconds: keyholder.aheadSeconds,
     services,
+    ...(publisher === undefined ? { evicted: [...core.journal.measures.inForce.evicted] } : {}),
     checkpointKey: keyholder.checkpointKey,
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(publisher === undefined
@@ -107,12 +108,12 @@ function serviceStatus(
   core: SignerCore,
   service: ServicePolicy,
   state: KeyholderState,
-  now: number,
+  { now, publisher }: { readonly now: number; readonly publisher: string | undefined },
 ): ServiceStatus {
   const custody = state.services.find(({ alias }) => alias === service.service);
   const code =
     core.latched.has(service.service) || custody?.latched === true ? 'SERVICE_LATCHED' : custody?.errorCode;
-  const last = core.journal.lastReservation(service.service);
+  const exposed = core.journal.exposure.of(service.service, publisher);
   return {
     service: service.service,
     state: stateOf(core, service, custody, state.aheadSeconds, now),
@@ -121,8 +122,9 @@ function serviceStatus(
     ...(custody === undefined || custody.certifiedUntil === 0
       ? {}
       : { certifiedUntil: custody.certifiedUntil }),
-    // The newest text that may have left is of the end of its runway, and its certificate outlives it.
-    ...(last === undefined ? {} : { exposureEnd: certExpiryHours(last + core.runwaySeconds) * 3600 }),
+    ...(exposed === undefined
+      ? {}
+      : { withoutSignerUntil: exposed.lastUse, exposureEnd: exposed.exposureEnd }),
     ...(custody === undefined ? {} : { clients: custody.clients }),
     ...(code === undefined || code === '' ? {} : { code }),
   };
@@ -138,6 +140,7 @@ function stateOf(
 ): ServiceStatus['state'] {
   if (core.latched.has(service) || custody?.latched === true) return 'latched';
   if (!enabled) return 'disabled';
+  if (core.journal.measures.inForce.isFrozen(service) || custody?.frozen === true) return 'frozen';
   if (custody === undefined || custody.certifiedUntil <= now) return 'down';
   return custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '' ? 'degraded' : 'ready';
 }

@@ -68,6 +68,11 @@ export class TlsDoor {
     this.#publishers = new Map([...pins].map(([publisher, pin]) => [pin, publisher]));
   }
 
+  /** Ends every connection of a publisher, whatever is being answered there. */
+  cutOff(publisher: string): void {
+    this.#servers.get(publisher)?.server.closeAllConnections();
+  }
+
   /** Hands the connections of `publisher` to its server, which listens nowhere itself. */
   async offer(publisher: string, server: FastifyInstance): Promise<void> {
     await server.ready();

@@ -29,11 +29,12 @@ export class VerifiedText {
     periodNum,
     variant,
     second,
+    lead,
     revisionCounter,
     text,
     settingsSerial,
   }: SignedTarget): VerifiedText {
-    return new VerifiedText({ periodNum, variant, second, revisionCounter, text, settingsSerial });
+    return new VerifiedText({ periodNum, variant, second, lead, revisionCounter, text, settingsSerial });
   }
 }
 
@@ -92,7 +93,7 @@ export class OutputVerifier {
     const same =
       period.periodNum === target.periodNum &&
       outer.revisionCounter === target.revisionCounter &&
-      checkCounterCeiling(this.#profile, period, outer.revisionCounter) === undefined &&
+      checkCounterCeiling(this.#profile, period, outer.revisionCounter, target.lead) === undefined &&
       outer.lifetimeMinutes === 180 &&
       cert.expiryHours === certExpiryHours(target.second) &&
       inner?.singleOnionService === approved.service.singleOnion &&

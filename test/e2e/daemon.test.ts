@@ -11,6 +11,7 @@ import { describeFirstOpening, describeLostToken } from './daemon/custody.ts';
 import { describeEvidenceAge } from './daemon/evidence-age.ts';
 import { OTHER_PUBLISHER, PUBLISHER, SignerHome } from './daemon/home.ts';
 import { describeLogs } from './daemon/logs.ts';
+import { describeMeasures } from './daemon/measures.ts';
 import { describePinLiterals } from './daemon/pin-literals.ts';
 import { describeRecovery } from './daemon/recovery.ts';
 import { describeState } from './daemon/state.ts';
@@ -76,5 +77,6 @@ describe('the state of a signer', () =>
     () => fresh,
   ));
 describe('a recovery', () => describeRecovery(() => fresh));
+describe('measures of the operator', () => describeMeasures(() => home));
 describe('evidence', () => describeEvidenceAge(() => home));
 describe('addresses, keys and points', () => describeLogs(() => [home, fresh]));

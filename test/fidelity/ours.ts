@@ -45,8 +45,9 @@ export class OurService {
         caa: [],
         caaCritical: false,
       };
+      const unfenced = { lead: 0, spentSecond: target.second };
       const fields = { kpHsId: this.kpHsId, settings, chosen };
-      return buildDescriptor({ target, key, certificate }, fields, checkResult).text;
+      return buildDescriptor({ target, key, certificate, ...unfenced }, fields, checkResult).text;
     });
   }
 

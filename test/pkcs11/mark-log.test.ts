@@ -55,6 +55,49 @@ describe('the marks', () => {
     expect(again.spentAt(spent(0))).toEqual([NOW]);
   });
 
+  test('remember whose signatures are frozen until it is thawed, however often they are rewritten', () => {
+    const other = identity('b').kpHsId;
+    const log = create(6 * RECORD);
+    log.freeze(kpHsId, true);
+    log.freeze(other, true);
+    log.freeze(other, false);
+    // Grows beyond its bound, and is written anew with what still holds.
+    for (let generation = 1n; generation < 9n; generation += 1n) log.recordGeneration(generation);
+    const again = reopen(6 * RECORD);
+    expect([kpHsId, other].map(each => again.isFrozen(each))).toEqual([true, false]);
+    const before = size();
+    again.freeze(kpHsId, true);
+    expect(size()).toBe(before);
+    again.freeze(kpHsId, false);
+    expect(reopen().isFrozen(kpHsId)).toBe(false);
+  });
+
+  test('remember the fence of a blinded key, which is never lowered and spends all before it', () => {
+    const log = create(6 * RECORD);
+    log.spend([spent(NOW + 50)], TIME);
+    expect([log.lastSpent(spent(0)), log.lastSpent(spent(0, 1))]).toEqual([NOW + 50, 0]);
+    log.raiseFence(kpHsId, { floor: NOW + 51, lead: 53 });
+    log.raiseFence(kpHsId, { floor: NOW, lead: 1 });
+    for (let generation = 1n; generation < 9n; generation += 1n) log.recordGeneration(generation);
+    const again = reopen(6 * RECORD);
+    expect(again.fenceOf(kpHsId)).toEqual({ floor: NOW + 51, lead: 53 });
+    expect([NOW, NOW + 49, NOW + 51].map(second => again.isSpent(spent(second)))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    const other = identity('b').kpHsId;
+    expect([again.fenceOf(other), again.isSpent({ ...spent(NOW), kpHsBlindId: other })]).toEqual([
+      { floor: 0, lead: 0 },
+      false,
+    ]);
+  });
+
+  test('remember the fence of a recovery, before which every second of every key is spent', () => {
+    create().raiseFloor(NOW);
+    expect([NOW - 1, NOW].map(second => reopen().isSpent(spent(second)))).toEqual([true, false]);
+  });
+
   test('remember the latest time that was proven, and never an earlier one', () => {
     const log = create();
     log.spend([spent(NOW)], { at: NOW, proven: NOW - 100 });

@@ -139,6 +139,8 @@ export class CoreRig {
       checkpoint: async (size, rootHash, proof) => inner.checkpoint({ size: BigInt(size), rootHash, proof }),
       signedSize: async () => Number(inner.status().checkpointSize),
       prepare: async () => void (await inner.prepare()),
+      freeze: async (kpHsId, frozen) => inner.freeze(kpHsId, frozen),
+      fence: async kpHsId => inner.fence(kpHsId),
       reload: async () => inner.reload(),
       status: async () => {
         this.asked.push('status');

@@ -7,6 +7,7 @@ import { createAdminServer } from '../../src/signer/admin.ts';
 import type { Problem, StatusAnswer } from '../../src/signer/contract/requests.ts';
 import { collectMetrics } from '../../src/signer/metrics.ts';
 import { MAX_IN_PROGRESS } from '../../src/signer/request-gate.ts';
+import { type MeasureReport, type OperatorOrder, takeMeasure } from '../../src/signer/operator.ts';
 import { createPublisherServer } from '../../src/signer/routes.ts';
 import { ask, get, type HttpAnswer, sayRaw } from '../e2e/daemon/http.ts';
 import { readExposition } from '../exposition.ts';
@@ -38,7 +39,8 @@ beforeEach(async () => {
   );
   const current = { serial: 1, text: new Uint8Array() };
   const policy = { current: () => current, apply: async () => true };
-  const admin = createAdminServer(core.context, policy, () =>
+  const take = (measure: OperatorOrder): Promise<MeasureReport> => takeMeasure(core.core, measure);
+  const admin = createAdminServer(core.context, { policy, take }, () =>
     collectMetrics(core.context, core.folder, '0.1.0'),
   );
   servers = [];

@@ -215,3 +215,17 @@ describe('a publisher that is known', () => {
     expect(said.match(/HTTP\/1\.1/gu)).toHaveLength(1);
   });
 });
+
+describe('a publisher that is cut off', () => {
+  it('loses its open connections, and the other keeps its own', async () => {
+    const [mine, theirs] = [dial(port, one), dial(port, other)];
+    sockets.push(mine, theirs);
+    for (const socket of [mine, theirs]) expect(await request(socket, '/healthz')).toMatch(/ 200 /u);
+    const closed = once(mine, 'close');
+    door.setPins(new Map([[OTHER_PUBLISHER, other!.pin]]));
+    door.cutOff(PUBLISHER);
+    await closed;
+    expect(await request(theirs, '/healthz')).toMatch(/ 200 /u);
+    expect(await talk(dial(port, one), closing('/healthz')).catch(() => '')).toBe('');
+  });
+});

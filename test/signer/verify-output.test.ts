@@ -15,6 +15,7 @@ const targetOf = ({ period, at, parts, text }: typeof made): SignedTarget => ({
   periodNum: period.periodNum,
   variant: 0,
   second: at,
+  lead: 0,
   revisionCounter: parts.revisionCounter,
   text,
   descriptorCookie: parts.descriptorCookie,

@@ -12,7 +12,7 @@ import {
 import { BlindedKeys } from '../blinded-keys.ts';
 import { SignerError } from '../contract/problems.ts';
 import { EvidenceStore, type StoredEvidence } from '../evidence-store.ts';
-import type { EntrySecond, ReleasedEntry, ReservedEntry } from '../journal/entries.ts';
+import type { EntrySecond, ReleasedEntry } from '../journal/entries.ts';
 import type { ServicePolicy } from '../policy/types.ts';
 import type { OpenReservation } from './fold.ts';
 import type { AuditSource } from './source.ts';
@@ -54,23 +54,24 @@ export class ReleaseCheck {
   }
 
   /** Throws what is wrong with the texts of a release: DescriptorError, SignerError EVIDENCE_INVALID or AUDIT_TEXT. */
-  async check(released: ReleasedEntry, { entry, services, profile }: OpenReservation): Promise<void> {
+  async check(released: ReleasedEntry, reservation: OpenReservation): Promise<void> {
+    const { services, profile } = reservation;
     if (profile === undefined) throw wrong('the signer did not say for which network');
     const [service, former] = services;
     if (service === undefined) throw wrong('the policy of then does not have this service');
     let found: (keyof TextCounts)[];
     try {
-      found = await this.#checkTexts(released, entry, service, profile);
+      found = await this.#checkTexts(released, reservation, service, profile);
     } catch (error) {
       if (former === undefined) throw error;
-      found = await this.#checkTexts(released, entry, former, profile);
+      found = await this.#checkTexts(released, reservation, former, profile);
     }
     for (const each of found) this.counts[each] += 1;
   }
 
   async #checkTexts(
     released: ReleasedEntry,
-    entry: ReservedEntry,
+    { entry, uses }: OpenReservation,
     service: ServicePolicy,
     profile: NetworkProfile,
   ): Promise<(keyof TextCounts)[]> {
@@ -78,9 +79,11 @@ export class ReleaseCheck {
     const points = await this.#provenPoints(released.evidence, service, profile, entry.at);
     const found: (keyof TextCounts)[] = [];
     for (const [i, digest] of released.texts.entries()) {
-      const [text, second] = [await this.#source.text(digest), entry.seconds[i]];
-      const isKept = text !== undefined && second !== undefined;
-      found.push(isKept ? this.#checkText(text, second, { service, profile, points }) : 'pruned');
+      const [text, spent, use] = [await this.#source.text(digest), entry.seconds[i], uses[i]];
+      const isKept = text !== undefined && spent !== undefined && use !== undefined;
+      found.push(
+        isKept ? this.#checkText(text, { ...spent, second: use }, { service, profile, points }) : 'pruned',
+      );
     }
     return found;
   }

@@ -4,17 +4,21 @@ import type { Vouching } from '../contract/vouching.ts';
 import { openVouching } from '../contract/vouching.ts';
 import type {
   Entry,
+  MeasureEntry,
   RecoveredEntry,
   ReleasedEntry,
   ReservedEntry,
   StartedEntry,
   VouchedEntry,
 } from '../journal/entries.ts';
+import { Measures } from '../journal/measures.ts';
 import { findService, type Policy, type ServicePolicy } from '../policy/types.ts';
 
 /** A reservation with what was in force when it was made. */
 export interface OpenReservation {
   readonly entry: ReservedEntry;
+  /** For which moment the text of each of its seconds is made. */
+  readonly uses: readonly number[];
   readonly origin: string;
   /**
    * The service as the policy of then has it; behind it, when that was a minute old or younger, as the one before has
@@ -50,6 +54,7 @@ export class AuditFold {
   /** Heads that recoveries say were lost: size, space, root in hex. */
   readonly lost = new Set<string>();
   halted = false;
+  readonly measures = new Measures();
   /** In force, and before: with the time from which each was. */
   #policies: { readonly from: number; readonly policy: Policy | undefined }[] = [];
   #profile: NetworkProfile | undefined;
@@ -95,6 +100,13 @@ export class AuditFold {
       case 'started':
         this.#profile = profileOf(entry);
         return undefined;
+      case 'evicted':
+      case 'readmitted':
+      case 'frozen':
+      case 'thawed':
+      case 'fenced':
+        this.#measure(index, entry);
+        return undefined;
       case 'refused':
         return undefined;
     }
@@ -102,10 +114,12 @@ export class AuditFold {
 
   #reserve(index: number, entry: ReservedEntry): void {
     if (this.halted) throw broken('a second was spent while the signer was halted');
+    this.#checkMeasures(entry);
     for (const { kpHsBlindId, variant, second } of entry.seconds) {
       const key = `${kpHsBlindId} ${variant}`;
       const spent = this.#spent.get(key) ?? new Set<number>();
-      if (second < this.#fence) throw broken('a second before the fence was spent');
+      if (second < Math.max(this.#fence, this.measures.floorOf(kpHsBlindId).floor))
+        throw broken('a second before the fence was spent');
       if (spent.has(second)) throw broken('a second was spent twice');
       this.#spent.set(key, spent.add(second));
     }
@@ -114,15 +128,29 @@ export class AuditFold {
     const services = [current, isFresh ? former : undefined].flatMap(
       each => (each?.policy && findService(each.policy, entry.service)) ?? [],
     );
-    this.#open.set(index, { entry, origin: this.origin, services, profile: this.#profile });
+    const uses = entry.seconds.map(each => this.measures.lastUse([each]));
+    this.#open.set(index, { entry, uses, origin: this.origin, services, profile: this.#profile });
   }
 
   #release({ reserved, texts }: ReleasedEntry): OpenReservation {
     const open = this.#open.get(reserved);
     if (open === undefined) throw broken('a release without its reservation');
+    this.#checkMeasures(open.entry);
+    if (reserved < this.measures.fencedAt(open.entry.service))
+      throw broken('something of before a fence was released');
     if (texts.length !== open.entry.seconds.length) throw broken('a release of other seconds');
     this.#open.delete(reserved);
     return open;
+  }
+
+  #measure(index: number, entry: MeasureEntry): void {
+    if (!this.measures.follows(entry)) throw broken('a measure is taken twice or goes back');
+    this.measures.take(entry, index);
+  }
+
+  #checkMeasures({ publisher, service }: ReservedEntry): void {
+    if (this.measures.isEvicted(publisher)) throw broken('something was signed for an evicted publisher');
+    if (this.measures.isFrozen(service)) throw broken('something was signed for a frozen service');
   }
 
   #vouch(index: number, { service, note }: VouchedEntry): void {
@@ -136,6 +164,7 @@ export class AuditFold {
     if (lost !== null) this.lost.add(`${lost.size} ${lost.root}`);
     this.formerOrigins.push(this.origin);
     [this.origin, this.#fence, this.halted] = [origin, fence, false];
+    this.measures.recovered();
   }
 }
 

@@ -66,6 +66,14 @@ export class KeyholderDoor implements Keyholder {
     await this.#with(client => client.prepare()).finally(() => this.#status.forget());
   }
 
+  async freeze(kpHsId: SignOrder['kpHsId'], frozen: boolean): Promise<void> {
+    await this.#with(client => client.freeze(kpHsId, frozen)).finally(() => this.#status.forget());
+  }
+
+  async fence(kpHsId: SignOrder['kpHsId']): Promise<void> {
+    await this.#with(client => client.fence(kpHsId)).finally(() => this.#status.forget());
+  }
+
   async reload(): Promise<void> {
     await this.#with(client => client.reload()).finally(() => this.#status.forget());
   }
@@ -143,6 +151,7 @@ const AS_PROBLEM: Partial<Record<CustodyErrorCode, ProblemCode>> = {
   KEYHOLDER_DEAD: 'KEYHOLDER_UNAVAILABLE',
   KEYHOLDER_TIMEOUT: 'KEYHOLDER_UNAVAILABLE',
   KEYHOLDER_LATCHED: 'SERVICE_LATCHED',
+  SERVICE_FROZEN: 'FROZEN',
   PERIOD_UNPREPARED: 'CUSTODY_UNAVAILABLE',
 };
 
@@ -172,6 +181,10 @@ export function custodyStatus(profile: NetworkProfile, service: ServiceStatus, n
     vouching: service.vouching,
     certifiedUntil: complete ? publicationWindow(profile, timePeriod(profile, next)).from : 0,
     latched: service.latched,
+    frozen: service.frozen,
+    fences: service.periods
+      .filter(({ floor }) => floor > 0)
+      .map(({ periodNum, floor, lead }) => ({ periodNum, floor, lead })),
     clients: service.clients,
     settingsSerial: service.settingsSerial,
     errorCode: service.lastError,

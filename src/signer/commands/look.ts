@@ -32,7 +32,7 @@ export function addLookCommands(program: Command, context: CommandContext): void
 
 function exitCode({ ready, code, services }: StatusAnswer): 0 | 1 | 2 {
   if (code !== undefined && DOWN.has(code)) return 2;
-  if (services.some(({ state }) => state === 'down' || state === 'latched')) return 2;
+  if (services.some(({ state }) => state === 'down' || state === 'latched' || state === 'frozen')) return 2;
   return ready ? 0 : 1;
 }
 
@@ -46,6 +46,8 @@ const DOWN: ReadonlySet<string> = new Set([
 
 export function formatStatus(status: StatusAnswer): string {
   const lines = status.services.flatMap(service => serviceLines(service, status));
+  if (status.evicted !== undefined && status.evicted.length > 0)
+    lines.push(`evicted     ${status.evicted.join(', ')}: let in again only by \`readmit\``);
   const code = status.code === undefined ? '' : `${status.code}   `;
   const sealed = `state sealed to: ${status.stateProtection ?? 'unknown'}`;
   lines.push(
@@ -61,8 +63,12 @@ function serviceLines(service: ServiceStatus, { runwaySeconds }: StatusAnswer): 
       : `without token until ${at(service.certifiedUntil)}`;
   const end =
     service.exposureEnd === undefined ? '' : ` Whatever was released ends ${at(service.exposureEnd)}.`;
+  const shelf =
+    service.withoutSignerUntil === undefined
+      ? 'nothing released'
+      : `without signer until ${at(service.withoutSignerUntil)}`;
   return [
-    `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${until}`,
+    `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${shelf} · ${until}`,
     ...problemLines(service),
     ...readerLines(service),
     `  custody   ${service.custody}: the identity is opened in locked memory when a period is certified · ${service.origin}`,

@@ -37,10 +37,10 @@ export async function recoverSigner(context: CommandContext, options: RecoverOpt
     context.print(describe(config, journal, { found, lost }));
     if (options.yes !== true && !(await confirmed('Recover?')))
       throw new SignerError('DENIED', 'nothing was changed');
-    if (config.keyholder.kind === 'child') await renewState(config);
+    if (config.keyholder.kind === 'child') await renewState(config, fenceOf(config, journal, now()));
     const origin = originOf(await askKeyholder(config));
     // Read again: whatever was released until this moment ends before it.
-    const fence = now() + longestRunway(config) + 1;
+    const fence = fenceOf(config, journal, now());
     await journal.recovered({ origin, fence, lost });
     context.print(
       `recovered as ${origin}; nothing is signed before ${timeText(fence)}\n${nextStep(config, journal)}`,
@@ -90,8 +90,13 @@ function checkOwnProcess({ keyholder }: SignerConfig, { standing }: Journal, fou
   );
 }
 
-const renewState = (config: SignerConfig): Promise<void> =>
-  initKeyholder({ state: keyholderStatePath(config), hostKey: config.hostKey }, { recover: true });
+/** Above every second that may have been spent, those of texts after a fence too. */
+const fenceOf = (config: SignerConfig, { measures }: Journal, now: number): number =>
+  now + longestRunway(config) + measures.inForce.longestLead + 1;
+
+/** The keyholder holds the fence by itself, whatever core asks it. */
+const renewState = (config: SignerConfig, fence: number): Promise<void> =>
+  initKeyholder({ state: keyholderStatePath(config), hostKey: config.hostKey }, { recover: true, fence });
 
 /** The checkpoint of the file, verified by the key that is about to go; else the one that halted the journal. */
 function readLost(path: string | undefined, { standing }: Journal, found: Found): Recovery['lost'] {

@@ -39,7 +39,8 @@ export const PROBLEMS = {
   // The signer's state.
   NOT_READY: row(503, 2, 'The signer is not ready'),
   OVERLOADED: row(503, 1, 'Too many requests of this publisher are in progress'),
-  FENCED: row(503, 1, 'Nothing is signed yet after a recovery'),
+  FENCED: row(503, 1, 'Nothing is signed yet after a recovery or fence'),
+  FROZEN: row(503, 2, 'Nothing is signed for this service until its operator says so'),
   SERVICE_LATCHED: row(503, 2, 'This service is stopped after a result that failed verification'),
   KEYHOLDER_UNAVAILABLE: row(503, 2, 'The keyholder does not answer'),
   KEYHOLDER_REFUSED: row(503, 2, 'The keyholder refused'),

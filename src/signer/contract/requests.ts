@@ -130,12 +130,16 @@ export const ServiceStatusSchema = Type.Object(
       Type.Literal('ready'),
       Type.Literal('degraded'),
       Type.Literal('latched'),
+      Type.Literal('frozen'),
       Type.Literal('down'),
       Type.Literal('disabled'),
     ]),
     custody: text(64),
     origin: text(64),
     certifiedUntil: Type.Optional(seconds()),
+    /** The last moment for which somebody has a text to post. */
+    withoutSignerUntil: Type.Optional(seconds()),
+    /** When the last certificate that was released ends. */
     exposureEnd: Type.Optional(seconds()),
     /** Authorized clients, 0 when whoever knows the address may read; for the operator alone. */
     clients: Type.Optional(whole(0, 65_535)),
@@ -164,6 +168,8 @@ export const StatusAnswerSchema = Type.Object(
     runwaySeconds: whole(0, 604_800),
     aheadSeconds: whole(0, 31_622_400),
     services: Type.Array(ServiceStatusSchema, { maxItems: 1_000 }),
+    /** Publishers that are let in no more. */
+    evicted: Type.Optional(Type.Array(name(), { maxItems: 1_000 })),
     /** Verifies the checkpoints: a verifier key of c2sp.org/signed-note. */
     checkpointKey: text(512),
     checkpoint: Type.Optional(checkpoint()),

@@ -126,6 +126,36 @@ const VouchedSchema = Type.Object(
   closed,
 );
 
+/** The operator's word on one publisher: it is let in no more, or again. */
+const publisherMeasure = <K extends 'evicted' | 'readmitted'>(kind: K) =>
+  Type.Object({ kind: Type.Literal(kind), at: unixSeconds(), publisher: name() }, closed);
+
+/** The operator's word on one service: nothing is signed for it, or it is again. */
+const serviceMeasure = <K extends 'frozen' | 'thawed'>(kind: K) =>
+  Type.Object({ kind: Type.Literal(kind), at: unixSeconds(), service: name() }, closed);
+
+/**
+ * Counters of a service's blinded keys: seconds before `floor` are spent, and what is reserved later lies `lead` seconds after its
+ * use. Nothing that was reserved before is released any more.
+ */
+const FencedSchema = Type.Object(
+  {
+    kind: Type.Literal('fenced'),
+    at: unixSeconds(),
+    service: name(),
+    floors: Type.Array(
+      Type.Object({ kpHsBlindId: digest(), floor: unixSeconds(), lead: unixSeconds() }, closed),
+      { minItems: 1, maxItems: 512 },
+    ),
+  },
+  closed,
+);
+
+const EvictedSchema = publisherMeasure('evicted');
+const ReadmittedSchema = publisherMeasure('readmitted');
+const FrozenSchema = serviceMeasure('frozen');
+const ThawedSchema = serviceMeasure('thawed');
+
 const checkers = {
   genesis: compileValidator(GenesisSchema),
   started: compileValidator(StartedSchema),
@@ -136,6 +166,11 @@ const checkers = {
   halted: compileValidator(HaltedSchema),
   recovered: compileValidator(RecoveredSchema),
   vouched: compileValidator(VouchedSchema),
+  evicted: compileValidator(EvictedSchema),
+  readmitted: compileValidator(ReadmittedSchema),
+  frozen: compileValidator(FrozenSchema),
+  thawed: compileValidator(ThawedSchema),
+  fenced: compileValidator(FencedSchema),
 };
 
 export type GenesisEntry = Static<typeof GenesisSchema>;
@@ -147,6 +182,13 @@ export type RefusedEntry = Static<typeof RefusedSchema>;
 export type HaltedEntry = Static<typeof HaltedSchema>;
 export type RecoveredEntry = Static<typeof RecoveredSchema>;
 export type VouchedEntry = Static<typeof VouchedSchema>;
+export type EvictedEntry = Static<typeof EvictedSchema>;
+export type ReadmittedEntry = Static<typeof ReadmittedSchema>;
+export type FrozenEntry = Static<typeof FrozenSchema>;
+export type ThawedEntry = Static<typeof ThawedSchema>;
+export type FencedEntry = Static<typeof FencedSchema>;
+/** What an operator decides at once, beside policy. */
+export type MeasureEntry = EvictedEntry | ReadmittedEntry | FrozenEntry | ThawedEntry | FencedEntry;
 export type EntrySecond = Static<typeof SecondSchema>;
 
 /** The closed set of what a journal says. */
@@ -159,7 +201,8 @@ export type Entry =
   | RefusedEntry
   | HaltedEntry
   | RecoveredEntry
-  | VouchedEntry;
+  | VouchedEntry
+  | MeasureEntry;
 
 /**
  * The canonical bytes of an entry, which are what the log's leaf hashes cover: JSON without spaces, keys in the
@@ -229,6 +272,16 @@ function inOrder(entry: Entry): Entry {
       return { kind, at, code: entry.code, size: entry.size, root: entry.root };
     case 'vouched':
       return { kind, at, service: entry.service, note: entry.note };
+    case 'evicted':
+    case 'readmitted':
+      return { kind, at, publisher: entry.publisher };
+    case 'frozen':
+    case 'thawed':
+      return { kind, at, service: entry.service };
+    case 'fenced': {
+      const floors = entry.floors.map(({ kpHsBlindId, floor, lead }) => ({ kpHsBlindId, floor, lead }));
+      return { kind, at, service: entry.service, floors };
+    }
     case 'recovered': {
       const { origin: name, fence, lost } = entry;
       return { kind, at, origin: name, fence, lost: lost && { size: lost.size, root: lost.root } };

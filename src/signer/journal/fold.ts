@@ -5,10 +5,13 @@ import {
   parseEntry,
   type Entry,
   type HaltedEntry,
+  type MeasureEntry,
   type RecoveredEntry,
   type ReleasedEntry,
   type ReservedEntry,
 } from './entries.ts';
+import { Exposure } from './exposure.ts';
+import { Measures } from './measures.ts';
 
 /** The policy that `policy apply` put in force last. */
 export interface PolicyMark {
@@ -32,6 +35,9 @@ export interface Fold {
   readonly policy: PolicyMark | undefined;
   /** Every vouching that stands in an entry. */
   readonly vouchings: ReadonlySet<string>;
+  /** Who is let in no more, which services are frozen. */
+  readonly measures: Measures;
+  readonly exposure: Exposure;
 }
 
 const torn = (message: string, cause?: unknown): SignerError =>
@@ -64,6 +70,10 @@ class Folder {
   #policy: PolicyMark | undefined;
   readonly #formerOrigins: string[] = [];
   readonly #vouchings = new Set<string>();
+  readonly #measures = new Measures();
+  readonly #exposure = new Exposure();
+  /** Reservations that are not released, by their index: the last moment of use. */
+  readonly #lastUse = new Map<number, number>();
   #fence = 0;
   #halted: HaltedEntry | undefined;
   readonly #counts = { marks: 0, reservations: 0, requests: 0, released: 0 };
@@ -112,6 +122,8 @@ class Folder {
       halted: this.#halted,
       policy: this.#policy,
       vouchings: this.#vouchings,
+      measures: this.#measures,
+      exposure: this.#exposure,
     };
   }
 
@@ -139,15 +151,29 @@ class Folder {
       case 'vouched':
         this.#vouchings.add(entry.note);
         break;
+      case 'evicted':
+      case 'readmitted':
+      case 'frozen':
+      case 'thawed':
+      case 'fenced':
+        this.#foldMeasure(index, entry);
+        break;
       case 'started':
       case 'refused':
         break;
     }
   }
 
+  #foldMeasure(index: number, entry: MeasureEntry): void {
+    if (!this.#measures.follows(entry)) throw torn('a measure is taken twice or goes back');
+    this.#measures.take(entry, index);
+  }
+
   #foldReserved(index: number, entry: ReservedEntry): void {
+    this.#checkMeasures(entry.publisher, entry.service);
     for (const { kpHsBlindId, variant, second } of entry.seconds) {
-      if (second < this.#fence) throw torn('a second before the fence was spent');
+      const { floor } = this.#measures.floorOf(kpHsBlindId);
+      if (second < Math.max(this.#fence, floor)) throw torn('a second before the fence was spent');
       // A second that stands in two entries fails here too: its one mark names only one of them.
       const mark = this.#mark.get(Buffer.from(kpHsBlindId, 'hex'), variant, second);
       if (mark?.['entry'] !== index) throw torn('a spent second has no mark');
@@ -159,6 +185,7 @@ class Folder {
     const request = this.#request.get(entry.publisher, entry.service, entry.request);
     const latest = Number(request?.['reserved'] ?? -1);
     if (request?.['digest'] !== entry.digest || latest < index) throw torn('a request id is not stored');
+    this.#lastUse.set(index, this.#measures.lastUse(entry.seconds));
     this.#counts.marks += entry.seconds.length;
     this.#counts.reservations += 1;
     // An id that was retried stands in several entries, and the table names the last of them.
@@ -168,6 +195,12 @@ class Folder {
   #foldReleased(index: number, entry: ReleasedEntry): void {
     const row = this.#reservation.get(entry.reserved);
     if (row?.['released'] !== index || entry.reserved >= index) throw torn('a release is not stored');
+    const [publisher, service] = [String(row['publisher']), String(row['service'])];
+    this.#checkMeasures(publisher, service);
+    if (entry.reserved < this.#measures.fencedAt(service))
+      throw torn('something of before a fence was released');
+    this.#exposure.note(publisher, service, this.#lastUse.get(entry.reserved) ?? 0);
+    this.#lastUse.delete(entry.reserved);
     this.#counts.released += 1;
   }
 
@@ -176,7 +209,13 @@ class Folder {
     this.#formerOrigins.push(this.#genesis.origin);
     this.#genesis.origin = origin;
     this.#fence = fence;
+    this.#measures.recovered();
     this.#halted = undefined;
+  }
+
+  #checkMeasures(publisher: string, service: string): void {
+    const stopped = this.#measures.isEvicted(publisher) || this.#measures.isFrozen(service);
+    if (stopped) throw torn('something was signed for whom a measure had stopped');
   }
 
   #count(from: string): number {

@@ -6,6 +6,7 @@ import { JournalArchive, sha256Hex } from './archive.ts';
 import { Attestations } from './attestations.ts';
 import type { StartedEntry } from './entries.ts';
 import { EntryWriter, type LogHead } from './entry-writer.ts';
+import type { Exposure } from './exposure.ts';
 import { verifyFold, type PolicyMark } from './fold.ts';
 import { GroupCommit } from './group-commit.ts';
 import { RefusalCounter, type Refusal } from './refusals.ts';
@@ -15,15 +16,14 @@ import {
   type Reserved,
   type ReserveOutcome,
   type ReserveRequest,
+  toEntrySecond,
 } from './reservations.ts';
 import { JournalQuota, type JournalSize, type QuotaOptions } from './quota.ts';
+import { MeasureBook } from './measure-book.ts';
 import { type Recovery, Standing } from './standing.ts';
 import { createStore, openStore, storeError } from './store.ts';
 
-export type { LogHead } from './entry-writer.ts';
-export type { PolicyMark } from './fold.ts';
-export type { Refusal } from './refusals.ts';
-export type { JournalSize } from './quota.ts';
+export type { LogHead, PolicyMark, Refusal, JournalSize };
 export type * from './reservations.ts';
 
 /** What a released answer leaves behind. */
@@ -38,9 +38,8 @@ export interface Release {
 
 export interface JournalOptions extends QuotaOptions {
   readonly path: string;
-  /** Unix time in seconds. */
   readonly now: () => number;
-  /** 32 hex digits; a journal with another id is JOURNAL_FOREIGN. */
+  /** 32 hex digits; another id is JOURNAL_FOREIGN. */
   readonly journalId?: string;
 }
 
@@ -81,11 +80,12 @@ export function openJournal(options: JournalOptions): Journal {
  */
 export class Journal {
   readonly journalId: string;
-  /** Name of the heads, halt and fence. */
   readonly standing: Standing;
-  /** Texts, entries and proofs, for `audit`. */
+  /** What was released to whom; evictions, fences, frozen services. */
+  readonly exposure: Exposure;
+  readonly measures: MeasureBook;
   readonly archive: JournalArchive;
-  /** Signed heads and vouchings, for `audit`. */
+  /** For `audit`: texts, entries and proofs; signed heads and vouchings. */
   readonly attestations: Attestations;
   readonly #db: DatabaseSync;
   readonly #now: () => number;
@@ -104,50 +104,50 @@ export class Journal {
     this.#policy = fold.policy;
     this.#writer = new EntryWriter(db, fold.frontier);
     this.standing = new Standing(this.#writer, fold);
+    this.exposure = fold.exposure;
     this.#head = this.#writer.head();
     this.archive = new JournalArchive(db);
     this.#quota = new JournalQuota(db, this.archive, options);
     this.#reservations = new Reservations(db, this.#writer, this.archive);
     this.#commit = new GroupCommit(db, () => this.#writer.save());
-    this.attestations = new Attestations(db, this.#writer, fold.vouchings, work => this.#write(work));
+    const write = <T>(work: () => T): Promise<T> => this.#write(work);
+    this.attestations = new Attestations(db, this.#writer, fold.vouchings, write);
+    this.measures = new MeasureBook(fold.measures, this.#writer, write);
   }
 
-  /** Size and root of what is on disk. */
   head(): LogHead {
     return this.#head;
   }
 
-  /** Whether and why the journal writes nothing more. */
   get stopped(): SignerError | undefined {
     return this.#commit.stopped;
   }
 
-  /** Bytes that the journal takes, and may take. */
   get size(): JournalSize {
     return this.#quota.size;
   }
 
-  /** Notes that the daemon started, and for which network. */
   started(program: Omit<StartedEntry, 'kind' | 'at'>): Promise<LogHead> {
     return this.#write(() => this.#writer.append({ kind: 'started', at: this.#now(), ...program }).head);
   }
 
   /** What an earlier request under this id means, asked before anything else is judged; undefined for a new one. */
   recall(request: RequestName): Exclude<ReserveOutcome, { kind: 'reserved' }> | undefined {
-    return this.#reservations.recall(request, this.#now());
+    return this.#reservations.recall(request, this.#now(), this.measures.inForce.fencedAt(request.service));
   }
 
   /**
    * Spends the seconds for one request, all or none. The first answer for a request id binds it to its digest: for an
    * hour the same request gives the stored answer, or after a crash new seconds; else `id-reused`. SignerError
-   * JOURNAL_MISUSE for impossible values, JOURNAL_FULL above quota or share, FENCED after a recovery.
+   * JOURNAL_MISUSE for impossible values, JOURNAL_FULL above quota or share, FENCED after a recovery, PUBLISHER_UNKNOWN, FROZEN.
    */
   reserve(request: ReserveRequest): Promise<ReserveOutcome> {
     return this.#write(() => {
       const now = this.#now();
-      const known = this.#reservations.recall(request, now);
+      const known = this.recall(request);
       if (known !== undefined) return known;
       this.standing.checkFence(request.seconds, now);
+      this.measures.inForce.check(request.publisher, request.service);
       this.#quota.check(request.publisher);
       return this.#reservations.reserve(request, now);
     });
@@ -155,11 +155,12 @@ export class Journal {
 
   /**
    * Records what is about to be released and gives the head that includes it. Once per reservation, else
-   * JOURNAL_MISUSE. Only after this may the answer leave.
+   * JOURNAL_MISUSE; PUBLISHER_UNKNOWN, FROZEN after a measure. Only after this may the answer leave.
    */
   release(reserved: Reserved, release: Release): Promise<LogHead> {
     return this.#write(() => {
       this.#reservations.checkLive(reserved);
+      this.measures.inForce.checkRelease(reserved.publisher, reserved.service, reserved.entry);
       const [entry, at, { publisher }] = [this.#writer.nextIndex, this.#now(), reserved];
       const store = (text: Uint8Array): string => this.archive.store(text, { entry, at, publisher });
       const [texts, evidence] = [release.texts.map(store), release.evidence.map(store)];
@@ -167,11 +168,16 @@ export class Journal {
       const { head, bytes } = this.#writer.append(released);
       this.archive.charge(publisher, bytes + release.answer.length);
       this.#reservations.release(reserved, release.answer, entry, at);
+      this.exposure.note(
+        publisher,
+        reserved.service,
+        this.measures.inForce.lastUse(reserved.seconds.map(toEntrySecond)),
+      );
       return head;
     });
   }
 
-  /** Gives a request up after a failure: its seconds stay spent, its id may be tried again. */
+  /** After a failure: the seconds stay spent, the id may be tried again. */
   abandon(reserved: Reserved): void {
     this.#reservations.abandon(reserved);
   }
@@ -229,12 +235,6 @@ export class Journal {
     return this.#reservations.countSince(publisher, service, since);
   }
 
-  /** When seconds were last spent for this service (Unix seconds), or undefined: what was released ends from there. */
-  lastReservation(service: string): number | undefined {
-    return this.#reservations.last(service);
-  }
-
-  /** The first second at or after `from` that is not spent for this blinded key and variant. */
   nextFreeSecond(kpHsBlindId: Uint8Array, variant: number, from: number): number {
     return this.#reservations.nextFreeSecond(kpHsBlindId, variant, from);
   }
@@ -267,7 +267,10 @@ export class Journal {
 
   /** Ends a halt: heads are signed under another name from here on, and no second before the fence is spent. */
   recovered(recovery: Recovery): Promise<void> {
-    return this.#write(() => this.standing.recover(this.#now(), recovery));
+    return this.#write(() => {
+      this.standing.recover(this.#now(), recovery);
+      this.measures.inForce.recovered();
+    });
   }
 
   /**

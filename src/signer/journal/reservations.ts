@@ -85,14 +85,21 @@ export class Reservations {
     this.#sql = Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>;
   }
 
-  /** What an earlier request with this id means for this one at `now`; undefined when it may reserve. */
-  recall(request: RequestName, now: number): Exclude<ReserveOutcome, { kind: 'reserved' }> | undefined {
+  /**
+   * What an earlier request with this id means for this one at `now`; undefined when it may reserve. Answers of before the
+   * entry `fencedAt` are given no more: their counters are fenced off.
+   */
+  recall(
+    request: RequestName,
+    now: number,
+    fencedAt: number,
+  ): Exclude<ReserveOutcome, { kind: 'reserved' }> | undefined {
     const { publisher, service, requestId, requestDigest } = request;
     const row = this.#sql.request.get(publisher, service, requestId);
     if (row === undefined) return undefined;
     if (row['digest'] !== requestDigest) return { kind: 'id-reused' };
-    if (typeof row['answer'] === 'string' && now < Number(row['answered']) + REPLAY_SECONDS)
-      return { kind: 'replay', answer: row['answer'] };
+    const isLate = now >= Number(row['answered']) + REPLAY_SECONDS || Number(row['reserved']) < fencedAt;
+    if (typeof row['answer'] === 'string' && !isLate) return { kind: 'replay', answer: row['answer'] };
     if (row['released'] !== null) return { kind: 'id-reused' };
     if (this.#live.has(Number(row['reserved']))) {
       return { kind: 'conflict', code: 'REQUEST_IN_FLIGHT', retryAfter: 1 };
@@ -149,11 +156,6 @@ export class Reservations {
     return Number(this.#sql.count.get(publisher, service, since)?.['n']);
   }
 
-  last(service: string): number | undefined {
-    const at = this.#sql.last.get(service)?.['at'];
-    return typeof at === 'number' ? at : undefined;
-  }
-
   nextFreeSecond(kpHsBlindId: Uint8Array, variant: number, from: number): number {
     let free = from;
     for (const row of this.#sql.spent.iterate(kpHsBlindId, variant, from)) {
@@ -177,11 +179,11 @@ const SQL = {
   insert: 'INSERT INTO reservations (entry, publisher, service, at) VALUES (?, ?, ?, ?)',
   release: 'UPDATE reservations SET released = ? WHERE entry = ?',
   answer: 'UPDATE requests SET answer = ?, answered = ? WHERE publisher = ? AND service = ? AND id = ?',
-  last: 'SELECT max(at) AS at FROM reservations WHERE service = ?',
   count: 'SELECT count(*) AS n FROM reservations WHERE publisher = ? AND service = ? AND at >= ?',
 } as const;
 
-const toEntrySecond = ({ kpHsBlindId, variant, second }: ReservedSecond): EntrySecond => ({
+/** As it stands in an entry. */
+export const toEntrySecond = ({ kpHsBlindId, variant, second }: ReservedSecond): EntrySecond => ({
   kpHsBlindId: Buffer.from(kpHsBlindId).toString('hex'),
   variant,
   second,

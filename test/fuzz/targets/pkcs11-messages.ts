@@ -77,6 +77,7 @@ const KEYHOLDER: readonly Target[] = [
   message('keyholder/signed', keyholder.parseSigned, keyholder.encodeSigned, [
     [undefined, noise('cookie', 16)].map(descriptorCookie => ({
       ...target,
+      lead: 0,
       revisionCounter: 2n ** 64n - 1n,
       text: noise('signed', 60),
       descriptorCookie,
@@ -122,6 +123,7 @@ const KEYHOLDER: readonly Target[] = [
           kpHsId: a,
           enabled: true,
           latched: false,
+          frozen: false,
           origin: 'imported-2026-01-01',
           certifiedUntil: 1_788_500_000,
           lastError: '',
@@ -130,7 +132,7 @@ const KEYHOLDER: readonly Target[] = [
           clients: 17,
           settingsSerial: 3,
           vouching: 'vouched',
-          periods: [{ periodNum: 20_700, kpHsDescSign, from: 1, to: 2, exposureEnd: 3 }],
+          periods: [{ periodNum: 20_700, kpHsDescSign, from: 1, to: 2, exposureEnd: 3, floor: 7, lead: 3 }],
         },
       ],
     },

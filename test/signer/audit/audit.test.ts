@@ -74,11 +74,10 @@ describe('an audit', () => {
   test('holds through the administration socket of the daemon, and is nothing where none runs', async () => {
     const config = { run: rig.folder };
     expect(await daemonSource(config)).toBeUndefined();
-    const policy = {
-      current: () => ({ serial: 1, text: new Uint8Array(0) }),
-      apply: () => Promise.resolve(true),
-    };
-    const server = createAdminServer(rig.core.context, policy, () => Promise.resolve([]));
+    const current = { serial: 1, text: new Uint8Array(0) };
+    const policy = { current: () => current, apply: () => Promise.resolve(true) };
+    const doors = { policy, take: () => Promise.reject(new Error('not here')) };
+    const server = createAdminServer(rig.core.context, doors, () => Promise.resolve([]));
     await server.listen({ path: adminSocketPath(config) });
     try {
       const source = await daemonSource(config);

@@ -85,3 +85,36 @@ describe('the fold of an auditor', () => {
     expect((await rejection(foldOf(genesis, vouched))).code).toBe('NOTE_FORMAT');
   });
 });
+
+describe('the measures of an operator', () => {
+  const evicted: Entry = { kind: 'evicted', at, publisher: 'vps1' };
+  const readmitted: Entry = { kind: 'readmitted', at, publisher: 'vps1' };
+  const frozen: Entry = { kind: 'frozen', at, service: 'frontpage' };
+  const thawed: Entry = { kind: 'thawed', at, service: 'frontpage' };
+
+  test('stop what they name, and nothing else', async () => {
+    await foldOf(genesis, evicted, readmitted, frozen, thawed, reserved(second(5)), released(5));
+    const others: Entry[] = [
+      { ...evicted, publisher: 'vps2' },
+      { ...frozen, service: 'elsewhere' },
+    ];
+    await foldOf(genesis, ...others, reserved(second(5)), released(3));
+  });
+
+  test.each([
+    ['a reservation', [reserved(second(5))]],
+    ['a release', [reserved(second(5)), released(1)]],
+  ])('are contradicted by %s after them', async (_, entries) => {
+    for (const measure of [evicted, frozen]) {
+      const before = entries.slice(0, -1);
+      const folded = foldOf(genesis, ...before, measure, ...entries.slice(-1));
+      expect((await rejection(folded)).code).toBe('JOURNAL_TORN');
+      await foldOf(genesis, ...entries, measure);
+    }
+  });
+
+  test('are never taken twice, nor undone before they are taken', async () => {
+    for (const entries of [[evicted, evicted], [readmitted], [frozen, frozen], [thawed]])
+      expect((await rejection(foldOf(genesis, ...entries))).code).toBe('JOURNAL_TORN');
+  });
+});

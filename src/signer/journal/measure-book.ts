@@ -1,0 +1,28 @@
+import type { EntryWriter } from './entry-writer.ts';
+import type { Measure, Measures } from './measures.ts';
+
+/** The measures of a journal, and how another one is taken. */
+export class MeasureBook {
+  readonly inForce: Measures;
+  readonly #writer: EntryWriter;
+  readonly #write: <T>(work: () => T) => Promise<T>;
+
+  constructor(inForce: Measures, writer: EntryWriter, write: <T>(work: () => T) => Promise<T>) {
+    this.inForce = inForce;
+    this.#writer = writer;
+    this.#write = write;
+  }
+
+  /**
+   * Takes a measure at `at` (Unix seconds); false when it holds already. Resolves when it is on disk, and holds from
+   * then on. Written above every quota: whoever filled the journal must not keep himself in.
+   */
+  record(measure: Measure, at: number): Promise<boolean> {
+    return this.#write(() => {
+      if (!this.inForce.changes(measure)) return false;
+      const { index } = this.#writer.append({ ...measure, at });
+      this.inForce.take(measure, index);
+      return true;
+    });
+  }
+}
