@@ -72,8 +72,8 @@ describe('the status of the keyholder', () => {
   });
 
   test('with a flag that nobody knows is refused', () => {
-    const place = Buffer.from([...identity('status').kpHsId, 3]);
-    const spoilt = Buffer.from([...identity('status').kpHsId, 4]);
+    const place = Buffer.from([...identity('status').kpHsId, 7]);
+    const spoilt = Buffer.from([...identity('status').kpHsId, 8]);
     expect(parseStatus(withPiece(bytes, place, place))).toEqual(status);
     expectCode('FRAME_BAD', () => parseStatus(withPiece(bytes, place, spoilt)));
   });
