@@ -43,9 +43,16 @@ export function innerFlagFiles(): CorpusFile[] {
       'auth-ed25519',
     ),
     file(
+      'auth-known-and-unknown',
+      'an unknown kind behind the known one',
+      head('intro-auth-required ed25519 password\n'),
+    ),
+    file(
       'auth-unknown-and-known',
-      'an unknown kind beside the known one',
+      'an unknown kind before the known one: tor looks at the first alone',
       head('intro-auth-required password ed25519\n'),
+      'BAD_LAYER',
+      'auth-known-and-unknown',
     ),
     file('auth-no-argument', 'no kind', head('intro-auth-required\n'), 'BAD_SYNTAX', 'auth-ed25519'),
     file(

@@ -104,7 +104,7 @@ export class ManagedProcess {
   }
 
   /** Waits until the program has ended by itself and all of its output is here. Gives the exit code or the signal's name. */
-  async ended(limitMs = 30_000): Promise<number | string> {
+  async ended(limitMs = 120_000): Promise<number | string> {
     if (!this.#closed) await once(this.#child, 'close', { signal: AbortSignal.timeout(limitMs) });
     return this.#exit ?? -1;
   }

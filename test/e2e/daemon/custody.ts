@@ -191,7 +191,7 @@ export function describeFirstOpening(homeOf: () => SignerHome): void {
   });
 
   test('and then the signer comes to life by itself', async () => {
-    await home.daemon.waitFor('readiness', ({ msg }) => msg === 'ready', 0, 30_000);
+    await home.daemon.waitFor('readiness', ({ msg }) => msg === 'ready', 0, 120_000);
     const { services } = await home.status();
     expect(services).toEqual([expect.objectContaining({ state: 'ready', origin: 'born here' })]);
     expect(services[0]?.code).toBeUndefined();

@@ -140,8 +140,8 @@ export class SignerHome {
   /** Starts the daemon and waits until it listens, and then for `line` of its log. */
   async start(line = 'ready', program: Program = 'onion-signer'): Promise<ManagedProcess> {
     const daemon = this.spawn(program);
-    await daemon.waitFor('listening', ({ msg }) => msg === 'listening', 0, 30_000);
-    await daemon.waitFor(line, ({ msg }) => msg === line, 0, 30_000);
+    await daemon.waitFor('listening', ({ msg }) => msg === 'listening', 0, 120_000);
+    await daemon.waitFor(line, ({ msg }) => msg === line, 0, 120_000);
     return daemon;
   }
 
