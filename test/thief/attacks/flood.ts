@@ -34,7 +34,11 @@ export const flood: Attack = {
   run: async thief => {
     const held = holdConnections(thief);
     try {
-      await Promise.race(held.map(async socket => void (await once(socket, 'close'))));
+      await Promise.race(
+        held.map(async socket => {
+          await once(socket, 'close');
+        }),
+      );
       await thief.sign(neighbourRequest(thief, NEIGHBOUR), NEIGHBOUR.publisher);
     } finally {
       for (const socket of held) socket.destroy();
