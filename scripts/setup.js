@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addonReady, buildAddon } from './setup/addon.js';
 import { aptLine, installAsRoot, privateEnvironment, systemFile, unpackPrivately } from './setup/apt.js';
-import { SOFTHSM_MODULE, SPY_MODULE, missingPackages } from './setup/debian.js';
+import { FAKETIME, SOFTHSM_MODULE, SPY_MODULE, missingPackages } from './setup/debian.js';
 import { installPackages, packagesMatch } from './setup/packages.js';
 import { programOnPath } from './setup/programs.js';
 import { SetupError, runMain, say } from './setup/report.js';
@@ -79,6 +79,7 @@ function environment(node) {
       : {}),
     SOFTHSM2_MODULE: env['SOFTHSM2_MODULE'] ?? systemFile(PRIVATE, SOFTHSM_MODULE),
     PKCS11_SPY_MODULE: env['PKCS11_SPY_MODULE'] ?? systemFile(PRIVATE, SPY_MODULE),
+    FAKETIME_LIBRARY: env['FAKETIME_LIBRARY'] ?? systemFile(PRIVATE, FAKETIME),
   };
 }
 

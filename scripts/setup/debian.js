@@ -14,6 +14,8 @@ export const SOFTHSM_MODULE = '/usr/lib/softhsm/libsofthsm2.so';
 const MULTIARCH = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
 /** Stands between a caller and a PKCS#11 module and writes down the calls. */
 export const SPY_MODULE = `/usr/lib/${MULTIARCH}/pkcs11-spy.so`;
+/** Moves the clock of a process. */
+export const FAKETIME = `/usr/lib/${MULTIARCH}/faketime/libfaketime.so.1`;
 export const PYTHON_PACKAGES = '/usr/lib/python3/dist-packages';
 
 /** @type {DebianPackage[]} */
@@ -45,6 +47,7 @@ const PACKAGES = [
     present: machine => machine.exists(`${PYTHON_PACKAGES}/onionbalance/__init__.py`),
   },
   { name: 'age', purpose: 'run', present: machine => machine.program('age') !== undefined },
+  { name: 'libfaketime', purpose: 'run', present: machine => machine.exists(FAKETIME) },
   { name: 'opensc-pkcs11', purpose: 'run', present: machine => machine.exists(SPY_MODULE) },
 ];
 

@@ -106,6 +106,8 @@ function scalar(bytes: Bytes): bigint {
 /** What a forged descriptor is made of, and where to interfere. The defaults are a backend of stock tor. */
 export interface Forgery {
   label?: string;
+  /** Whose descriptor it claims to be; the label's own when not given. */
+  kpHsId?: KpHsId;
   period?: TimePeriod;
   /** Unix seconds at which it is made. */
   at?: number;
@@ -132,7 +134,8 @@ export const NOON = PERIOD.periodNum * 86_400 + 43_200;
 /** A descriptor made step by step, so that a test can spoil each of them and still sign the result. */
 export function forge(forgery: Forgery = {}) {
   const { period = PERIOD, at = NOON + 3600, label = 'backend' } = forgery;
-  const { kpHsId, signBlinded } = identity(label);
+  const { kpHsId: ownId, signBlinded } = identity(label);
+  const { kpHsId = ownId } = forgery;
   const kpHsBlindId = deriveKpHsBlindId(kpHsId, period);
   const subcredential = deriveSubcredential(kpHsId, kpHsBlindId);
   const descSign = ed25519Pair(`${label} descriptor signing ${period.periodNum}`);

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { startTorNetwork, type TorNetwork, type TorNetworkOptions } from '../tor-network/tor-network.ts';
+import { backendAddress } from './daemon/backends.ts';
 import { type CommandResult, type LogLine, ManagedProcess, runCommand } from './managed-process.ts';
 
 export interface StageOptions {
@@ -11,8 +12,23 @@ export interface StageOptions {
   readonly network?: Partial<TorNetworkOptions>;
   /** 96 bytes of hs_ed25519_secret_key to be imported; a new identity when not given. */
   readonly identity?: Uint8Array;
+  /** Of the policy of the one service. */
+  readonly limits?: string;
+  /** Further lines of signer.yaml. */
+  readonly signerLines?: readonly string[];
+  /** Services of other publishers, whose backends the caller plays. */
+  readonly neighbours?: readonly Neighbour[];
   /** Called with each step's name when it begins. */
   readonly step?: (name: string) => void;
+}
+
+/** Another service of the same signer; see `backendAddress` for the labels of its backends. */
+export interface Neighbour {
+  readonly service: string;
+  readonly publisher: string;
+  readonly backends: readonly string[];
+  /** What stands in the braces of `limits`. */
+  readonly limits: string;
 }
 
 const SERVICE = 'frontpage';
@@ -26,10 +42,18 @@ export class Stage {
   readonly hsm: SoftHsm;
   /** The master address, 62 characters. */
   readonly address: string;
+  readonly #limits: string;
   readonly #signers: ManagedProcess[] = [];
   readonly #publishers: ManagedProcess[] = [];
 
-  constructor(folder: string, network: TorNetwork, hsm: SoftHsm, address: string) {
+  constructor(
+    folder: string,
+    network: TorNetwork,
+    hsm: SoftHsm,
+    address: string,
+    limits = 'requests: 2000/h',
+  ) {
+    this.#limits = limits;
     this.folder = folder;
     this.network = network;
     this.hsm = hsm;
@@ -50,7 +74,11 @@ export class Stage {
   }
 
   get socket(): string {
-    return join(this.signerFolder, 'run', `${PUBLISHER}.sock`);
+    return this.socketOf(PUBLISHER);
+  }
+
+  socketOf(publisher: string): string {
+    return join(this.signerFolder, 'run', `${publisher}.sock`);
   }
 
   /** The running signer's core. */
@@ -102,7 +130,7 @@ export class Stage {
       `publishers: [${PUBLISHER}]`,
       'backends:',
       ...backends.map(({ name, address }) => `  ${name}: ${withSuffix(address)}`),
-      'limits: { requests: 2000/h }',
+      `limits: { ${this.#limits} }`,
       ...more,
       '',
     ];
@@ -130,7 +158,7 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
   try {
     const address = await makeIdentity(folder, hsm, options);
     const network = await starting;
-    stage = new Stage(folder, network, hsm, address);
+    stage = new Stage(folder, network, hsm, address, options.limits);
     step('make the backends instances of the master address');
     await network.setMaster(address);
     await stage.applyPolicy();
@@ -153,7 +181,7 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
 async function makeIdentity(
   folder: string,
   hsm: SoftHsm,
-  { identity, network }: StageOptions,
+  { identity, network, signerLines = [], neighbours = [] }: StageOptions,
 ): Promise<string> {
   const home = join(folder, 'signer');
   await mkdir(home, { recursive: true });
@@ -165,10 +193,11 @@ async function makeIdentity(
     [
       `tokens: ["${hsm.uri}"]`,
       `pin: ${hsm.pinSource}`,
-      `publishers: { ${PUBLISHER}: unix }`,
+      `publishers: { ${[PUBLISHER, ...new Set(neighbours.map(each => each.publisher))].map(name => `${name}: unix`).join(', ')} }`,
       `state: ${join(home, 'state')}`,
       `run: ${join(home, 'run')}`,
       `network: { name: private, voting_interval: ${interval}s }`,
+      ...signerLines,
       '',
     ].join('\n'),
   );
@@ -178,12 +207,30 @@ async function makeIdentity(
       await runCommand('onion-signer', ['--config', config, ...args], { env: hsm.env }),
     );
   await run('init');
+  for (const neighbour of neighbours) {
+    const address = await run('key', 'new', neighbour.service, '--single-custodian');
+    await writeNeighbour(home, neighbour, address.trim());
+  }
   if (identity === undefined) return (await run('key', 'new', SERVICE, '--single-custodian')).trim();
   const file = join(home, 'to-be-imported');
   await writeFile(file, identity, { mode: 0o600 });
   const address = await run('key', 'import', SERVICE, file, '--single-custodian');
   await writeFile(file, new Uint8Array(identity.length));
   return address.trim();
+}
+
+async function writeNeighbour(home: string, neighbour: Neighbour, address: string): Promise<void> {
+  const { service, publisher, backends, limits } = neighbour;
+  const lines = [
+    `service: ${service}`,
+    `address: ${address}`,
+    `publishers: [${publisher}]`,
+    'backends:',
+    ...backends.map(label => `  ${label}: ${backendAddress(label)}`),
+    `limits: { ${limits} }`,
+    '',
+  ];
+  await writeFile(join(home, 'policies', `${service}.yaml`), lines.join('\n'));
 }
 
 async function writePublisherConfig(stage: Stage): Promise<void> {
