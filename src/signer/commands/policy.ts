@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { difference, formatDifference } from '../policy/difference.ts';
+import { explainRule } from '../policy/explain-rule.ts';
 import { loadPolicy } from '../policy/load.ts';
 import { unknownCaaTags } from '../policy/read-access.ts';
 import { encodePolicy, type Policy, policyDigest } from '../policy/types.ts';
@@ -10,7 +11,7 @@ import { type CommandContext, heldAddresses, heldIdentities } from './context.ts
 import { encodeKeyholderList, readKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
 import { openPolicyStore } from './policy-store.ts';
 
-/** `policy check`, `policy apply`. */
+/** `policy check`, `policy apply`, `policy explain`. */
 export function addPolicyCommands(program: Command, context: CommandContext): void {
   const policy = program.command('policy').description('the only list of services, backends and limits');
   policy
@@ -27,6 +28,10 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
       if (missing.length > 0) process.exitCode = 1;
       process.stderr.write([...missing, ...unknownTags(loaded)].join(''));
     });
+  policy
+    .command('explain <rule>')
+    .description('say what a rule is for, who holds it and what to do when it refuses')
+    .action((rule: string) => context.print(explainRule(rule)));
   policy
     .command('apply')
     .description('show what changes and put the files in force under a new serial')
