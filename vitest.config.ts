@@ -7,7 +7,11 @@ const LONGEST = [
   'test/e2e/daemon.test.ts',
   'test/fidelity/differential.test.ts',
   'test/e2e/restricted.test.ts',
+  'test/crash/points.test.ts',
+  'test/crash/campaign.test.ts',
   'test/publisher/run.test.ts',
+  'test/e2e/doors.test.ts',
+  'test/e2e/audit.test.ts',
 ];
 
 class LongestFirst extends BaseSequencer {
