@@ -22,10 +22,10 @@ export const clocks: Attack = {
     await home.sign(cached);
     await vault.moveClock(4 * HOUR);
     const later = { ...cached, id: newRequestId(), evidence: [] };
-    mustRefuse('evidence that grew old', await home.ask(later), 'EVIDENCE-AGE', 'CLOCK_AHEAD');
+    mustRefuse('evidence that grew old', await home.ask(later), 'EVIDENCE-AGE', 'CLOCK-AHEAD');
     for (const seconds of MOVED) {
       await vault.moveClock(seconds);
-      const wanted = ['EVIDENCE-AGE', 'EVIDENCE_INVALID', 'INTRO-PROVENANCE', 'CLOCK_AHEAD', 'CLOCK_BEHIND'];
+      const wanted = ['EVIDENCE-AGE', 'EVIDENCE_INVALID', 'INTRO-PROVENANCE', 'CLOCK-AHEAD', 'CLOCK-BEHIND'];
       mustRefuse(`a clock moved by ${seconds} s`, await home.ask(vault.request()), ...wanted);
     }
     await vault.moveClock(0);
