@@ -2,7 +2,9 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildStage, type Stage } from '../test/e2e/stage.ts';
+import { THIEF_STAGE } from '../test/thief/thief.ts';
 import { Progress } from './progress.ts';
+import { type SecondAct, showTheThief } from './second-act.ts';
 
 const OUT = fileURLToPath(new URL('../demo-out/', import.meta.url));
 const VISITS_PER_BACKEND = 20;
@@ -21,6 +23,7 @@ interface ReportedDescriptor {
 /** The main job on real parts: exit code 0 and a plain verdict, or 1 and what failed. */
 async function main(): Promise<number> {
   const keep = process.argv.includes('--keep');
+  const withThief = !process.argv.includes('--no-thief');
   await rm(OUT, { recursive: true, force: true });
   await mkdir(OUT, { recursive: true });
   const progress = new Progress();
@@ -32,17 +35,19 @@ async function main(): Promise<number> {
   interrupted.catch(() => undefined);
   const reached = new Set<string>();
   let failure: unknown;
+  let thief: SecondAct | undefined;
   try {
-    const building = buildStage({ folder: OUT, step: name => progress.step(name) });
+    const building = buildStage({ ...THIEF_STAGE, folder: OUT, step: name => progress.step(name) });
     building.then(built => (stage = built)).catch(() => undefined);
     const built = await Promise.race([building, interrupted]);
     await Promise.race([showTheJob(built, progress, reached), interrupted]);
+    if (withThief) thief = await Promise.race([showTheThief(built, progress), interrupted]);
   } catch (error) {
     failure = error;
   }
   progress.end();
-  if (stage !== undefined) await writeReport(stage, progress, reached, failure);
-  printVerdict(stage, reached, failure);
+  if (stage !== undefined) await writeReport(stage, { progress, reached, failure, thief });
+  printVerdict(stage, reached, failure, thief);
   if (keep && stage !== undefined && failure === undefined) {
     printStaying(stage);
     await interrupted.catch(() => undefined);
@@ -81,18 +86,21 @@ async function open(stage: Stage, isolation: string, newnym = false): Promise<st
   return body;
 }
 
-async function writeReport(
-  stage: Stage,
-  progress: Progress,
-  reached: ReadonlySet<string>,
-  failure: unknown,
-): Promise<void> {
+interface Shown {
+  readonly progress: Progress;
+  readonly reached: ReadonlySet<string>;
+  readonly failure: unknown;
+  readonly thief: SecondAct | undefined;
+}
+
+async function writeReport(stage: Stage, { progress, reached, failure, thief }: Shown): Promise<void> {
   const report = {
     verdict: failure === undefined ? 'ok' : 'failed',
     address: stage.address,
     custody: await custodyLine(stage),
     backendsReached: [...reached].sort(),
     descriptors: await collectDescriptors(stage),
+    thief,
     steps: progress.steps,
   };
   await writeFile(join(OUT, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
@@ -122,7 +130,12 @@ async function collectDescriptors(stage: Stage): Promise<ReportedDescriptor[]> {
   );
 }
 
-function printVerdict(stage: Stage | undefined, reached: ReadonlySet<string>, failure: unknown): void {
+function printVerdict(
+  stage: Stage | undefined,
+  reached: ReadonlySet<string>,
+  failure: unknown,
+  thief: SecondAct | undefined,
+): void {
   if (failure !== undefined) {
     process.stdout.write(`\nFAILED: ${failure instanceof Error ? failure.message : 'unknown'}\n`);
     return;
@@ -133,10 +146,19 @@ function printVerdict(stage: Stage | undefined, reached: ReadonlySet<string>, fa
       'OK: a stock tor client opened the page through an address whose key only the token can open.',
       `    ${stage?.address ?? ''}`,
       `    answered by ${[...reached].sort().join(', ')}; one was killed, the descriptor followed, the page still opened`,
+      ...(thief === undefined ? [] : thiefLines(thief)),
       '    details: demo-out/report.json, demo-out/descriptors/',
       '',
     ].join('\n'),
   );
+}
+
+function thiefLines({ attacks, audit }: SecondAct): string[] {
+  return [
+    'OK: who owned the publisher’s host got none of this, and honest requests were served on:',
+    ...attacks.map(({ attack, end }) => `    ${attack}: ${end}`),
+    `    audit verify: ${audit}`,
+  ];
 }
 
 function printStaying({ address, network }: Stage): void {
