@@ -47,6 +47,15 @@ describe('proving the descriptor of a backend', () => {
     }
   });
 
+  test('is valid until the first of its certificates expires, a point’s as well', () => {
+    const { at } = forge();
+    const innerExpiryHours = certExpiryHours(at) - 3;
+    expect(prove({ innerExpiryHours })).toMatchObject({
+      expiryHours: certExpiryHours(at),
+      validUntilHours: innerExpiryHours,
+    });
+  });
+
   test('gives the same when @noble verifies', () => {
     const { text, kpHsId } = forge();
     const claim = { backend: kpHsId, profile: TOR_NETWORK, periods: [PERIOD] };

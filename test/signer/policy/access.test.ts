@@ -263,6 +263,16 @@ describe('the compiled list', () => {
     expect(serials(compile(RESTRICTED, 10, fewer))).toEqual([[10, 10]]);
   });
 
+  it('raises the serial of the settings with a change of CAA records alone', () => {
+    const first = compile("caa: [{ flags: 0, tag: issue, value: 'a.example' }]\n", 5);
+    expect(serials(compile("caa: [{ flags: 0, tag: issue, value: 'a.example' }]\n", 6, first))).toEqual([
+      [5, 5],
+    ]);
+    expect(serials(compile("caa: [{ flags: 0, tag: issue, value: 'b.example' }]\n", 6, first))).toEqual([
+      [5, 6],
+    ]);
+  });
+
   it('begins anew where the list before is not known or did not have the service', () => {
     expect(serials(compile(RESTRICTED, 11))).toEqual([[11, 11]]);
     expect(serials(compile(RESTRICTED, 11, { services: [] }))).toEqual([[11, 11]]);
