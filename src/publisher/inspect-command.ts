@@ -24,7 +24,7 @@ const DEFAULT_TIMEOUT = 30;
 const HELP = `
 ADDRESS is fetched through the tor of publisher.yaml; write ./NAME for a file that is called like an address.
 Exit codes: 0 well; 1 readable but something is off (expired, HSDirs differ, points dropped); 2 unusable input, or
-nothing reached. The members of --json and all codes stand in docs/inspect.md.`;
+nothing reached. The members of --json stand in docs/inspect.md, the codes there and in docs/api.md.`;
 
 /** What the command needs of the program around it. */
 export type InspectSurroundings = {

@@ -128,6 +128,7 @@ function foreignReason(bytes: Uint8Array): DiagnosisReason | undefined {
     return /(?:^|[^\w-])hs-descriptor 3\r?\n/u.test(text) ? 'LEADING_TEXT' : 'OTHER_DOCUMENT';
   }
   if (text.includes('\r')) return 'CR_LINE_ENDS';
+  if (/\n[ \t]+signature /u.test(text)) return undefined; // it is all there, and the line is at fault
   const signature = text.search(/\nsignature /u);
   const [line = '', ...after] = signature < 0 ? [] : text.slice(signature + 1).split('\n');
   const isSigned = /^signature [A-Za-z0-9+/]{86}/u.test(line);

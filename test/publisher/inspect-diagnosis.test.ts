@@ -45,6 +45,7 @@ describe('A text that is no descriptor', () => {
     ['with two counters', TEXT.replace(/(revision-counter .*\n)/u, '$1$1'), 'REPEATED_LINE'],
     ['with a lifetime of a week', TEXT.replace('lifetime 180', 'lifetime 9999'), 'BAD_VALUE'],
     ['with a line that is none', TEXT.replace('revision-counter', '_revision-counter'), 'BAD_LINE'],
+    ['with a space before its signature', TEXT.replace('\nsignature ', '\n signature '), 'BAD_LINE'],
     ['with another certificate', damage(TEXT, 5, 0, 'AgA'), 'BAD_CERTIFICATE'],
   ])('%s is diagnosed, with what to do next.', (_, input, reason) => {
     const { findings, exitCode, hsdir } = inspect(input);
