@@ -8,8 +8,19 @@ import type { BackendPolicy } from './types.ts';
  * ever), no backend in two services (BACKEND-EXCLUSIVE).
  */
 export function checkPolicy(loaded: readonly LoadedService[], held: ReadonlySet<string>): void {
-  refuseTwice(loaded, ({ policy }) => policy.service, 'service', 'give each service a name of its own');
-  refuseTwice(loaded, ({ policy }) => policy.address, 'address', 'write one policy per address');
+  const [alias, address] = ['give each service a name of its own', 'write one policy per address'];
+  refuseTwice(
+    loaded,
+    ({ policy }) => policy.service,
+    service => service.alias,
+    alias,
+  );
+  refuseTwice(
+    loaded,
+    ({ policy }) => policy.address,
+    ({ top }) => top.entries.get('address') ?? top,
+    address,
+  );
   const ours = new Set([...held, ...loaded.map(({ policy }) => policy.address)]);
   for (const { service, backend } of allBackends(loaded)) {
     if (ours.has(backend.address)) {
@@ -23,15 +34,13 @@ export function checkPolicy(loaded: readonly LoadedService[], held: ReadonlySet<
 function refuseTwice(
   loaded: readonly LoadedService[],
   keyOf: (service: LoadedService) => string,
-  yamlKey: string,
+  place: (service: LoadedService) => Place,
   message: string,
 ): void {
   const seen = new Set<string>();
   for (const service of loaded) {
     const key = keyOf(service);
-    if (seen.has(key)) {
-      throw errorAt('POLICY_DUPLICATE', service.top.entries.get(yamlKey) ?? service.top, message);
-    }
+    if (seen.has(key)) throw errorAt('POLICY_DUPLICATE', place(service), message);
     seen.add(key);
   }
 }

@@ -2,9 +2,10 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { SignerError } from '../contract/problems.ts';
 import { readConfigFile } from '../program/read-file.ts';
-import { errorAt, parseStrictYaml, type YamlMap } from '../program/strict-yaml.ts';
+import { errorAt, parseStrictYaml } from '../program/strict-yaml.ts';
 import { checkPolicy } from './check.ts';
-import { readDefaults, readService, type LoadedService, type ServiceDefaults } from './read-service.ts';
+import { MAX_SERVICES, readPolicyFile } from './read-policy-file.ts';
+import { type Layer, type LoadedService, readDefaults } from './read-service.ts';
 import type { Policy } from './types.ts';
 
 export const DEFAULTS_FILE = '_defaults.yaml';
@@ -25,7 +26,7 @@ export interface PolicyFile {
 }
 
 /**
- * Reads every `*.yaml` of `directory`: one service each, over `_defaults.yaml` if there is one. Other endings
+ * Reads every `*.yaml` of `directory`: a service or a group each, over `_defaults.yaml` if there is one. Other endings
  * are left alone; symbolic links are refused. Gives the policy with its services sorted by alias; SignerError
  * with file, line and column: FILE_UNREADABLE, POLICY_EMPTY, YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY,
  * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, CLIENT-KEY, BACKEND-NOT-OURS,
@@ -35,7 +36,8 @@ export function loadPolicy(directory: string, options: LoadOptions): Policy {
   return parsePolicy(readFiles(directory), options);
 }
 
-function readFiles(directory: string): PolicyFile[] {
+/** The files that loadPolicy reads, sorted by name. SignerError FILE_UNREADABLE. */
+export function readFiles(directory: string): PolicyFile[] {
   let names: string[];
   try {
     if (!lstatSync(directory).isDirectory()) throw new Error('not a directory');
@@ -56,23 +58,38 @@ function readFiles(directory: string): PolicyFile[] {
 
 /** loadPolicy without the file system: the pure part. */
 export function parsePolicy(files: readonly PolicyFile[], options: LoadOptions): Policy {
-  const defaultsFile = files.find(({ name }) => basename(name) === DEFAULTS_FILE);
-  const defaults: ServiceDefaults =
-    defaultsFile === undefined ? {} : readDefaults(parseStrictYaml(defaultsFile.text, defaultsFile.name));
-  const loaded: LoadedService[] = files
-    .filter(file => file !== defaultsFile)
-    .map(file => readService(parseStrictYaml(file.text, file.name), defaults));
+  const defaults = parseDefaults(files);
+  const loaded = files.filter(file => !isDefaults(file)).flatMap(file => parseFile(file, defaults));
   if (loaded.length === 0) {
     throw new SignerError('POLICY_EMPTY', 'write one policy file per service, such as frontpage.yaml');
   }
-  for (const { policy, top } of loaded) checkPublishers(policy.publishers, options.publishers, top);
-  checkPolicy(loaded, options.held ?? new Set());
+  checkTogether(loaded, options);
   const services = loaded.map(({ policy }) => policy).sort((a, b) => (a.service < b.service ? -1 : 1));
   return Object.freeze({ services: Object.freeze(services) });
 }
 
-function checkPublishers(named: readonly string[], known: ReadonlySet<string>, top: YamlMap): void {
-  if (named.every(publisher => known.has(publisher))) return;
-  const place = top.entries.get('publishers') ?? top;
-  throw errorAt('POLICY_PUBLISHER', place, 'name only publishers that stand in signer.yaml');
+export const isDefaults = ({ name }: PolicyFile): boolean => basename(name) === DEFAULTS_FILE;
+
+/** `_defaults.yaml` of these files, if there is one. */
+export function parseDefaults(files: readonly PolicyFile[]): Layer | undefined {
+  const file = files.find(isDefaults);
+  return file && readDefaults(parseStrictYaml(file.text, file.name));
+}
+
+/** The services of one file. */
+export const parseFile = ({ name, text }: PolicyFile, defaults: Layer | undefined): LoadedService[] =>
+  readPolicyFile(parseStrictYaml(text, name), defaults);
+
+/** What a service alone does not show: its publishers, and the others. */
+export function checkTogether(loaded: readonly LoadedService[], options: LoadOptions): void {
+  const beyond = loaded[MAX_SERVICES];
+  if (beyond !== undefined) throw errorAt('BAD_VALUE', beyond.alias, `keep at most ${MAX_SERVICES} services`);
+  for (const service of loaded) checkPublishers(service, options.publishers);
+  checkPolicy(loaded, options.held ?? new Set());
+}
+
+function checkPublishers({ policy, layers, alias }: LoadedService, known: ReadonlySet<string>): void {
+  if (policy.publishers.every(publisher => known.has(publisher))) return;
+  const place = layers.map(({ map }) => map.entries.get('publishers')).find(node => node !== undefined);
+  throw errorAt('POLICY_PUBLISHER', place ?? alias, 'name only publishers that stand in signer.yaml');
 }

@@ -22,64 +22,111 @@ import { roomForPoints } from './descriptor-room.ts';
 import { readCaa, readClients } from './read-access.ts';
 import { DEFAULT_LIMITS, type BackendPolicy, type ServiceLimits, type ServicePolicy } from './types.ts';
 
-const SHARED_KEYS = ['publishers', 'enabled', 'single_onion', 'limits', 'caa', 'caa_critical'] as const;
-const SERVICE_KEYS = ['service', 'address', 'backends', 'clients', ...SHARED_KEYS] as const;
-const LIMIT_KEYS = ['min_backends', 'points', 'points_per_backend', 'requests', 'point_sets'] as const;
-const MAX_BACKENDS = 255;
-const MAX_PUBLISHERS = 64;
-const MAX_RATE = 3_600;
+/** What `_defaults.yaml` and a group may set too. */
+export const SHARED_KEYS = [
+  'publishers',
+  'enabled',
+  'single_onion',
+  'limits',
+  'caa',
+  'caa_critical',
+] as const;
+/** Of a service beside its alias, in a file of its own or in a group. */
+export const MEMBER_KEYS = ['address', 'backends', 'clients', ...SHARED_KEYS] as const;
+export const LIMIT_KEYS = ['min_backends', 'points', 'points_per_backend', 'requests', 'point_sets'] as const;
+export const BACKEND_KEYS = ['address', 'enabled'] as const;
+export const MAX_BACKENDS = 255;
+export const MAX_PUBLISHERS = 64;
+export const MAX_RATE = 3_600;
 const NAME = new RegExp(NAME_PATTERN);
 const NAME_RULE = 'lower-case letters, digits and hyphens, at most 63';
 
-/** What `_defaults.yaml` may set; a service's own keys stand above it, limits one by one. */
+/** What `_defaults.yaml` or a group may set; a service's own keys stand above it, limits one by one. */
 export type ServiceDefaults = Partial<
   Pick<ServicePolicy, 'publishers' | 'enabled' | 'singleOnion' | 'caa' | 'caaCritical'>
 > & {
   readonly limits?: Partial<ServiceLimits>;
 };
 
+/** A map that sets values, as the file has it and as it was read. */
+export interface Layer {
+  readonly kind: 'service' | 'group' | 'defaults';
+  readonly map: YamlMap;
+  readonly values: ServiceDefaults;
+}
+
+/** A service's name and where it stands. */
+export interface Alias {
+  readonly name: string;
+  readonly place: Place;
+}
+
 /** A service with the places that later checks point at. */
 export interface LoadedService {
   readonly policy: ServicePolicy;
   readonly top: YamlMap;
+  readonly alias: Place;
   readonly backendPlaces: ReadonlyMap<string, Place>;
+  /** Its own map first, `_defaults.yaml` last. */
+  readonly layers: readonly Layer[];
 }
+
+/** Reads what a map sets of SHARED_KEYS; whoever calls has refused its unknown keys. SignerError BAD_VALUE. */
+export const readLayer = (kind: Layer['kind'], map: YamlMap): Layer => ({
+  kind,
+  map,
+  values: readShared(map),
+});
 
 /** Reads `_defaults.yaml`. SignerError UNKNOWN_KEY, BAD_VALUE. */
-export function readDefaults(top: YamlMap): ServiceDefaults {
-  return readShared(readMap(top, SHARED_KEYS, 'the defaults'));
+export const readDefaults = (top: YamlMap): Layer =>
+  readLayer('defaults', readMap(top, SHARED_KEYS, 'the defaults'));
+
+/** The name of a service, a group's or a file's. SignerError BAD_VALUE. */
+export function readAlias(name: string, place: Place): Alias {
+  if (!NAME.test(name)) throw errorAt('BAD_VALUE', place, `write the name of a service as ${NAME_RULE}`);
+  return { name, place };
 }
 
-/** Reads one service file. SignerError UNKNOWN_KEY, MISSING_KEY, BAD_VALUE. */
-export function readService(top: YamlMap, defaults: ServiceDefaults): LoadedService {
-  const map = readMap(top, SERVICE_KEYS, 'a policy');
-  const own = readShared(map);
-  const service = readText(requireKey(map, 'service', 'the policy'), NAME, '`service`', NAME_RULE);
+/**
+ * Reads one service out of `map`, whose unknown keys were refused; `beneath` sets what it leaves out, the nearest first.
+ * SignerError UNKNOWN_KEY, MISSING_KEY, BAD_VALUE.
+ */
+export function readMember(map: YamlMap, alias: Alias, beneath: readonly Layer[]): LoadedService {
+  const layers = [readLayer('service', map), ...beneath];
+  const { publishers, ...shared } = overlay(layers);
   const kpHsId = readAddress(requireKey(map, 'address', 'the policy'));
   const { backends, places } = readBackends(requireKey(map, 'backends', 'the policy'));
-  const publishers = own.publishers ?? defaults.publishers;
   if (publishers === undefined) {
     throw errorAt('MISSING_KEY', map, 'add `publishers: [NAME]` here or in _defaults.yaml');
   }
-  const limits = { ...DEFAULT_LIMITS, ...defaults.limits, ...own.limits };
-  const enabled = own.enabled ?? defaults.enabled ?? true;
+  const limits = { ...DEFAULT_LIMITS, ...shared.limits };
+  const enabled = shared.enabled ?? true;
   if (enabled) checkReachable(limits, backends.filter(backend => backend.enabled).length, map);
   const clients = map.entries.get('clients');
   const policy: ServicePolicy = Object.freeze({
-    service,
+    service: alias.name,
     address: formatOnionAddress(kpHsId),
     kpHsId,
     enabled,
-    singleOnion: own.singleOnion ?? defaults.singleOnion ?? false,
+    singleOnion: shared.singleOnion ?? false,
     publishers,
     backends,
     limits: Object.freeze(limits),
     clients: clients === undefined ? Object.freeze([]) : readClients(clients),
-    caa: own.caa ?? defaults.caa ?? Object.freeze([]),
-    caaCritical: own.caaCritical ?? defaults.caaCritical ?? false,
+    caa: shared.caa ?? Object.freeze([]),
+    caaCritical: shared.caaCritical ?? false,
   });
   checkRoom(policy, map);
-  return { policy, top: map, backendPlaces: places };
+  return { policy, top: map, alias: alias.place, backendPlaces: places, layers };
+}
+
+/** All layers as one: the first that sets a value wins. */
+function overlay(layers: readonly Layer[]): ServiceDefaults {
+  return layers.reduceRight<ServiceDefaults>(
+    (below, { values }) => ({ ...below, ...values, limits: { ...below.limits, ...values.limits } }),
+    {},
+  );
 }
 
 function readShared(map: YamlMap): ServiceDefaults {
@@ -153,7 +200,7 @@ function readBackend(name: string, node: YamlNode): BackendPolicy {
     const kpHsId = readAddress(node);
     return Object.freeze({ name, address: formatOnionAddress(kpHsId), kpHsId, enabled: true });
   }
-  const { entries } = readMap(node, ['address', 'enabled'], 'a backend');
+  const { entries } = readMap(node, BACKEND_KEYS, 'a backend');
   const kpHsId = readAddress(requireKey(node, 'address', 'the backend'));
   const enabled = entries.get('enabled');
   return Object.freeze({

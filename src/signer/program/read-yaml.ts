@@ -152,8 +152,10 @@ function unknownKeyMessage(key: string, known: readonly string[], what: string):
   const nearest = known
     .map(candidate => ({ candidate, distance: editDistance(key.slice(0, 32), candidate) }))
     .sort((a, b) => a.distance - b.distance)[0];
+  // Of a short word that is changed much another word is left: `clients` is no misspelt `limits`.
+  const near = Math.min(3, Math.max(1, Math.floor(key.length / 3)));
   const hint =
-    nearest !== undefined && nearest.distance <= 3
+    nearest !== undefined && nearest.distance <= near
       ? `write \`${nearest.candidate}\``
       : `${what} knows ${known.map(candidate => `\`${candidate}\``).join(', ')}`;
   return `${shown} is not known here; ${hint}`;
