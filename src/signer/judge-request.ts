@@ -2,12 +2,25 @@ import { INVARIANTS } from '../descriptor/index.ts';
 import { type RuleId, type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { SignRequest } from './contract/requests.ts';
 import { diagnoseClock } from './clock-diagnosis.ts';
+import type { StoredEvidence } from './evidence-store.ts';
 import { type Custody, planTargets } from './plan-targets.ts';
-import { evaluate, evaluateRequest, type Verdict } from './policy/evaluate.ts';
+import { type Approved, evaluate, evaluateRequest, type Verdict } from './policy/evaluate.ts';
 import type { RequestContext } from './policy/rules.ts';
 import type { ServicePolicy } from './policy/types.ts';
-import type { Refusal } from './ports.ts';
+import type { Refusal, Refused } from './ports.ts';
 import type { SignerCore } from './sign-descriptor.ts';
+
+/**
+ * A verdict, and with an approval the descriptors that its points stand in, each once: held from the proof to the release,
+ * whatever the store forgets meanwhile.
+ */
+export type Judged =
+  | { readonly kind: 'denied'; readonly denied: Denied }
+  | {
+      readonly kind: 'approved';
+      readonly approved: Approved;
+      readonly evidence: readonly StoredEvidence[];
+    };
 
 /** What is known of a request before its evidence is looked at. */
 export const contextOf = (
@@ -26,7 +39,7 @@ export async function judgeRequest(
   publisher: string,
   request: SignRequest,
   requestsLastHour: number,
-): Promise<Verdict> {
+): Promise<Judged> {
   const asked = evaluateRequest(core.policy(), contextOf(publisher, request, requestsLastHour));
   if (asked.kind === 'denied') return asked;
   const { service } = asked;
@@ -34,18 +47,20 @@ export async function judgeRequest(
   core.journal.measures.inForce.check(publisher, service.service);
   const started = core.now();
   core.journal.standing.checkFence([{ second: started }], started);
-  const refusal = await proveOrDiagnose(core, service, request, started);
-  if (refusal !== undefined) return { kind: 'denied', denied: toDenied(refusal) };
+  const proof = await proveOrDiagnose(core, service, request, started);
+  if ('refused' in proof) return { kind: 'denied', denied: toDenied(proof.refused) };
+  const { evidence } = proof;
   const custody = await askCustody(core, service);
   // Proofs and the keyholder take their time: targets and ages are those of this second.
   const now = core.now();
-  const verdict = judge(core, publisher, request, now, custody);
+  const verdict = judge(core, publisher, request, evidence, { now, custody });
+  if (verdict.kind === 'denied') return verdict;
   // Before anything is spent: waiting for a token must not use up the publisher's rate.
-  if (verdict.kind === 'approved' && custody.certifiedUntil <= now) throw unavailable();
-  if (verdict.kind === 'approved' && verdict.approved.targets.length === 0) {
+  if (custody.certifiedUntil <= now) throw unavailable();
+  if (verdict.approved.targets.length === 0) {
     throw new SignerError('FENCED', 'wait: no counter above the fence is left yet', { retryAfter: 60 });
   }
-  return verdict;
+  return { ...verdict, evidence };
 }
 
 /**
@@ -57,7 +72,7 @@ async function proveOrDiagnose(
   service: ServicePolicy,
   request: SignRequest,
   now: number,
-): Promise<Refusal | undefined> {
+): Promise<Refused | Proof> {
   const diagnose = (): Refusal | undefined => {
     const sent = request.evidence.map(text => Buffer.from(text, 'utf8'));
     const known = core.evidence.proven(service.service);
@@ -65,13 +80,19 @@ async function proveOrDiagnose(
     return diagnoseClock({ ...core, service, texts: [...sent, ...named], now });
   };
   try {
-    const refusal = await proveEvidence(core, service, request, now);
-    return refusal?.rule === INVARIANTS.evidenceAge ? (diagnose() ?? refusal) : refusal;
+    const proof = await proveEvidence(core, service, request, now);
+    if (!('refused' in proof) || proof.refused.rule !== INVARIANTS.evidenceAge) return proof;
+    return { refused: diagnose() ?? proof.refused };
   } catch (error) {
     const clock = error instanceof SignerError && error.code === 'EVIDENCE_INVALID' ? diagnose() : undefined;
     if (clock === undefined) throw error;
-    return clock;
+    return { refused: clock };
   }
+}
+
+/** The descriptors that the points of a request stand in, in the order in which they are named first. */
+interface Proof {
+  readonly evidence: readonly StoredEvidence[];
 }
 
 /**
@@ -83,21 +104,22 @@ async function proveEvidence(
   service: ServicePolicy,
   { evidence, points }: SignRequest,
   now: number,
-): Promise<Refusal | undefined> {
+): Promise<Refused | Proof> {
   for (const text of new Set(evidence)) core.evidence.prove(service, Buffer.from(text, 'utf8'), now);
   const proven = core.evidence.proven(service.service);
-  const named = [...new Set(points.map(point => point.evidence))].map(digest => proven.get(digest));
-  if (named.includes(undefined)) {
+  const digests = new Set(points.map(point => point.evidence));
+  const named = [...digests].flatMap(digest => proven.get(digest) ?? []);
+  if (named.length < digests.size) {
     throw new SignerError(
       'EVIDENCE_UNKNOWN',
       'send the descriptors that the points refer to along with the request',
     );
   }
   for (const stored of named) {
-    const answer = stored && (await core.keyholder.prove(service.kpHsId, stored.text));
-    if (answer !== undefined && 'refused' in answer) return answer.refused;
+    const answer = await core.keyholder.prove(service.kpHsId, stored.text);
+    if ('refused' in answer) return answer;
   }
-  return undefined;
+  return { evidence: named };
 }
 
 async function askCustody({ keyholder }: SignerCore, { service }: ServicePolicy): Promise<Custody> {
@@ -111,20 +133,19 @@ const unavailable = (): SignerError =>
     retryAfter: 10,
   });
 
-/** The verdict at this moment, over all that is proven for the service. */
+/** The verdict at this moment, over what the points stand in. */
 function judge(
   core: SignerCore,
   publisher: string,
   request: SignRequest,
-  now: number,
-  custody: Custody,
+  proven: readonly StoredEvidence[],
+  { now, custody }: { readonly now: number; readonly custody: Custody },
 ): Verdict {
   const policy = core.policy();
   const service = policy.services.find(each => each.service === request.service);
-  const proven = core.evidence.proven(request.service);
   return evaluate(policy, {
     ...contextOf(publisher, request, 0), // the rate was judged before anything was proven
-    evidence: new Map([...proven].map(([digest, { evidence }]) => [digest, evidence])),
+    evidence: new Map(proven.map(({ evidence }) => [evidence.digest, evidence])),
     policySerial: core.policySerial(),
     pointSets: core.pointSets.of(request.service),
     targets: service === undefined ? [] : planTargets(core, service, now, custody),

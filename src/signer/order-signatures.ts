@@ -8,10 +8,14 @@ import { wipeCookies } from './verify-output.ts';
 const MAX_TARGETS_PER_ORDER = 16;
 
 /**
- * Has every approved target signed, in as many messages as that takes, in the targets' order. A refusal of one is the
+ * Has every approved target signed, by the `evidence` that its points stand in, in as many messages as that takes, in the targets' order. A refusal of one is the
  * refusal of all. The cookies in the result are the caller's to wipe. SignerError KEYHOLDER_*, CUSTODY_UNAVAILABLE, SERVICE_LATCHED.
  */
-export async function orderSignatures(core: SignerCore, approved: Approved): ReturnType<Keyholder['sign']> {
+export async function orderSignatures(
+  core: SignerCore,
+  approved: Approved,
+  evidence: readonly StoredEvidence[],
+): ReturnType<Keyholder['sign']> {
   const targets = approved.targets.map(({ period: { periodNum }, variant, second }) => ({
     periodNum,
     variant,
@@ -21,7 +25,11 @@ export async function orderSignatures(core: SignerCore, approved: Approved): Ret
   let complete = false;
   try {
     for (let from = 0; from < targets.length; from += MAX_TARGETS_PER_ORDER) {
-      const answer = await orderSome(core, approved, targets.slice(from, from + MAX_TARGETS_PER_ORDER));
+      const answer = await orderSome(
+        core,
+        { approved, evidence },
+        targets.slice(from, from + MAX_TARGETS_PER_ORDER),
+      );
       if ('refused' in answer) return answer;
       signed.push(...answer.signed);
     }
@@ -35,7 +43,7 @@ export async function orderSignatures(core: SignerCore, approved: Approved): Ret
 /** A keyholder that restarted knows no evidence: it is given all of it once more before its word is final. */
 async function orderSome(
   core: SignerCore,
-  approved: Approved,
+  { approved, evidence }: { readonly approved: Approved; readonly evidence: readonly StoredEvidence[] },
   targets: SignTarget[],
 ): ReturnType<Keyholder['sign']> {
   const order = {
@@ -46,15 +54,9 @@ async function orderSome(
   };
   const first = await core.keyholder.sign(order);
   if (!('refused' in first) || first.refused.rule !== 'INTRO-PROVENANCE') return first;
-  for (const { text } of usedEvidence(core, approved)) {
+  for (const { text } of evidence) {
     const answer = await core.keyholder.prove(approved.service.kpHsId, text);
     if ('refused' in answer) return answer;
   }
   return core.keyholder.sign(order);
-}
-
-/** The proven descriptors that the approved points stand in, with their texts. */
-export function usedEvidence(core: SignerCore, approved: Approved): StoredEvidence[] {
-  const proven = core.evidence.proven(approved.service.service);
-  return approved.evidence.flatMap(({ digest }) => proven.get(digest) ?? []);
 }

@@ -2,11 +2,11 @@ import { type NetworkProfile, sha256, toHex } from '../descriptor/index.ts';
 import type { BlindedKeys } from './blinded-keys.ts';
 import { type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { CheckAnswer, SignRequest } from './contract/requests.ts';
-import type { EvidenceStore } from './evidence-store.ts';
+import type { EvidenceStore, StoredEvidence } from './evidence-store.ts';
 import type { HourlyBudget } from './hourly-budget.ts';
 import type { Journal, RequestName, Reserved, ReserveOutcome } from './journal/journal.ts';
 import { contextOf, judgeRequest, toDenied } from './judge-request.ts';
-import { orderSignatures, usedEvidence } from './order-signatures.ts';
+import { orderSignatures } from './order-signatures.ts';
 import { type Approved, evaluatePublisher } from './policy/evaluate.ts';
 import type { PointSetBook } from './point-set-book.ts';
 import type { Policy } from './policy/types.ts';
@@ -69,14 +69,14 @@ export async function signDescriptor(
   const spent = core.journal.reservationsSince(publisher, request.service, core.now() - 3600);
   const verdict = await judgeRequest(core, publisher, request, spent);
   if (verdict.kind === 'denied') return refuse(core, publisher, request.service, verdict.denied);
-  const { approved } = verdict;
+  const { approved, evidence } = verdict;
   const outcome = await core.journal.reserve({ ...name, seconds: secondsOf(core, approved) });
   if (outcome.kind !== 'reserved')
     return { kind: 'signed', answer: readEarlier(core, outcome), repeated: true };
   const { reserved } = outcome;
   core.pointSets.note(approved, core.now());
   try {
-    const signed = await orderSignatures(core, approved);
+    const signed = await orderSignatures(core, approved, evidence);
     if ('refused' in signed) {
       core.journal.abandon(reserved);
       return await refuse(core, publisher, request.service, toDenied(signed.refused));
@@ -84,7 +84,7 @@ export async function signDescriptor(
     checkLeads(core, approved, signed.signed);
     const verified = verifyAll(core, approved, signed.signed);
     const answer = composeAnswer(core.profile, approved, request, verified);
-    await release(core, reserved, approved, answer, verified);
+    await release(core, reserved, { answer, verified, evidence });
     return { kind: 'signed', answer, repeated: false };
   } catch (error) {
     core.journal.abandon(reserved);
@@ -199,17 +199,22 @@ function composeAnswer(
 const settingsOf = (verified: readonly VerifiedText[]): number =>
   Math.min(...verified.map(({ target }) => target.settingsSerial));
 
+interface Releasable {
+  readonly answer: UncheckedAnswer;
+  readonly verified: readonly VerifiedText[];
+  /** What the texts rest on. */
+  readonly evidence: readonly StoredEvidence[];
+}
+
 async function release(
   core: SignerCore,
   reserved: Reserved,
-  approved: Approved,
-  answer: UncheckedAnswer,
-  verified: readonly VerifiedText[],
+  { answer, verified, evidence }: Releasable,
 ): Promise<void> {
   await core.journal.release(reserved, {
     answer: encodeStoredAnswer(answer),
     texts: verified.map(({ target }) => target.text),
-    evidence: usedEvidence(core, approved).map(({ text }) => text),
+    evidence: evidence.map(({ text }) => text),
   });
 }
 

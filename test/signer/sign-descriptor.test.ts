@@ -42,11 +42,16 @@ const nextSecond = (): Promise<unknown> =>
 
 /** Signs, again in the next second while this one is spent. */
 async function answered(request: SignRequest): Promise<Omit<SignAnswer, 'checkpoint'>> {
+  const outcome = await eventually(() => sign(request));
+  if (outcome.kind === 'signed') return outcome.answer;
+  throw new Error(outcome.denied.rule);
+}
+
+async function eventually(ask: () => Promise<SignOutcome>): Promise<SignOutcome> {
   for (;;) {
     try {
-      const outcome = await sign(request);
-      if (outcome.kind === 'signed') return outcome.answer;
-      if (outcome.denied.rule !== 'ONE-PER-SECOND') throw new Error(outcome.denied.rule);
+      const outcome = await ask();
+      if (outcome.kind === 'signed' || outcome.denied.rule !== 'ONE-PER-SECOND') return outcome;
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'SECOND_SPENT')) throw error;
     }
@@ -96,6 +101,27 @@ describe('evidence', () => {
     await answered({ ...rest, points, evidence: many });
     const until = core.asked.indexOf('sign');
     expect(core.asked.slice(0, until).filter(name => name === 'prove')).toHaveLength(2);
+  });
+
+  it('that others push out of the store while a request is answered stays with it, up to the archive', async () => {
+    const forget = (): void => core.core.evidence.retain({ services: [] });
+    core.editStatus = state => {
+      forget();
+      return state;
+    };
+    const inner = core.core.keyholder;
+    const sign: typeof inner.sign = order => {
+      forget();
+      return inner.sign(order);
+    };
+    const request = core.request();
+    const meanwhile = { ...core.core, keyholder: { ...inner, sign } };
+    const outcome = await eventually(() => signDescriptor(meanwhile, PUBLISHER, request));
+    expect(outcome.kind).toBe('signed');
+    const [released] = [...core.core.journal.archive.entries()].flatMap(({ entry }) =>
+      entry.kind === 'released' ? [entry] : [],
+    );
+    expect(released?.evidence).toEqual(request.points.map(({ evidence }) => evidence));
   });
 
   it('that the keyholder refuses denies the request before anything is spent', async () => {
