@@ -84,8 +84,14 @@ export class Daemon {
     this.#doors = new Doors(this.#context);
   }
 
-  /** Opens every door. Resolves when all sockets listen; period keys may still be missing (see `ready` in the log). */
-  async start(): Promise<void> {
+  /**
+   * Opens every door, once the keyholder answers; an aborted signal ends the wait for it. Resolves when all sockets
+   * listen; period keys may still be missing (see `ready` in the log).
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    await this.#keyholder.reachable(() => this.#log.event('waiting for the keyholder'), {
+      ...(signal && { signal }),
+    });
     const list = readKeyholderList(this.#config);
     await checkStart(this.#context, list);
     const { name: network, votingIntervalSeconds: votingInterval } = this.#config.profile;

@@ -145,6 +145,25 @@ describe('a keyholder that is killed', () => {
   }
 });
 
+describe('a core that is started before its keyholder', () => {
+  test('waits for it', async () => {
+    await rig.kill('both');
+    const core = rig.home.spawn();
+    await core.waitFor('the wait', ({ msg }) => msg === 'waiting for the keyholder');
+    rig.startKeyholder();
+    await core.waitFor('readiness', ({ msg }) => msg === 'ready');
+  });
+
+  test('ends when it is told to while it waits', async () => {
+    await rig.kill('both');
+    const core = rig.home.spawn();
+    await core.waitFor('the wait', ({ msg }) => msg === 'waiting for the keyholder');
+    expect(await core.stop('SIGTERM')).toBe(0);
+    startKeyholder();
+    await startCore();
+  });
+});
+
 describe('a policy that is applied by half', () => {
   test.each(['Journal.applyPolicy:before', 'Journal.applyPolicy:after'])(
     'because the command died at %s is finished by applying it again',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type NetworkProfile,
   publicationWindow,
@@ -19,6 +20,8 @@ import type { CustodyStatus, Keyholder, KeyholderState, Refused, SignedTarget, S
 const FIRST_BACK_OFF_MS = 200;
 const LAST_BACK_OFF_MS = 10_000;
 const STATUS_AGE_MS = 1000;
+/** Core and keyholder are often started at the same moment, and the keyholder reads its state first. */
+const START_PATIENCE_MS = 60_000;
 
 /** The core's port on the keyholder process: starts or reaches it, and does so again when it was lost. */
 export class KeyholderDoor implements Keyholder {
@@ -80,6 +83,30 @@ export class KeyholderDoor implements Keyholder {
 
   async status(): Promise<KeyholderState> {
     return await this.#status.get();
+  }
+
+  /**
+   * Waits for a keyholder of its own process to answer, at most a minute; one that is our child is not waited for,
+   * because it says why it ends. `waiting` is called once, when there is something to wait for; an aborted signal ends it.
+   * SignerError KEYHOLDER_UNAVAILABLE when the time is over.
+   */
+  async reachable(
+    waiting: () => void,
+    { signal, patienceMs = START_PATIENCE_MS }: { signal?: AbortSignal; patienceMs?: number } = {},
+  ): Promise<void> {
+    if (this.#config.keyholder.kind !== 'unix') return;
+    const until = Date.now() + patienceMs;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#askStatus();
+        return;
+      } catch (error) {
+        const isAway = error instanceof SignerError && error.code === 'KEYHOLDER_UNAVAILABLE';
+        if (!isAway || Date.now() >= until || signal?.aborted === true) throw error;
+        if (attempt === 1) waiting();
+        await sleep(FIRST_BACK_OFF_MS, undefined, { ...(signal && { signal }) }).catch(() => undefined);
+      }
+    }
   }
 
   /** For good: whoever still asks gets KEYHOLDER_UNAVAILABLE, and no other keyholder is started. */

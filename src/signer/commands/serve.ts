@@ -22,17 +22,19 @@ export function addServeCommand(program: Command, context: CommandContext): void
       process.umask(0o027);
       const log = createSignerLog(logLevel);
       const daemon = new Daemon(context.config(), log);
+      const asked = new AbortController();
       const ended = new Promise<void>(resolve => {
-        process.once('SIGTERM', resolve);
-        process.once('SIGINT', resolve);
+        asked.signal.addEventListener('abort', () => resolve(), { once: true });
+        process.once('SIGTERM', () => asked.abort());
+        process.once('SIGINT', () => asked.abort());
       });
       const reload = (): void => daemon.reloadPins();
       try {
-        await daemon.start();
+        await daemon.start(asked.signal);
         process.on('SIGHUP', reload);
         await ended;
       } catch (error) {
-        throw plainCause(error);
+        if (!asked.signal.aborted) throw plainCause(error);
       } finally {
         process.off('SIGHUP', reload);
         await daemon.stop();

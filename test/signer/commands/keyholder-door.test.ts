@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { KeyholderDoor } from '../../../src/signer/commands/keyholder-door.ts';
+import { parseConfig } from '../../../src/signer/config.ts';
+import { rejection } from '../failure.ts';
+
+const LINES = 'tokens: ["pkcs11:token=press-a?module-name=softhsm2"]\npin: tty\npublishers: { vps1: unix }\n';
+const door = (more = ''): KeyholderDoor =>
+  new KeyholderDoor(parseConfig(LINES + more, '/etc/onion-signer/signer.yaml'));
+const ELSEWHERE = 'keyholder: unix:/nowhere/keyholder.sock\n';
+
+test('a keyholder of its own process is waited for until patience ends', async () => {
+  let waits = 0;
+  const waiting = (): void => void (waits += 1);
+  const refused = await rejection(door(ELSEWHERE).reachable(waiting, { patienceMs: 1000 }));
+  expect(refused.code).toBe('KEYHOLDER_UNAVAILABLE');
+  expect(waits).toBe(1);
+});
+
+test('a wait that is called off ends at once, whatever patience is left', async () => {
+  const called = new AbortController();
+  const reached = door(ELSEWHERE).reachable(() => called.abort(), { signal: called.signal });
+  expect((await rejection(reached)).code).toBe('KEYHOLDER_UNAVAILABLE');
+});
+
+test('a keyholder that is our child is not waited for', async () => {
+  await expect(door().reachable(() => expect.fail('nothing to wait for'))).resolves.toBeUndefined();
+});
