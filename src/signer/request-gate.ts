@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { problemBody } from './contract/problems.ts';
+import { type OnUnrouted, refuse } from './unrouted.ts';
 
 /** Requests of one publisher that may be in progress at once; each may hold a whole body. */
 export const MAX_IN_PROGRESS = 8;
@@ -18,10 +18,11 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * The HTTP server of one publisher with all of its bounds: on sizes, times, connections, and requests in progress.
- * They hold before `handler` sees anything: one publisher costs a bounded amount, whatever it sends.
+ * They hold before `handler` sees anything: one publisher costs a bounded amount, whatever it sends. What `handler` never
+ * sees is answered here, under an id of which `onUnrouted` is told.
  */
-export function createGatedServer(handler: Handler): Server {
-  const gate = new RequestGate(handler);
+export function createGatedServer(handler: Handler, onUnrouted: OnUnrouted): Server {
+  const gate = new RequestGate(handler, onUnrouted);
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -29,8 +30,14 @@ export function createGatedServer(handler: Handler): Server {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: 8192,
+      // The gate asks for it: Node's own answer would have neither body nor id.
+      requireHostHeader: false,
     },
     (request, response) => gate.take(request, response),
+  );
+  // An expectation that nobody here meets; without a listener Node answers it by itself.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    gate.take(request, response),
   );
   server.setTimeout(2 * REQUEST_TIMEOUT_MS);
   server.maxConnections = MAX_CONNECTIONS;
@@ -39,13 +46,15 @@ export function createGatedServer(handler: Handler): Server {
 
 class RequestGate {
   readonly #handler: Handler;
+  readonly #onUnrouted: OnUnrouted;
   /** What is being answered on a connection. */
   readonly #answering = new WeakMap<Socket, ServerResponse>();
   readonly #ending = new WeakSet<Socket>();
   #inProgress = 0;
 
-  constructor(handler: Handler) {
+  constructor(handler: Handler, onUnrouted: OnUnrouted) {
     this.#handler = handler;
+    this.#onUnrouted = onUnrouted;
   }
 
   take(request: IncomingMessage, response: ServerResponse): void {
@@ -56,7 +65,8 @@ class RequestGate {
       return;
     }
     this.#enter(socket, response);
-    if (this.#inProgress > MAX_IN_PROGRESS) refuse(request, response);
+    if (this.#inProgress > MAX_IN_PROGRESS) refuse(request, response, 'OVERLOADED', this.#onUnrouted);
+    else if (!isWellFormed(request)) refuse(request, response, 'REQUEST_MALFORMED', this.#onUnrouted);
     else this.#handler(request, response);
   }
 
@@ -85,15 +95,10 @@ class RequestGate {
   }
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse): void {
-  const body = problemBody('OVERLOADED', { retryAfter: 1 });
-  const text = JSON.stringify(body);
-  request.resume();
-  response.writeHead(body.status, {
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(text),
-    'retry-after': '1',
-    connection: 'close',
-  });
-  response.end(text);
+/** RFC 9112 §3.2: HTTP/1.1 names a host. RFC 9110 §10.1.1: there is one expectation, and it is met by Node. */
+function isWellFormed({ httpVersionMinor, headers }: IncomingMessage): boolean {
+  const { host, expect } = headers;
+  return (httpVersionMinor === 0 || host !== undefined) && (expect === undefined || isContinue(expect));
 }
+
+const isContinue = (expect: string): boolean => expect.toLowerCase() === '100-continue';

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Checkpoints } from './checkpoints.ts';
@@ -16,6 +14,7 @@ import type { Asked, SignerLog } from './program/log.ts';
 import { createGatedServer } from './request-gate.ts';
 import { checkDescriptor, type DeniedOutcome, type SignerCore, signDescriptor } from './sign-descriptor.ts';
 import { describeServices, describeStatus, isReady } from './status.ts';
+import { type OnUnrouted, refuseUnreadable, REQUEST_ID, requestIdOf } from './unrouted.ts';
 
 /** What the routes of one publisher work with. */
 export interface RouteContext {
@@ -24,16 +23,6 @@ export interface RouteContext {
   readonly log: SignerLog;
   readonly metrics: SignerMetrics;
   readonly startedAt: number;
-}
-
-const REQUEST_ID = 'x-request-id';
-
-/** The caller's own id when it fits into a log as it is, else one of ours. */
-function requestIdOf({ headers }: IncomingMessage): string {
-  const given = headers[REQUEST_ID];
-  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,36}$/.test(given)
-    ? given
-    : randomBytes(16).toString('base64url');
 }
 
 const METHODS = ['GET', 'POST'] as const;
@@ -49,20 +38,27 @@ export function createPublisherServer(
   publisher: string,
   admits: (socket: Socket) => boolean = () => true,
 ): FastifyInstance {
+  const onUnrouted = noteUnrouted(context, publisher);
   const server = Fastify({
     bodyLimit: MAX_BODY_BYTES,
-    serverFactory: handler => createGatedServer(handler),
-    clientErrorHandler: refuseUnreadable,
+    serverFactory: handler => createGatedServer(handler, onUnrouted),
+    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, onUnrouted),
     frameworkErrors: (error, request, reply) => {
       void sendProblem(reply, toBody(context, publisher, request, error));
     },
     logger: false,
     genReqId: requestIdOf,
     exposeHeadRoutes: false,
-    return503OnClosing: true,
+    // Its answer would be none of ours.
+    return503OnClosing: false,
+  });
+  let closing = false;
+  server.addHook('preClose', async () => {
+    closing = true;
   });
   server.addHook('onRequest', async ({ raw, id }, reply) => {
     void reply.header(REQUEST_ID, id);
+    if (closing) throw new SignerError('NOT_READY', 'the signer stops', { retryAfter: 1 });
     if (admits(raw.socket) && !context.core.journal.measures.inForce.isEvicted(publisher)) return;
     void reply.header('connection', 'close');
     throw new SignerError('PUBLISHER_UNKNOWN', 'have the operator of the signer write down your new pin');
@@ -90,6 +86,14 @@ export function createPublisherServer(
     (await isReady(context, publisher)) ? { status: 'ok' } : sendProblem(reply, problemBody('NOT_READY')),
   );
   return server;
+}
+
+/** A request that no route saw leaves what others leave, under the id of its answer. */
+function noteUnrouted({ log, metrics }: RouteContext, publisher: string): OnUnrouted {
+  return (code, request) => {
+    metrics.failed(publisher, code);
+    log.failed({ publisher, request }, '', code);
+  };
 }
 
 type Answer = (
@@ -152,24 +156,6 @@ function sendProblem(reply: FastifyReply, body: ProblemBody): FastifyReply {
   void reply.header(REQUEST_ID, reply.request.id);
   if (body.retryAfter !== undefined) void reply.header('retry-after', String(body.retryAfter));
   return reply.code(body.status).type('application/problem+json').send(body);
-}
-
-/** What never became a request: broken, smuggled or too slow. The connection ends. */
-function refuseUnreadable(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const body = problemBody(late ? 'REQUEST_TIMEOUT' : 'REQUEST_MALFORMED');
-  const text = JSON.stringify(body);
-  const head = [
-    `HTTP/1.1 ${body.status} ${STATUS_CODES[body.status]}`,
-    'content-type: application/problem+json',
-    `content-length: ${Buffer.byteLength(text)}`,
-    'connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }
 
 /** Fastify's own errors by their code; ours by theirs; anything else is a defect and shows a title alone. */

@@ -4,11 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
-import { API_SCHEMAS, OPERATIONS, openApiDocument } from '../../src/signer/contract/openapi.ts';
+import {
+  API_SCHEMAS,
+  OPERATIONS,
+  openApiDocument,
+  UNROUTED_PROBLEMS,
+} from '../../src/signer/contract/openapi.ts';
 import { SignerError } from '../../src/signer/contract/problems.ts';
 import { MAX_BODY_BYTES, type SignRequest } from '../../src/signer/contract/requests.ts';
 import { createPublisherServer } from '../../src/signer/routes.ts';
-import { ask, type HttpAnswer } from '../e2e/daemon/http.ts';
+import { ask, type HttpAnswer, sayRaw } from '../e2e/daemon/http.ts';
 import { createRig, type Rig } from '../pkcs11/keyholder-rig.ts';
 import { CoreRig, PUBLISHER } from './core-rig.ts';
 
@@ -66,6 +71,21 @@ function expectDocumented(path: string, method: string, answer: HttpAnswer): voi
     null,
   ]);
   expect(answer.headers['x-request-id']).toMatch(/^[A-Za-z0-9_-]{1,36}$/u);
+}
+
+/** The bytes of one answer → its parts. */
+function splitAnswer(said: string): HttpAnswer {
+  const [head = '', body = ''] = said.split('\r\n\r\n');
+  const [first = '', ...lines] = head.split('\r\n');
+  const headers = lines.map(line => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+  });
+  return {
+    status: Number(first.split(' ')[1]),
+    headers: Object.fromEntries(headers) as HttpAnswer['headers'],
+    body,
+  };
 }
 
 type Ask = (body?: string | Uint8Array, headers?: Record<string, string>) => Promise<HttpAnswer>;
@@ -175,6 +195,31 @@ describe('docs/openapi.json', () => {
     }, path);
     expect(answer.status).toBe(status);
     expectDocumented(path, method, answer);
+  });
+
+  it('has what is answered before a route, under an id that the log has', async () => {
+    server.server.headersTimeout = 50;
+    const start = 'GET /healthz HTTP/1.1\r\n';
+    const raw = [
+      `${start}Host: x\r\nX: ${'x'.repeat(9000)}\r\n\r\n`,
+      `${start}Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n`,
+      `${start}X-Request-Id: mine\r\n\r\n`,
+      `${start}Host: x\r\nExpect: a-miracle\r\nX-Request-Id: other\r\n\r\n`,
+      `${start}Host: x\r\nX-Req`,
+    ];
+    const seen = await Promise.all(raw.map(async said => splitAnswer(await sayRaw(socket(), said))));
+    for (const { path, method } of OPERATIONS) {
+      for (const answer of seen) expectDocumented(path, method, answer);
+    }
+    expect(seen.map(({ status }) => status)).toEqual([431, 400, 400, 400, 408]);
+    expect(seen.every(({ status }) => UNROUTED_PROBLEMS.includes(status))).toBe(true);
+    const ids = seen.map(({ headers }) => headers['x-request-id']);
+    expect([ids.includes('mine'), ids.includes('other'), new Set(ids).size]).toEqual([true, true, 5]);
+    // The first of a code is a line at once, the last of it one for the flush.
+    core.log.flush();
+    const lines = core.lines.flatMap(({ msg, request }) => (msg === 'refused' ? [request] : []));
+    for (const place of [0, 4]) expect(lines).toContain(ids[place]);
+    expect(lines.filter(id => ids.slice(1, 4).some(one => one === id))).toHaveLength(2);
   });
 
   it('says no to an answer with a field that it does not have', () => {

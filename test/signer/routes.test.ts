@@ -110,10 +110,29 @@ it('requests beyond the number in progress are turned away at once, of this publ
   while (refused.status === 200);
   expect([refused.status, codeOf(refused)]).toEqual([503, 'OVERLOADED']);
   expect(refused.headers).toMatchObject({ 'retry-after': '1', connection: 'close' });
+  expect(refused.headers['content-type']).toBe('application/problem+json');
+  const own = { ...question, headers: { 'x-request-id': 'too-many' } };
+  expect((await ask(socket(PUBLISHER), own)).headers['x-request-id']).toBe('too-many');
+  core.log.flush();
+  const lines = core.lines.filter(({ code }) => code === 'OVERLOADED');
+  expect(lines.map(({ request }) => request)).toEqual([refused.headers['x-request-id'], 'too-many']);
   expect((await ask(socket(OTHER_PUBLISHER), { ...question, path: '/healthz' })).status).toBe(200);
   release();
   for (const { status } of await Promise.all(held)) expect(status).toBe(200);
   expect((await ask(socket(PUBLISHER), question)).status).toBe(200);
+});
+
+it('a request that ends while the signer stops is told so, under its id', async () => {
+  const stream = connect(socket(PUBLISHER)).setEncoding('latin1');
+  await once(stream, 'connect');
+  stream.write('GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: late\r\n');
+  // Behind an answer to somebody later these bytes have been read.
+  await get(socket(PUBLISHER), '/healthz');
+  const closed = servers[0]?.close();
+  const said = once(stream, 'data');
+  stream.write('\r\n');
+  expect(String(await said)).toMatch(/^HTTP\/1\.1 503 [^]*x-request-id: late\r\n[^]*"code":"NOT_READY"/iu);
+  await closed;
 });
 
 describe('what a publisher is told of the signer', () => {

@@ -34,6 +34,9 @@ export const API_SCHEMAS = {
 
 const ASKING = [400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
 
+/** Of any request, before a route sees it; the connection ends. */
+export const UNROUTED_PROBLEMS = [400, 408, 431, 503];
+
 export const OPERATIONS: readonly Operation[] = [
   {
     method: 'post',
@@ -92,7 +95,7 @@ const DESCRIPTION = [
   'HTTP/1.1 over a Unix socket, a pipe to it, or TLS 1.3 with both keys pinned. The connection says which publisher asks;',
   `nothing in a request does. Bodies are strict JSON without duplicate keys, at most ${MAX_BODY_BYTES} bytes. One request`,
   'waits for the answer to the one before. Whatever is no HTTP, too slow or too much ends the connection with a problem',
-  '(400, 408, 503).',
+  '(400, 408, 431, 503). Every answer has an id.',
 ].join(' ');
 
 /** The OpenAPI 3.1 document of the publishers' API, as a JSON value. */
@@ -133,7 +136,8 @@ function describe({ operationId, summary, request, answer, problems }: Operation
     request === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: ref(request) } } } };
-  const named = problems.toSorted((a, b) => a - b).map(status => [String(status), problem()] as const);
+  const statuses = [...new Set([...problems, ...UNROUTED_PROBLEMS])].sort((a, b) => a - b);
+  const named = statuses.map(status => [String(status), problem()] as const);
   return {
     operationId,
     summary,

@@ -24,6 +24,7 @@ export const PROBLEMS = {
   BODY_TOO_LARGE: row(413, 2, 'The body is too large'),
   MEDIA_TYPE: row(415, 2, 'The body must be application/json'),
   REQUEST_MALFORMED: row(400, 2, 'This is not an HTTP request as it is read here'),
+  HEADERS_TOO_LARGE: row(431, 2, 'The headers are too large'),
   REQUEST_TIMEOUT: row(408, 2, 'The request took too long to arrive'),
   // The request's meaning.
   PUBLISHER_UNKNOWN: row(401, 2, 'This key is no publisher of this signer'),
