@@ -35,7 +35,8 @@ describe('reading imports', () => {
     ["process.getBuiltinModule('net');", 'net', false],
     ['await import(name);', undefined, false],
   ])('%s is one import', (line, specifier, typeOnly) => {
-    expect(readImports('a.ts', line)).toEqual([{ specifier, typeOnly }]);
+    const dynamic = line.includes('await import') ? { dynamic: true } : {};
+    expect(readImports('a.ts', line)).toStrictEqual([{ specifier, typeOnly, ...dynamic }]);
   });
 
   test('comments and strings are not imports', () => {
@@ -104,6 +105,33 @@ describe('who may import what', () => {
       1,
     );
     expect(unclearViolations(fixture('src/signer/a.ts', "import 'fs';"), builtinModules)).toHaveLength(1);
+  });
+});
+
+describe('what a command loads before it runs', () => {
+  const packagesOf = (...entries: string[]): string[] =>
+    loadedBy(GRAPH, entries, { atStart: true }).packages.filter(name => !name.startsWith('node:'));
+  const SIGNER = 'src/signer/main.ts';
+  const PUBLISHER = 'src/publisher/main.ts';
+
+  test.each(['serve', 'look', 'tls'])('onion-signer, commands/%s.ts: its arguments and YAML', file => {
+    expect(packagesOf(SIGNER, `src/signer/commands/${file}.ts`)).toEqual(['commander', 'yaml']);
+  });
+
+  test('onion-publisher: its arguments and YAML, and for `status` what reads the state', () => {
+    expect(packagesOf(PUBLISHER)).toEqual(['commander', 'yaml']);
+    const status = packagesOf(PUBLISHER, 'src/publisher/state.ts', 'src/publisher/status.ts');
+    expect(status).toEqual(['ajv', 'commander', 'typebox', 'yaml']);
+  });
+
+  test('of which the daemon and the publisher that runs are no part', () => {
+    const serve = loadedBy(GRAPH, SIGNER);
+    expect(serve.packages).toEqual(expect.arrayContaining(['fastify', 'pino', 'sodium-native', 'typebox']));
+    expect(loadedBy(GRAPH, PUBLISHER).packages).toContain('p-queue');
+    expect(packagesOf(SIGNER, 'src/signer/serve.ts')).toContain('fastify');
+    const lazy = fixture('a.ts', "import 'yaml'; await import('fastify');");
+    expect(loadedBy(lazy, 'a.ts', { atStart: true }).packages).toEqual(['yaml']);
+    expect(loadedBy(lazy, 'a.ts').packages).toEqual(['fastify', 'yaml']);
   });
 });
 

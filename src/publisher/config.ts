@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import { NAME_PATTERN } from '../signer/contract/requests.ts';
+import { NAME_PATTERN } from '../signer/contract/name.ts';
 import { type ListenAddress, readLoopback } from '../signer/program/listen-address.ts';
 import { readConfigFile } from '../signer/program/read-file.ts';
 import {

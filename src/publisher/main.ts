@@ -10,10 +10,6 @@ import { openFolder } from './durable-file.ts';
 import { codeOf, PublisherError } from './error.ts';
 import { addInspectCommand } from './inspect-command.ts';
 import { printable } from './inspect-report.ts';
-import { createLog } from './log.ts';
-import { runPublisher } from './run.ts';
-import { readState } from './state.ts';
-import { formatStatus, judgeFile } from './status.ts';
 import { CONFIG_TEMPLATE } from './template.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
@@ -49,7 +45,7 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .command('status')
     .description('what the state file says; 0 well, 1 degraded, 2 down')
     .option('--json', 'for programs')
-    .action((flags: { json?: true }) => setExitCode(status(configPath(), flags.json === true)));
+    .action(async (flags: { json?: true }) => setExitCode(await status(configPath(), flags.json === true)));
   program
     .command('tls')
     .description('make the TLS key of this publisher if there is none, and print its pin for signer.yaml')
@@ -71,7 +67,10 @@ function writeTemplate(path: string): void {
   }
 }
 
+// What only one command needs is loaded where that command runs.
+
 async function run(path: string, flags: RunFlags): Promise<number> {
+  const [{ createLog }, { runPublisher }] = await Promise.all([import('./log.ts'), import('./run.ts')]);
   const config = loadConfig(path);
   const ended = new AbortController();
   const end = (): void => ended.abort(new PublisherError('STOPPED'));
@@ -87,7 +86,11 @@ async function run(path: string, flags: RunFlags): Promise<number> {
   });
 }
 
-function status(path: string, json: boolean): number {
+async function status(path: string, json: boolean): Promise<number> {
+  const [{ readState }, { formatStatus, judgeFile }] = await Promise.all([
+    import('./state.ts'),
+    import('./status.ts'),
+  ]);
   const state = readState(loadConfig(path).state);
   if (state === undefined) throw new PublisherError('STATE_MISSING');
   const report = judgeFile(state, Date.now() / 1000);

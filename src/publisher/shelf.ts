@@ -1,7 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { compileValidator, NAME_PATTERN, SignedDescriptorSchema } from '../signer/contract/requests.ts';
+import { NAME_PATTERN } from '../signer/contract/name.ts';
+import { compileValidator, SignedDescriptorSchema } from '../signer/contract/requests.ts';
 import { openFolder, readSmallFile, replaceFile } from './durable-file.ts';
 import { PublisherError } from './error.ts';
 

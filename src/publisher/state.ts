@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { compileValidator, NAME_PATTERN, ServiceSchema } from '../signer/contract/requests.ts';
+import { NAME_PATTERN } from '../signer/contract/name.ts';
+import { compileValidator, ServiceSchema } from '../signer/contract/requests.ts';
 import { readSmallFile, replaceFile } from './durable-file.ts';
 import { PublisherError } from './error.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isCleanPath } from './config-values.ts';
-import { NAME_PATTERN } from './contract/requests.ts';
+import { NAME_PATTERN } from './contract/name.ts';
 import { readAnyMap, readScalar } from './program/read-yaml.ts';
 import { errorAt, type YamlNode } from './program/strict-yaml.ts';
 import { isPin } from './program/tls-identity.ts';

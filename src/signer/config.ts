@@ -1,8 +1,9 @@
 import { dirname, join, resolve } from 'node:path';
-import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/index.ts';
+// Not by index.ts: a command that only reads configuration loads no cryptography.
+import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/time.ts';
 import { formatDoor, MAX_SOCKET_PATH, type PublisherDoor, readPublishers } from './config-publishers.ts';
 import { isCleanPath, readPath, readPinSource, readSecretSource, readTokenUri } from './config-values.ts';
-import { NAME_PATTERN } from './contract/requests.ts';
+import { NAME_PATTERN } from './contract/name.ts';
 import {
   formatListen,
   type ListenAddress,

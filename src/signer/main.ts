@@ -1,14 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { addAuditCommands } from './commands/audit.ts';
-import { addInitCommand } from './commands/init.ts';
-import { addKeyCommands } from './commands/key.ts';
-import { addLookCommands } from './commands/look.ts';
-import { addMeasureCommands } from './commands/measures.ts';
-import { addPolicyCommands } from './commands/policy.ts';
-import { addServeCommand } from './commands/serve.ts';
-import { addTlsCommand } from './commands/tls.ts';
-import { addTokenCommands } from './commands/token.ts';
 import type { CommandContext } from './commands/context.ts';
+import { groupsFor } from './commands/groups.ts';
 import { loadConfig, type SignerConfig } from './config.ts';
 import { exitCodeOf } from './contract/problems.ts';
 
@@ -29,16 +21,8 @@ async function main(argv: readonly string[]): Promise<void> {
     config: () => (config ??= loadConfig(configPath())),
     print: text => void process.stdout.write(text),
   };
-  addInitCommand(program, context);
-  addKeyCommands(program, context);
-  addTokenCommands(program, context);
-  addPolicyCommands(program, context);
-  addMeasureCommands(program, context);
-  addTlsCommand(program, context);
-  addServeCommand(program, context);
-  addLookCommands(program, context);
-  addAuditCommands(program, context);
   try {
+    for (const { load } of groupsFor(argv.slice(2))) (await load())(program, context);
     await program.parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);

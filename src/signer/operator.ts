@@ -1,7 +1,7 @@
 import { type NetworkProfile, timePeriod, toHex } from '../descriptor/index.ts';
 import type { BlindedKeys } from './blinded-keys.ts';
 import { SignerError } from './contract/problems.ts';
-import { NAME_PATTERN } from './contract/requests.ts';
+import { NAME_PATTERN } from './contract/name.ts';
 import type { Exposed } from './journal/exposure.ts';
 import type { Journal } from './journal/journal.ts';
 import { findService, type Policy } from './policy/types.ts';

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { adminSocketPath, createAdminServer, type PolicyDoor } from './admin.ts';
+import { createAdminServer, type PolicyDoor } from './admin.ts';
+import { adminSocketPath } from './daemon-client.ts';
 import { BlindedKeys } from './blinded-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { KeyholderDoor } from './commands/keyholder-door.ts';

@@ -10,6 +10,8 @@ export interface ModuleImport {
   readonly specifier: string | undefined;
   /** Erased before the module runs. */
   readonly typeOnly: boolean;
+  /** `import(…)`: loaded when it is reached, not before the module runs. */
+  readonly dynamic?: true;
 }
 
 /** An import of one file; `target` is the imported file relative to the root, or the package or builtin name. */
@@ -17,6 +19,7 @@ export interface FileImport {
   readonly from: string;
   readonly target: string;
   readonly typeOnly: boolean;
+  readonly dynamic: boolean;
 }
 
 /** Imports by file, both relative to the root, with forward slashes. */
@@ -39,10 +42,11 @@ export function readImports(fileName: string, text: string): ModuleImport[] {
 export function moduleGraph(sources: ReadonlyMap<string, string>): ModuleGraph {
   const graph = new Map<string, FileImport[]>();
   for (const [from, text] of sources) {
-    const imports = readImports(from, text).map(({ specifier, typeOnly }) => ({
+    const imports = readImports(from, text).map(({ specifier, typeOnly, dynamic = false }) => ({
       from,
       target: specifier === undefined ? '(computed)' : resolve(from, specifier),
       typeOnly,
+      dynamic,
     }));
     graph.set(from, imports);
   }
@@ -60,13 +64,20 @@ export function readSources(root: string, folder: string): Map<string, string> {
   return sources;
 }
 
-/** What loading `entry` loads: our files, and packages and builtins by name. Type-only imports load nothing. */
-export function loadedBy(graph: ModuleGraph, entry: string): { files: string[]; packages: string[] } {
-  const files = new Set<string>([entry]);
+/**
+ * What `entries` load: our files, and packages and builtins by name. Type-only imports load nothing; with `atStart` only
+ * what is loaded before the first of them runs counts.
+ */
+export function loadedBy(
+  graph: ModuleGraph,
+  entries: string | readonly string[],
+  { atStart = false } = {},
+): { files: string[]; packages: string[] } {
+  const files = new Set<string>([entries].flat());
   const packages = new Set<string>();
   for (const file of files) {
-    for (const { target, typeOnly } of graph.get(file) ?? []) {
-      if (typeOnly) continue;
+    for (const { target, typeOnly, dynamic } of graph.get(file) ?? []) {
+      if (typeOnly || (atStart && dynamic)) continue;
       if (graph.has(target) || target.startsWith('src/')) files.add(target);
       else packages.add(packageOf(target));
     }
@@ -97,7 +108,7 @@ function importOf(node: SyntaxNode): ModuleImport | undefined {
     case 'ExportAllDeclaration':
       return { specifier: literal(node['source']), typeOnly: node['exportKind'] === 'type' };
     case 'ImportExpression':
-      return { specifier: literal(node['source']), typeOnly: false };
+      return { specifier: literal(node['source']), typeOnly: false, dynamic: true };
     case 'TSImportType':
       return { specifier: literal(node['source'] ?? node['argument']), typeOnly: true };
     case 'TSExternalModuleReference':

@@ -1,4 +1,4 @@
-import { askDaemon } from '../admin.ts';
+import { askDaemon } from '../daemon-client.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { sha256Hex } from '../journal/archive.ts';

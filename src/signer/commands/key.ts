@@ -6,7 +6,7 @@ import { TokenClient } from '../../pkcs11/token-client.ts';
 import type { SealSource } from '../../pkcs11/token-messages.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
-import { NAME_PATTERN } from '../contract/requests.ts';
+import { NAME_PATTERN } from '../contract/name.ts';
 import { writeNew } from '../program/durable-file.ts';
 import { type CommandContext, envelopePath, heldIdentities } from './context.ts';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { CustodyError, parseCustodyErrorCode } from '../../pkcs11/error.ts';
-import { askDaemon } from '../admin.ts';
+import { askDaemon } from '../daemon-client.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { ServiceStatus, StatusAnswer } from '../contract/requests.ts';
 import { formatSize } from '../program/read-yaml.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { askDaemon } from '../admin.ts';
+import { askDaemon } from '../daemon-client.ts';
 import { BlindedKeys } from '../blinded-keys.ts';
 import { journalPath, type SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';

@@ -1,4 +1,4 @@
-import { askDaemon } from '../admin.ts';
+import { askDaemon } from '../daemon-client.ts';
 import { journalPath, type SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
 import { CustodyError } from '../../pkcs11/error.ts';
 import { SignerError } from '../contract/problems.ts';
-import { createSignerLog } from '../program/log.ts';
-import { Daemon } from '../serve.ts';
 import type { CommandContext } from './context.ts';
 import { serveStdio } from './stdio.ts';
 
@@ -18,6 +16,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
         await serveStdio(context.config(), stdio);
         return;
       }
+      // Only now: a pipe must not wait for what the daemon needs.
+      const [{ createSignerLog }, { Daemon }] = await Promise.all([
+        import('../program/log.ts'),
+        import('../serve.ts'),
+      ]);
       // Sockets are made for their group at most, whatever the caller's mask.
       process.umask(0o027);
       const log = createSignerLog(logLevel);

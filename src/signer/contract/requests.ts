@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import { Type, type Static, type TSchema } from 'typebox';
+import { NAME_PATTERN } from './name.ts';
 import { SignerError } from './problems.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -10,9 +11,6 @@ export const MAX_DESCRIPTOR_CHARS = 50_000;
 export const MAX_CHECKPOINT_CHARS = 8_192;
 /** Twenty descriptors with their line feeds escaped, and room for the rest. */
 export const MAX_BODY_BYTES = 1_100_000;
-
-/** Names of services, publishers and backends: file names, log fields and metric labels at once. */
-export const NAME_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
 
 const closed = { additionalProperties: false } as const;
 const name = () => Type.String({ pattern: NAME_PATTERN, maxLength: 63 });

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { SignerError } from '../contract/problems.ts';
-import { compileValidator, NAME_PATTERN } from '../contract/requests.ts';
+import { NAME_PATTERN } from '../contract/name.ts';
+import { compileValidator } from '../contract/requests.ts';
 import { parseStrictJson } from '../contract/strict-json.ts';
 
 /** Most seconds in one reservation: two periods, a shelf of 12 hours and room. */

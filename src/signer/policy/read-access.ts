@@ -5,7 +5,7 @@ import {
   parseClientAuthFile,
   toHex,
 } from '../../descriptor/index.ts';
-import { NAME_PATTERN } from '../contract/requests.ts';
+import { NAME_PATTERN } from '../contract/name.ts';
 import {
   readAnyMap,
   readInteger,

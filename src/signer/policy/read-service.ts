@@ -4,7 +4,8 @@ import {
   parseOnionAddress,
   type KpHsId,
 } from '../../descriptor/index.ts';
-import { MAX_POINTS, NAME_PATTERN } from '../contract/requests.ts';
+import { NAME_PATTERN } from '../contract/name.ts';
+import { MAX_POINTS } from '../contract/requests.ts';
 import {
   readAnyMap,
   readBoolean,

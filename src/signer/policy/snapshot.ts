@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
 import { formatOnionAddress, parseClientAuthFile, parseOnionAddress } from '../../descriptor/index.ts';
 import { SignerError } from '../contract/problems.ts';
-import { compileValidator, MAX_POINTS, NAME_PATTERN } from '../contract/requests.ts';
+import { NAME_PATTERN } from '../contract/name.ts';
+import { compileValidator, MAX_POINTS } from '../contract/requests.ts';
 import { parseStrictJson } from '../contract/strict-json.ts';
 import { MAX_CLIENTS } from './read-access.ts';
 import { encodePolicy, type Policy, type ServicePolicy } from './types.ts';

@@ -1,7 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { adminSocketPath, askDaemon, createAdminServer } from '../../../src/signer/admin.ts';
+import { createAdminServer } from '../../../src/signer/admin.ts';
+import { adminSocketPath, askDaemon } from '../../../src/signer/daemon-client.ts';
 import { daemonSource } from '../../../src/signer/audit/daemon-source.ts';
 import { exportBundle, openBundle } from '../../../src/signer/audit/bundle.ts';
 import { proveConsistency, proveEntry } from '../../../src/signer/audit/proofs.ts';
