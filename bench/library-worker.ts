@@ -58,12 +58,12 @@ function makePeriodKey(period: TimePeriod, second: number): PeriodKey {
   return new PeriodKey({ kpHsId, profile: TOR_NETWORK, record });
 }
 
-function build(
+async function build(
   key: PeriodKey,
   second: number,
   certified: CertifiedIntroductionPoint[],
   verify: Ed25519Verify,
-): void {
+): Promise<void> {
   const cert = key.certificate(certExpiryHours(second));
   if (cert === undefined) throw new Error('the ladder lacks a certificate');
   const salt = (): Uint8Array => {
@@ -80,7 +80,7 @@ function build(
     middle: key.accessOf({ clients: [], clientsSerial: 1 }),
     salts: { inner: salt(), middle: salt() },
   });
-  const text = finishDescriptor(signable, key.signDescriptor(signable));
+  const text = finishDescriptor(signable, await key.signDescriptor(signable));
   const opened = openDescriptor(text, { kpHsId, periods: [key.period], nowSeconds: second, verify });
   if (opened.inner?.introductionPoints.length !== certified.length)
     throw new Error('the descriptor did not come back whole');
@@ -95,12 +95,12 @@ function freshPeriod(): { period: TimePeriod; second: number } {
   return { period, second: publicationWindow(TOR_NETWORK, period).from + 60 };
 }
 
-function newKey(count: number, pointCount: number, verify: Ed25519Verify): void {
+async function newKey(count: number, pointCount: number, verify: Ed25519Verify): Promise<void> {
   for (let i = 0; i < count; i++) {
     const { period, second } = freshPeriod();
     const key = makePeriodKey(period, second);
-    const certified = points.slice(0, pointCount).map(point => key.certifyPoint(point, second));
-    build(key, second, certified, verify);
+    const certified = await key.certifyPoints(points.slice(0, pointCount), second);
+    await build(key, second, certified, verify);
     discardKeys([key]);
   }
 }
@@ -109,14 +109,14 @@ function newKey(count: number, pointCount: number, verify: Ed25519Verify): void 
 const likeStem: Ed25519Verify = (message, signature, publicKey) =>
   message.length === 76 || ed25519Verify(message, signature, publicKey);
 
-function unchanged(count: number, pointCount: number): () => void {
+async function unchanged(count: number, pointCount: number): Promise<() => Promise<void>> {
   const { period, second } = freshPeriod();
   const key = makePeriodKey(period, second);
-  const certified = points.slice(0, pointCount).map(point => key.certifyPoint(point, second));
+  const certified = await key.certifyPoints(points.slice(0, pointCount), second);
   const verify = createCachingVerify(ed25519Verify);
-  build(key, second, certified, verify);
-  return () => {
-    for (let i = 1; i <= count; i++) build(key, second + i, certified, verify);
+  await build(key, second, certified, verify);
+  return async () => {
+    for (let i = 1; i <= count; i++) await build(key, second + i, certified, verify);
     discardKeys([key]);
   };
 }
@@ -128,12 +128,13 @@ interface Measure {
 }
 
 /** Modes: those of stem_worker.py, and `new-key-all-verified`. */
-function measure(mode: string, pointCount: number, count: number): Measure {
+async function measure(mode: string, pointCount: number, count: number): Promise<Measure> {
   const verify = mode === 'new-key' ? likeStem : ed25519Verify;
-  const work = mode === 'unchanged' ? unchanged(count, pointCount) : () => newKey(count, pointCount, verify);
+  const work =
+    mode === 'unchanged' ? await unchanged(count, pointCount) : () => newKey(count, pointCount, verify);
   const busy = process.cpuUsage();
   const started = performance.now();
-  work();
+  await work();
   const wallSeconds = (performance.now() - started) / 1000 / count;
   const { user, system } = process.cpuUsage(busy);
   return { wallSeconds, cpuSeconds: (user + system) / 1e6 / count };
@@ -141,7 +142,7 @@ function measure(mode: string, pointCount: number, count: number): Measure {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [mode = '', pointCount, count] = line.split(' ');
-  const { wallSeconds, cpuSeconds } = measure(mode, Number(pointCount), Number(count));
+  const { wallSeconds, cpuSeconds } = await measure(mode, Number(pointCount), Number(count));
   const resident = Math.round(process.memoryUsage.rss() / 1024);
   process.stdout.write(`${wallSeconds.toFixed(9)} ${cpuSeconds.toFixed(9)} ${resident}\n`);
 }

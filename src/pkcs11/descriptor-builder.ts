@@ -4,6 +4,7 @@ import {
   type AuthClientLine,
   type Bytes,
   type CaaRecord,
+  type CertifiedIntroductionPoint,
   DescriptorError,
   type FlowControl,
   type KpHsId,
@@ -48,15 +49,16 @@ export type CheckResult = (text: Bytes, plan: PlannedTarget, fields: DescriptorF
  * @throws CustodyError KEYHOLDER_REFUSED (DESCRIPTOR-SIZE), CRYPTO, KEYHOLDER_LATCHED when the result does not open: the text
  *   is wiped and the caller signs nothing more for this service
  */
-export function buildDescriptor(
+export async function buildDescriptor(
   plan: PlannedTarget,
   fields: DescriptorFields,
   checkResult: CheckResult,
-): SignedDescriptor {
+): Promise<SignedDescriptor> {
   const { key, target, lead } = plan;
   const revisionCounter = key.revisionCounterAt(plan.spentSecond);
-  const signable = assemble(plan, fields, revisionCounter);
-  const text = finishDescriptor(signable, key.signDescriptor(signable));
+  const points = await key.certifyPoints(fields.chosen.points, target.second);
+  const signable = assemble(plan, fields, revisionCounter, points);
+  const text = finishDescriptor(signable, await key.signDescriptor(signable));
   try {
     checkResult(text, plan, fields);
   } catch (cause) {
@@ -71,9 +73,10 @@ export function buildDescriptor(
 }
 
 function assemble(
-  { key, target, certificate }: PlannedTarget,
+  { key, certificate }: PlannedTarget,
   { chosen, settings }: DescriptorFields,
   revisionCounter: bigint,
+  introductionPoints: readonly CertifiedIntroductionPoint[],
 ): ReturnType<typeof assembleDescriptor> {
   const flowControl = commonFlowControl(chosen);
   const access = key.accessOf(settings);
@@ -91,7 +94,7 @@ function assemble(
           singleOnionService: singleOnion,
           ...(flowControl === undefined ? {} : { flowControl }),
           caa,
-          introductionPoints: chosen.points.map(point => key.certifyPoint(point, target.second)),
+          introductionPoints,
         },
         middle: { ephemeralKey, authClients, caaCritical },
         descriptorCookie,

@@ -87,7 +87,6 @@ function logFailure({ code, cause }: CustodyError): void {
   process.stderr.write(`keyholder: ${code}${reason}\n`);
 }
 
-// oxlint-disable-next-line typescript/require-await -- so that what is thrown at once is a rejection as well
 async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<Uint8Array> {
   switch (type) {
     case KEYHOLDER_FRAME.prove: {
@@ -95,7 +94,7 @@ async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<U
       return encodeProven(keyholder.prove(kpHsId, text));
     }
     case KEYHOLDER_FRAME.sign: {
-      const signed = keyholder.sign(parseSign(payload));
+      const signed = await keyholder.sign(parseSign(payload));
       try {
         return encodeSigned(signed);
       } finally {

@@ -23,7 +23,7 @@ import { readCheckedFile } from './private-file.ts';
 import { ProvenTime } from './proven-time.ts';
 import { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
-import { aheadSeconds, fenceAt, planTargets, runwaySeconds } from './sign-plan.ts';
+import { type PlannedTarget, aheadSeconds, fenceAt, planTargets, runwaySeconds } from './sign-plan.ts';
 import { rateLimits } from './sign-rate.ts';
 
 /** What a keyholder is given. */
@@ -86,13 +86,12 @@ export class Keyholder {
    *   ONE-PER-SECOND, COUNTER-CEILING, DESCRIPTOR-SIZE; PERIOD_UNPREPARED, KEYHOLDER_LATCHED, SERVICE_FROZEN,
    *   STATE_WRITE, STATE_FULL
    */
-  sign(order: SignOrder): SignedDescriptor[] {
+  async sign(order: SignOrder): Promise<SignedDescriptor[]> {
     const nowSeconds = this.#now();
     this.#checkSerial(order.listSerial);
     const slot = this.#enabled(order.kpHsId);
-    if (slot.latched) throw new CustodyError('KEYHOLDER_LATCHED');
-    if (this.#options.host.marks.isFrozen(slot.kpHsId)) throw new CustodyError('SERVICE_FROZEN');
     const { marks } = this.#options.host;
+    this.#checkOpen(slot);
     const rules = { list: this.#list, nowSeconds, firstSecond: this.#firstSecond, marks };
     checkPointCount(order.points.length, slot);
     const limits = rateLimits(this.#list, slot.entry);
@@ -114,7 +113,8 @@ export class Keyholder {
     const fields = { kpHsId: slot.kpHsId, settings: slot.entry, chosen };
     const signed: SignedDescriptor[] = [];
     try {
-      for (const plan of plans) signed.push(buildDescriptor(plan, fields, this.#checkResult));
+      for (const plan of plans) signed.push(await buildDescriptor(plan, fields, this.#checkResult));
+      this.#confirm(order, slot, plans);
       return signed;
     } catch (thrown) {
       wipeCookies(signed);
@@ -233,6 +233,23 @@ export class Keyholder {
     if (slot?.entry.enabled !== true)
       throw refuse('SERVICE-UNKNOWN', 'not in the list', 'an enabled service');
     return slot;
+  }
+
+  /** @throws CustodyError KEYHOLDER_LATCHED, SERVICE_FROZEN */
+  #checkOpen(slot: ServiceSlot): void {
+    if (slot.latched) throw new CustodyError('KEYHOLDER_LATCHED');
+    if (this.#options.host.marks.isFrozen(slot.kpHsId)) throw new CustodyError('SERVICE_FROZEN');
+  }
+
+  /** A token takes its time: what was forbidden meanwhile is not given out, though its seconds are spent. */
+  #confirm({ listSerial, kpHsId }: SignOrder, slot: ServiceSlot, plans: readonly PlannedTarget[]): void {
+    this.#checkSerial(listSerial);
+    if (this.#enabled(kpHsId) !== slot) throw new CustodyError('KEYHOLDER_FAULT');
+    this.#checkOpen(slot);
+    const { marks } = this.#options.host;
+    const fenced = plans.find(({ key, lead }) => marks.fenceOf(key.kpHsBlindId).lead !== lead);
+    if (fenced !== undefined)
+      throw refuse('ONE-PER-SECOND', 'a fence was raised meanwhile', 'another second');
   }
 
   /** What was approved under another list may carry what this one does not. */

@@ -19,7 +19,6 @@ import {
   createRevisionCounter,
   deriveKpHsBlindId,
   deriveSubcredential,
-  encodeCertBody,
   innerCertExpiryHours,
   parseKpHsDescSign,
   pointKey,
@@ -28,14 +27,15 @@ import {
   x25519ToEd25519,
 } from '../descriptor/index.ts';
 import { ClientAccess, type ClientSet, type Derive } from './client-access.ts';
+import { type DescSigningKey, type PointCert, SeedSigningKey } from './desc-signing-key.ts';
+import { CustodyError } from './error.ts';
 import { hmacSha256Into } from './hkdf.ts';
-import { Secret, ed25519FromSeed, ed25519Sign, withScratch } from './locked-memory.ts';
+import { Secret, ed25519FromSeed, withScratch } from './locked-memory.ts';
 import { descSigningCertBody } from './blinded-sign.ts';
 import type { PeriodRecord } from './state-codec.ts';
 
 const PERIOD_SECRET = new TextEncoder().encode('onion-signer period secret 1\0');
 const COUNTER_KEY_BYTES = 32;
-const SIGNING_KEY_BYTES = 64;
 const CERTIFIED_POINTS_KEPT = 512;
 
 /** Whose period key it is, and what is kept of it. The record's secrets are wiped by whoever drops the record. */
@@ -68,8 +68,8 @@ export class PeriodKey {
   readonly subcredential: NHsSubcred;
   readonly kpHsDescSign: KpHsDescSign;
   readonly #ladder: ReadonlyMap<number, Bytes>;
-  /** The counter's key (32 bytes) and libsodium's form of KS_hs_desc_sign: seed and public half (64). */
-  readonly #derived = new Secret(COUNTER_KEY_BYTES + SIGNING_KEY_BYTES);
+  readonly #signing: DescSigningKey;
+  readonly #counterKey = new Secret(COUNTER_KEY_BYTES);
   readonly #counterOrigin: number;
   readonly #counter: RevisionCounter;
   #access: ClientAccess | undefined;
@@ -80,16 +80,12 @@ export class PeriodKey {
     this.period = timePeriod(profile, record.periodNum);
     this.kpHsBlindId = deriveKpHsBlindId(kpHsId, this.period);
     this.subcredential = deriveSubcredential(kpHsId, this.kpHsBlindId);
-    this.kpHsDescSign = parseKpHsDescSign(
-      this.#derived.use(derived =>
-        record.seed.use(seed => ed25519FromSeed(derived.subarray(COUNTER_KEY_BYTES), seed)),
-      ),
-    );
+    this.#signing = new SeedSigningKey(record.seed);
+    this.kpHsDescSign = this.#signing.kpHsDescSign;
     this.#ladder = new Map(record.ladder.map(rung => [rung.expiryHours, rung.signature]));
     this.#counterOrigin = srvRunStart(profile, this.period);
     // The counter reads its key in place for as long as it lives: until `wipe`, which ends both.
-    this.#counter = this.#derived.use(derived => {
-      const key = derived.subarray(0, COUNTER_KEY_BYTES);
+    this.#counter = this.#counterKey.use(key => {
       this.#derive(key, 'revision-counter', Uint8Array.of(0));
       return createRevisionCounter(key);
     });
@@ -109,23 +105,36 @@ export class PeriodKey {
 
   /** The revision counter of a second (rend-spec-v3 appendix F.2). Throws DescriptorError COUNTER_OUT_OF_RANGE. */
   revisionCounterAt(second: number): bigint {
-    return this.#derived.use(() => this.#counter.at(second - this.#counterOrigin + 1));
+    return this.#counterKey.use(() => this.#counter.at(second - this.#counterOrigin + 1));
   }
 
   /**
-   * The point with certificates 09 and 0B for use at `second`. As stock tor, the same ones are used again while point
-   * and hour are the same.
+   * The points with certificates 09 and 0B for use at `second`. As stock tor, the same ones are used again while point
+   * and hour are the same. @throws CustodyError what the signing key throws
    */
-  certifyPoint(point: IntroductionPoint, second: number): CertifiedIntroductionPoint {
+  async certifyPoints(
+    points: readonly IntroductionPoint[],
+    second: number,
+  ): Promise<CertifiedIntroductionPoint[]> {
     const expiryHours = innerCertExpiryHours(second);
-    return this.#certified.getOrMake(`${pointKey(point)}/${expiryHours}`, () => ({
-      linkSpecifiers: point.linkSpecifiers,
-      onionKey: point.onionKey,
-      authKey: point.authKey,
-      encKey: point.encKey,
-      authKeyCert: this.#certify(CERT_TYPE.authKey, point.authKey, expiryHours),
-      encKeyCert: this.#certify(CERT_TYPE.encKey, x25519ToEd25519(point.encKey), expiryHours),
-    }));
+    const nameOf = (point: IntroductionPoint): string => `${pointKey(point)}/${expiryHours}`;
+    const missing = points.filter(point => this.#certified.get(nameOf(point)) === undefined);
+    const certs = await this.#signing.certify(missing.flatMap(point => pointCerts(point, expiryHours)));
+    const made = new Map(
+      missing.map((point, i) => {
+        const [authKeyCert, encKeyCert] = certs.slice(2 * i);
+        if (authKeyCert === undefined || encKeyCert === undefined) throw new CustodyError('KEYHOLDER_FAULT');
+        const { linkSpecifiers, onionKey, authKey, encKey } = point;
+        return [nameOf(point), { linkSpecifiers, onionKey, authKey, encKey, authKeyCert, encKeyCert }];
+      }),
+    );
+    return points.map(point =>
+      this.#certified.getOrMake(nameOf(point), () => {
+        const certified = made.get(nameOf(point));
+        if (certified === undefined) throw new CustodyError('KEYHOLDER_FAULT');
+        return certified;
+      }),
+    );
   }
 
   /**
@@ -145,38 +154,40 @@ export class PeriodKey {
     this.#access = undefined;
   }
 
-  /** Signs a descriptor that was assembled in this process: 64 bytes. */
-  signDescriptor(descriptor: SignableDescriptor): Bytes {
-    return this.#sign(descriptor.signedMessage);
+  /** Signs a descriptor that was assembled in this process: 64 bytes. @throws CustodyError what the signing key throws */
+  async signDescriptor(descriptor: SignableDescriptor): Promise<Bytes> {
+    return await this.#signing.signDescriptor(descriptor);
   }
 
   /** Forgets what this object derived. */
   wipe(): void {
-    this.#derived.wipe();
+    this.#counterKey.wipe();
+    this.#signing.wipe();
     this.forgetAccess();
     this.#certified.clear();
+  }
+
+  /** Forgets everything for good: what this object derived, and the secrets of its record. */
+  destroy(): void {
+    this.wipe();
+    this.#signing.destroy();
+    this.record.secret.wipe();
   }
 
   readonly #derive: Derive = (out, purpose, context) => {
     const label = new TextEncoder().encode(`onion-signer period 1 ${purpose}\0`);
     this.record.secret.use(key => hmacSha256Into(out, key, label, context));
   };
-
-  #certify(certType: 0x09 | 0x0b, certifiedKey: Bytes, expiryHours: number): Bytes {
-    const body = encodeCertBody({ certType, expiryHours, certifiedKey, signingKey: this.kpHsDescSign });
-    return assembleCert(body, this.#sign(body));
-  }
-
-  #sign(message: Uint8Array): Uint8Array {
-    return this.#derived.use(derived => ed25519Sign(message, derived.subarray(COUNTER_KEY_BYTES)));
-  }
 }
 
-/** Forgets keys for good: what they derived, and the secrets of their records. */
+function pointCerts({ authKey, encKey }: IntroductionPoint, expiryHours: number): PointCert[] {
+  return [
+    { certType: CERT_TYPE.authKey, certifiedKey: authKey, expiryHours },
+    { certType: CERT_TYPE.encKey, certifiedKey: x25519ToEd25519(encKey), expiryHours },
+  ];
+}
+
+/** Destroys keys for good: see `PeriodKey.destroy`. */
 export function discardKeys(keys: Iterable<PeriodKey>): void {
-  for (const key of keys) {
-    key.wipe();
-    key.record.seed.wipe();
-    key.record.secret.wipe();
-  }
+  for (const key of keys) key.destroy();
 }

@@ -98,12 +98,12 @@ export class Acceptance {
   }
 
   /** The text that belongs to an offer. */
-  build({ service, points, clients }: Offer, period: TimePeriod, second: number): Bytes {
+  async build({ service, points, clients }: Offer, period: TimePeriod, second: number): Promise<Bytes> {
     const evidence: Evidence[] = [];
     for (let at = service.kpHsId[0]! % this.#evidence.length; countPoints(evidence) < points; at++)
       evidence.push(this.#evidence[at % this.#evidence.length]!);
     const chosen = evidence.flatMap(each => each.points).slice(0, points);
-    return service.build(period, second, { points: chosen, evidence }, clients);
+    return await service.build(period, second, { points: chosen, evidence }, clients);
   }
 }
 

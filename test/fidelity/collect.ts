@@ -75,10 +75,10 @@ export async function collectBoth(
 }
 
 /** Stock tor's descriptors of unrestricted services, and for each one of ours: same second, same points. */
-export function observeBoth(
+export async function observeBoth(
   descriptors: readonly StockDescriptor[],
   profile: NetworkProfile,
-): { stock: Observed[]; ours: Observed[] } {
+): Promise<{ stock: Observed[]; ours: Observed[] }> {
   const stock: Observed[] = [];
   const ours: Observed[] = [];
   for (const [index, descriptor] of descriptors.entries()) {
@@ -88,7 +88,7 @@ export function observeBoth(
     stock.push(observe(text, opened, second, profile));
     const evidence = proveEvidence(text, { backend: service.kpHsId, profile, periods: [period] });
     const our = new OurService(`distribution ${index}`, profile);
-    const made: Bytes = our.build(period, second, chooseAll(evidence, `order ${index}`));
+    const made: Bytes = await our.build(period, second, chooseAll(evidence, `order ${index}`));
     const reopened = openDescriptor(made, { kpHsId: our.kpHsId, periods: [period] });
     ours.push(observe(made, reopened, second, profile));
   }
@@ -99,12 +99,13 @@ export function observeBoth(
  * Stock tor's descriptors of restricted services, and for each one of ours: same second, same clients, as many points of an
  * open service of the same period.
  */
-export function observeRestricted(
+export async function observeRestricted(
   descriptors: readonly StockDescriptor[],
   profile: NetworkProfile,
-): { stock: Observed[]; ours: Observed[] } {
+): Promise<{ stock: Observed[]; ours: Observed[] }> {
   const restricted = descriptors.filter(({ service }) => service.clients.length > 0);
-  const both = restricted.map((descriptor, index) => {
+  const both: { stock: Observed; ours: Observed }[] = [];
+  for (const [index, descriptor] of restricted.entries()) {
     const { text, period } = descriptor;
     const { clients } = descriptor.service;
     const open = descriptors.find(
@@ -115,13 +116,13 @@ export function observeRestricted(
     const { kpHsId: backend } = open.service;
     const evidence = proveEvidence(open.text, { backend, profile, periods: [period] });
     const our = new OurService(`restricted ${index}`, profile);
-    const made = our.build(period, second, chooseAll(evidence, `restricted ${index}`), clients);
+    const made = await our.build(period, second, chooseAll(evidence, `restricted ${index}`), clients);
     const twin = { ...descriptor, text: made, service: { ...descriptor.service, kpHsId: our.kpHsId } };
-    return {
+    both.push({
       stock: observe(text, opened, second, profile),
       ours: observe(made, openStock(twin), second, profile),
-    };
-  });
+    });
+  }
   return { stock: both.map(each => each.stock), ours: both.map(each => each.ours) };
 }
 
@@ -151,7 +152,7 @@ if (import.meta.main) {
     const rebuilt = descriptors.filter(
       each => Buffer.compare(rebuild(each, stock.profile).text, each.text) === 0,
     );
-    const both = observeBoth(descriptors, stock.profile);
+    const both = await observeBoth(descriptors, stock.profile);
     process.stdout.write(
       `${descriptors.length} texts of stock tor, ${rebuilt.length} rebuilt byte for byte\n\n`,
     );

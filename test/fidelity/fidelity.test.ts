@@ -132,21 +132,21 @@ describe('Descriptors of stock tor', () => {
 
   test(
     'are not told from ours by any field that a directory or a client sees',
-    () => {
-      both = observeBoth(descriptors, stock.profile);
+    async () => {
+      both = await observeBoth(descriptors, stock.profile);
       expect(both.ours.length).toBeGreaterThanOrEqual(2 * Number(FIDELITY_SERVICES));
       expect(compare(both.stock, both.ours).filter(({ same }) => !same)).toEqual([]);
     },
     LONG,
   );
 
-  test('of restricted services are not told from ours with as many clients by any field of one value', () => {
-    const { stock: theirs, ours } = observeRestricted(descriptors, stock.profile);
+  test('of restricted services are not told from ours with as many clients by any field of one value', async () => {
+    const { stock: theirs, ours } = await observeRestricted(descriptors, stock.profile);
     expect(theirs).toHaveLength(2);
     expect(ours.map(({ constants }) => constants)).toEqual(theirs.map(({ constants }) => constants));
     expect(ours[0]?.constants['middle count of client lines']).toBe('32');
     // Control: those of open services differ in lines and size.
-    const [open] = observeBoth(descriptors.slice(0, 1), stock.profile).ours;
+    const [open] = (await observeBoth(descriptors.slice(0, 1), stock.profile)).ours;
     const differing = Object.keys(ours[0]?.constants ?? {}).filter(
       field => ours[0]?.constants[field] !== open?.constants[field],
     );

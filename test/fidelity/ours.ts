@@ -33,8 +33,13 @@ export class OurService {
   }
 
   /** The text for one second, for these clients (private keys), made by the code of the keyholder from key to signature. */
-  build(period: TimePeriod, second: number, chosen: ChosenPoints, clients: readonly Bytes[] = []): Bytes {
-    return this.#withKey(period, second, (key, certificate) => {
+  async build(
+    period: TimePeriod,
+    second: number,
+    chosen: ChosenPoints,
+    clients: readonly Bytes[] = [],
+  ): Promise<Bytes> {
+    return await this.#withKey(period, second, async (key, certificate) => {
       const target = { periodNum: period.periodNum, variant: 0, second };
       const keys = clients.map(client => parseKpHscDescEnc(x25519PublicKey(client)));
       const settings = {
@@ -47,11 +52,16 @@ export class OurService {
       };
       const unfenced = { lead: 0, spentSecond: target.second };
       const fields = { kpHsId: this.kpHsId, settings, chosen };
-      return buildDescriptor({ target, key, certificate, ...unfenced }, fields, checkResult).text;
+      const built = await buildDescriptor({ target, key, certificate, ...unfenced }, fields, checkResult);
+      return built.text;
     });
   }
 
-  #withKey(period: TimePeriod, second: number, use: (key: PeriodKey, certificate: Bytes) => Bytes): Bytes {
+  async #withKey<T>(
+    period: TimePeriod,
+    second: number,
+    use: (key: PeriodKey, certificate: Bytes) => Promise<T>,
+  ): Promise<T> {
     const blinded = blindIdentity(this.#identity, this.kpHsId, period);
     const serviceSecret = Secret.copyOf(noise(`${this.#label} service secret`, 32));
     const seed = Secret.copyOf(noise(`${this.#label} seed ${period.periodNum}`, 32));
@@ -70,7 +80,7 @@ export class OurService {
     try {
       const certificate = key.certificate(certExpiryHours(second));
       if (certificate === undefined) throw new Error('the second lies outside the publication window');
-      return use(key, certificate);
+      return await use(key, certificate);
     } finally {
       discardKeys([key]);
     }

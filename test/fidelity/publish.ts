@@ -32,12 +32,12 @@ export class UploadRefused extends Error {
 export async function publishAndFetch(
   { network, profile }: StockServices,
   kpHsId: KpHsId,
-  build: (period: TimePeriod, second: number) => Bytes,
+  build: (period: TimePeriod, second: number) => Bytes | Promise<Bytes>,
 ): Promise<{ readonly made: Bytes; readonly text: string; readonly period: TimePeriod }> {
   const address = formatOnionAddress(kpHsId).slice(0, 56);
   for (let left = 4; ; left--) {
     const { period, hsdirs } = fetchRing(await currentView(network.publisher), profile, kpHsId);
-    const made = build(period, Math.floor(Date.now() / 1000));
+    const made = await build(period, Math.floor(Date.now() / 1000));
     await upload(network.publisher, address, latin1(made), hsdirs);
     try {
       return { made, text: await fetchText(network.client, address, hsdirs), period };

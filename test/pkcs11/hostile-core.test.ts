@@ -38,9 +38,9 @@ const prove = (text: Uint8Array, kpHsId = rig.alpha) => {
 };
 
 /** What the keyholder says to it: the rule of a denial, or the code of an error. */
-function answer(act: () => unknown): string {
+async function answer(act: () => unknown): Promise<string> {
   try {
-    act();
+    await act();
     return 'signed';
   } catch (thrown) {
     if (!(thrown instanceof CustodyError)) throw thrown;
@@ -68,7 +68,7 @@ const ATTACKS: Record<InvariantId, Attack> = {
     attack: () => {
       const { targets } = honest();
       prove(backendDescriptor('b1'), rig.beta);
-      send({ targets, points: pointsOf(prove(backendDescriptor('b1'), rig.beta), 0) });
+      return send({ targets, points: pointsOf(prove(backendDescriptor('b1'), rig.beta), 0) });
     },
   },
   'POINT-UNIQUE': {
@@ -80,7 +80,7 @@ const ATTACKS: Record<InvariantId, Attack> = {
     attack: () => {
       const { points } = honest();
       clock += 5 * 3_600_000;
-      send({ points, targets: targetsAt(second()) });
+      return send({ points, targets: targetsAt(second()) });
     },
   },
   'PERIOD-WINDOW': {
@@ -89,7 +89,7 @@ const ATTACKS: Record<InvariantId, Attack> = {
       rig.writeList({ runwaySeconds: 86_400 });
       keyholder.reload();
       const { to } = publicationWindow(TOR_NETWORK, timePeriod(TOR_NETWORK, older()));
-      send({ ...honest(), targets: [{ periodNum: older(), variant: 0, second: to }] });
+      return send({ ...honest(), targets: [{ periodNum: older(), variant: 0, second: to }] });
     },
   },
   RUNWAY: {
@@ -115,8 +115,8 @@ const ATTACKS: Record<InvariantId, Attack> = {
       send({ ...honest(), targets: targetsAt(second() + 1).map(target => ({ ...target, variant: 1 })) }),
   },
   'COUNTER-CEILING': {
-    control: () => {
-      for (const { periodNum, revisionCounter } of send(honest())) {
+    control: async () => {
+      for (const { periodNum, revisionCounter } of await send(honest())) {
         const period = timePeriod(TOR_NETWORK, periodNum);
         expect(checkCounterCeiling(TOR_NETWORK, period, revisionCounter)).toBeUndefined();
       }
@@ -150,15 +150,15 @@ test('every invariant has an attack', () => {
 
 test.each(Object.entries(ATTACKS))(
   '%s holds against a hostile core',
-  (id, { control, attack, refusedAs }) => {
+  async (id, { control, attack, refusedAs }) => {
     const start = clock;
-    expect(answer(control)).toBe('signed');
-    expect(answer(attack)).toBe(refusedAs ?? id);
+    expect(await answer(control)).toBe('signed');
+    expect(await answer(attack)).toBe(refusedAs ?? id);
     clock = start + 1000;
   },
 );
 
-test('CONTENT-CHURN counts different sets of points, not orders, and refuses what is beyond the list', () => {
+test('CONTENT-CHURN counts different sets of points, not orders, and refuses what is beyond the list', async () => {
   rig.writeList({}, { pointSetsPerHour: 2 });
   keyholder.reload();
   const evidence = prove(backendDescriptor('a1'));
@@ -167,8 +167,11 @@ test('CONTENT-CHURN counts different sets of points, not orders, and refuses wha
     clock += 1000;
     return answer(() => send({ points, targets: targetsAt(second()) }));
   };
-  expect([ask(pointsOf(evidence, 0, 1)), ask(pointsOf(evidence, 0, 2))]).toEqual(['signed', 'signed']);
-  expect(ask(pointsOf(evidence, 1, 2))).toBe('CONTENT-CHURN');
+  expect([await ask(pointsOf(evidence, 0, 1)), await ask(pointsOf(evidence, 0, 2))]).toEqual([
+    'signed',
+    'signed',
+  ]);
+  expect(await ask(pointsOf(evidence, 1, 2))).toBe('CONTENT-CHURN');
   // The same points in another order, or from other evidence, are the same set.
-  expect(ask([...pointsOf(again, 1), ...pointsOf(evidence, 0)])).toBe('signed');
+  expect(await ask([...pointsOf(again, 1), ...pointsOf(evidence, 0)])).toBe('signed');
 });

@@ -4,7 +4,7 @@ import type { Keyholder, KeyholderOptions } from '../../src/pkcs11/keyholder-ser
 import { OpeningBudget } from '../../src/pkcs11/opening-budget.ts';
 import { aheadSeconds, runwaySeconds } from '../../src/pkcs11/sign-plan.ts';
 import { openVouching } from '../../src/signer/contract/vouching.ts';
-import { expectCode } from './expect-code.ts';
+import { expectCodeOf } from './expect-code.ts';
 import { type Rig, backendDescriptor, createRig, now, pointsOf, targetsAt } from './keyholder-rig.ts';
 
 let rig: Rig;
@@ -75,9 +75,9 @@ describe('a period key', () => {
       points: pointsOf(digest, 0),
       targets: targetsAt(seconds()),
     };
-    expectCode('PERIOD_UNPREPARED', () => keyholder.sign(order));
+    await expectCodeOf('PERIOD_UNPREPARED', keyholder.sign(order));
     await keyholder.prepare();
-    expect(keyholder.sign(order)).toHaveLength(2);
+    expect(await keyholder.sign(order)).toHaveLength(2);
     keyholder.close();
   });
 

@@ -3,7 +3,7 @@ import { TOR_NETWORK, publishablePeriods, testNetwork } from '../../src/descript
 import type { Keyholder, KeyholderOptions } from '../../src/pkcs11/keyholder-service.ts';
 import { wantedPeriods } from '../../src/pkcs11/openings.ts';
 import { ProvenTime } from '../../src/pkcs11/proven-time.ts';
-import { type Rig, backendDescriptor, createRig, denialOf, pointsOf } from './keyholder-rig.ts';
+import { type Rig, backendDescriptor, createRig, refusalOf, pointsOf } from './keyholder-rig.ts';
 
 const DAY = 86_400;
 const AHEAD = 3 * DAY;
@@ -53,9 +53,9 @@ describe('a period key whose window is over', () => {
       points: pointsOf(digest, 0),
       targets: [target],
     };
-    expect(keyholder.sign(order)).toHaveLength(1);
+    expect(await keyholder.sign(order)).toHaveLength(1);
     const over = { ...order, targets: [{ ...target, periodNum: target.periodNum - 1 }] };
-    expect(denialOf(() => keyholder.sign(over)).rule).toBe('HORIZON');
+    expect((await refusalOf(() => keyholder.sign(over))).rule).toBe('HORIZON');
     keyholder.close();
   });
 
@@ -154,7 +154,7 @@ describe('the proven time', () => {
     clock += 2000;
     const [period] = publishablePeriods(TOR_NETWORK, second());
     const target = { periodNum: period?.periodNum ?? 0, variant: 0, second: second() };
-    keyholder.sign({
+    await keyholder.sign({
       kpHsId: rig.alpha,
       listSerial: rig.listSerial,
       points: pointsOf(digest, 0),

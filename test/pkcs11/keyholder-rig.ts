@@ -152,3 +152,16 @@ export function denialOf(act: () => unknown): CustodyDenial {
   }
   throw new Error('nothing was refused');
 }
+
+/** As `denialOf`, for what may take its time. */
+export async function refusalOf(act: () => unknown): Promise<CustodyDenial> {
+  const thrown = await Promise.resolve()
+    .then(act)
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  return denialOf(() => {
+    if (thrown !== undefined) throw thrown;
+  });
+}

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   type Bytes,
   CERT_TYPE,
+  type IntroductionPoint,
   MAX_T,
   TOR_NETWORK,
   innerCertExpiryHours,
@@ -24,49 +25,55 @@ function periodKey(): PeriodKey {
   return new PeriodKey({ kpHsId, profile: TOR_NETWORK, record: { ...record, ladder: [] } });
 }
 
+const certify = async (key: PeriodKey, point: IntroductionPoint, second: number) => {
+  const [certified] = await key.certifyPoints([point], second);
+  if (certified === undefined) throw new Error('nothing was certified');
+  return certified;
+};
 const pointNo = (n: number) => makePoint(`point ${n}`, ed25519Pair('a backend'), 500_000);
 const signatures = vi.spyOn(sodium, 'crypto_sign_detached');
 afterEach(() => signatures.mockClear());
 
 describe('certificates of introduction points', () => {
-  test('are signed once while point and hour are the same', () => {
+  test('are signed once while point and hour are the same', async () => {
     const key = periodKey();
-    const first = key.certifyPoint(pointNo(1), NOON);
+    const first = await certify(key, pointNo(1), NOON);
     expect(signatures).toHaveBeenCalledTimes(2);
     for (const second of [NOON, NOON + 1, NOON + HOUR - 1]) {
-      const again = key.certifyPoint(pointNo(1), second);
+      const again = await certify(key, pointNo(1), second);
       expect([again.authKeyCert, again.encKeyCert]).toEqual([first.authKeyCert, first.encKeyCert]);
     }
     expect(signatures).toHaveBeenCalledTimes(2);
   });
 
-  test('are signed anew for another point, and in another hour', () => {
+  test('are signed anew for another point, and in another hour', async () => {
     const key = periodKey();
-    const made = [key.certifyPoint(pointNo(1), NOON), key.certifyPoint(pointNo(2), NOON)];
+    const made = [await certify(key, pointNo(1), NOON), await certify(key, pointNo(2), NOON)];
     expect(signatures).toHaveBeenCalledTimes(4);
-    const later = key.certifyPoint(pointNo(1), NOON + HOUR);
+    const later = await certify(key, pointNo(1), NOON + HOUR);
     expect(signatures).toHaveBeenCalledTimes(6);
     const expiries = [...made, later].map(point => parseCert(point.authKeyCert).expiryHours);
     const [now, next] = [innerCertExpiryHours(NOON), innerCertExpiryHours(NOON + HOUR)];
     expect(expiries).toEqual([now, now, next]);
   });
 
-  test('all of one descriptor are remembered at once, for every hour of a shelf', () => {
+  test('all of one descriptor are remembered at once, for every hour of a shelf', async () => {
     const key = periodKey();
     const points = Array.from({ length: 20 }, (_, n) => pointNo(n));
     const hours = [0, 1, 2, 3, 4, 5];
-    const certifyAll = () =>
-      hours.forEach(hour => points.forEach(point => void key.certifyPoint(point, NOON + hour * HOUR)));
-    certifyAll();
+    const certifyAll = async () => {
+      for (const hour of hours) await key.certifyPoints(points, NOON + hour * HOUR);
+    };
+    await certifyAll();
     expect(signatures).toHaveBeenCalledTimes(2 * points.length * hours.length);
-    certifyAll();
+    await certifyAll();
     expect(signatures).toHaveBeenCalledTimes(2 * points.length * hours.length);
   });
 
-  test('remembered or not, they verify under the key of the period, and only there', () => {
+  test('remembered or not, they verify under the key of the period, and only there', async () => {
     const key = periodKey();
-    key.certifyPoint(pointNo(1), NOON);
-    const { authKeyCert, encKeyCert } = key.certifyPoint(pointNo(1), NOON);
+    await certify(key, pointNo(1), NOON);
+    const { authKeyCert, encKeyCert } = await certify(key, pointNo(1), NOON);
     const verify = (bytes: Bytes, certType: 9 | 11, signingKey: Bytes) =>
       verifyCert(parseCert(bytes), { certType, signingKey, nowSeconds: NOON });
     verify(authKeyCert, CERT_TYPE.authKey, key.kpHsDescSign);
@@ -76,11 +83,11 @@ describe('certificates of introduction points', () => {
     );
   });
 
-  test('are forgotten with the key', () => {
+  test('are forgotten with the key', async () => {
     const key = periodKey();
-    key.certifyPoint(pointNo(1), NOON);
+    await certify(key, pointNo(1), NOON);
     key.wipe();
-    expect(() => key.certifyPoint(pointNo(1), NOON)).toThrow(
+    await expect(certify(key, pointNo(1), NOON)).rejects.toThrow(
       expect.objectContaining({ code: 'SECRET_WIPED' }),
     );
   });

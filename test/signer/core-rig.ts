@@ -123,11 +123,10 @@ export class CoreRig {
 
   #port(): Keyholder {
     const inner = this.#inner;
-    // oxlint-disable-next-line typescript/require-await -- what is thrown at once is a rejection
-    const ask = async <T>(name: string, act: () => T): Promise<T | Refused> => {
+    const ask = async <T>(name: string, act: () => T | Promise<T>): Promise<T | Refused> => {
       this.asked.push(name);
       try {
-        return act();
+        return await act();
       } catch (error) {
         if (error instanceof CustodyError && error.denial !== undefined) return { refused: error.denial };
         throw error;
@@ -135,7 +134,7 @@ export class CoreRig {
     };
     return {
       prove: (kpHsId, text) => ask('prove', () => ({ digest: inner.prove(kpHsId, text).digest })),
-      sign: order => ask('sign', () => ({ signed: inner.sign(order) })),
+      sign: order => ask('sign', async () => ({ signed: await inner.sign(order) })),
       checkpoint: async (size, rootHash, proof) => inner.checkpoint({ size: BigInt(size), rootHash, proof }),
       signedSize: async () => Number(inner.status().checkpointSize),
       prepare: async () => void (await inner.prepare()),

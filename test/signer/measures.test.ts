@@ -12,7 +12,7 @@ import { openJournal } from '../../src/signer/journal/journal.ts';
 import { settleMeasures, takeMeasure } from '../../src/signer/operator.ts';
 import { type SignOutcome, signDescriptor } from '../../src/signer/sign-descriptor.ts';
 import { describeStatus } from '../../src/signer/status.ts';
-import { expectCode } from '../pkcs11/expect-code.ts';
+import { expectCodeOf } from '../pkcs11/expect-code.ts';
 import { createRig, now, type Rig } from '../pkcs11/keyholder-rig.ts';
 import { CoreRig, OTHER_PUBLISHER, PUBLISHER } from './core-rig.ts';
 import { rejection } from './failure.ts';
@@ -145,7 +145,7 @@ describe('a frozen service', () => {
     expect([await stateOf('alpha'), await stateOf('beta')]).toEqual(['frozen', 'ready']);
     // A core that has forgotten it meets the keyholder's own mark.
     const order = { kpHsId: rig.alpha, listSerial: rig.listSerial, points: [], targets: [] };
-    expectCode('SERVICE_FROZEN', () => keyholder.sign(order));
+    await expectCodeOf('SERVICE_FROZEN', keyholder.sign(order));
     await takeMeasure(core.core, { kind: 'thawed', service: 'alpha' });
     expect(await sign()).toMatchObject({ kind: 'signed' });
     expect(await stateOf('alpha')).toBe('ready');
