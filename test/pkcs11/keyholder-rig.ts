@@ -147,21 +147,22 @@ export function denialOf(act: () => unknown): CustodyDenial {
   try {
     act();
   } catch (thrown) {
-    if (thrown instanceof CustodyError && thrown.denial !== undefined) return thrown.denial;
-    throw thrown;
+    return denialIn(thrown);
   }
   throw new Error('nothing was refused');
 }
 
 /** As `denialOf`, for what may take its time. */
 export async function refusalOf(act: () => unknown): Promise<CustodyDenial> {
-  const thrown = await Promise.resolve()
-    .then(act)
-    .then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-  return denialOf(() => {
-    if (thrown !== undefined) throw thrown;
-  });
+  try {
+    await act();
+  } catch (thrown) {
+    return denialIn(thrown);
+  }
+  throw new Error('nothing was refused');
+}
+
+function denialIn(thrown: unknown): CustodyDenial {
+  if (thrown instanceof CustodyError && thrown.denial !== undefined) return thrown.denial;
+  throw thrown;
 }
