@@ -15,6 +15,7 @@ import { EvidenceStore, type StoredEvidence } from '../evidence-store.ts';
 import type { EntrySecond, ReleasedEntry } from '../journal/entries.ts';
 import type { ServicePolicy } from '../policy/types.ts';
 import type { OpenReservation } from './fold.ts';
+import { KeptTexts } from './kept-texts.ts';
 import type { AuditSource } from './source.ts';
 
 /** What was found of the texts of releases. */
@@ -40,46 +41,50 @@ interface Expected {
   readonly points: readonly IntroductionPoint[] | undefined;
 }
 
+/** A release and the place of its entry. */
+type Release = ReleasedEntry & { readonly index: number };
+
 /** Opens released texts again as a client would, and proves their points again from the archived evidence. */
 export class ReleaseCheck {
   readonly counts: TextCounts = { proven: 0, pruned: 0, restricted: 0 };
-  readonly #source: AuditSource;
+  readonly texts: KeptTexts;
   readonly #blindedKeys = new BlindedKeys();
   readonly #verify = createCachingVerify();
   /** By the name of the network. */
   readonly #evidence = new Map<string, EvidenceStore>();
 
   constructor(source: AuditSource) {
-    this.#source = source;
+    this.texts = new KeptTexts(source);
   }
 
-  /** Throws what is wrong with the texts of a release: DescriptorError, SignerError EVIDENCE_INVALID or AUDIT_TEXT. */
-  async check(released: ReleasedEntry, reservation: OpenReservation): Promise<void> {
+  /** Throws what is wrong with the texts of the release that is entry `index`: DescriptorError, SignerError EVIDENCE_INVALID or AUDIT_TEXT. */
+  async check(index: number, released: ReleasedEntry, reservation: OpenReservation): Promise<void> {
+    const release = { index, ...released };
     const { services, profile } = reservation;
     if (profile === undefined) throw wrong('the signer did not say for which network');
     const [service, former] = services;
     if (service === undefined) throw wrong('the policy of then does not have this service');
     let found: (keyof TextCounts)[];
     try {
-      found = await this.#checkTexts(released, reservation, service, profile);
+      found = await this.#checkTexts(release, reservation, service, profile);
     } catch (error) {
       if (former === undefined) throw error;
-      found = await this.#checkTexts(released, reservation, former, profile);
+      found = await this.#checkTexts(release, reservation, former, profile);
     }
     for (const each of found) this.counts[each] += 1;
   }
 
   async #checkTexts(
-    released: ReleasedEntry,
+    release: Release,
     { entry, uses }: OpenReservation,
     service: ServicePolicy,
     profile: NetworkProfile,
   ): Promise<(keyof TextCounts)[]> {
     if (!service.publishers.includes(entry.publisher)) throw wrong('this publisher was not allowed to ask');
-    const points = await this.#provenPoints(released.evidence, service, profile, entry.at);
+    const points = await this.#provenPoints(release, service, profile, entry.at);
     const found: (keyof TextCounts)[] = [];
-    for (const [i, digest] of released.texts.entries()) {
-      const [text, spent, use] = [await this.#source.text(digest), entry.seconds[i], uses[i]];
+    for (const [i, digest] of release.texts.entries()) {
+      const [text, spent, use] = [await this.texts.text(digest, release), entry.seconds[i], uses[i]];
       const isKept = text !== undefined && spent !== undefined && use !== undefined;
       found.push(
         isKept ? this.#checkText(text, { ...spent, second: use }, { service, profile, points }) : 'pruned',
@@ -90,14 +95,14 @@ export class ReleaseCheck {
 
   /** Undefined when some of the evidence is not kept. */
   async #provenPoints(
-    digests: readonly string[],
+    release: Release,
     service: ServicePolicy,
     profile: NetworkProfile,
     at: number,
   ): Promise<readonly IntroductionPoint[] | undefined> {
     const points: IntroductionPoint[] = [];
-    for (const digest of digests) {
-      const text = await this.#source.text(digest);
+    for (const digest of release.evidence) {
+      const text = await this.texts.text(digest, release);
       if (text === undefined) return undefined;
       const { evidence } = this.#prove(service, text, profile, at);
       // What was proven once is remembered, also when policy dropped its backend since.

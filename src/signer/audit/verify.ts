@@ -48,6 +48,8 @@ export interface AuditReport {
   }[];
   readonly releases: number;
   readonly texts: TextCounts;
+  /** The last use (Unix seconds) of a text that is no longer kept; undefined when all are. */
+  readonly goneUntil: number | undefined;
   /** At most 100. */
   readonly findings: readonly Finding[];
 }
@@ -62,6 +64,7 @@ const MAX_FINDINGS = 100;
 export async function verifyAudit(source: AuditSource, expected: Expectation = {}): Promise<AuditReport> {
   const audit = new Audit(source);
   await audit.readEntries();
+  await audit.judgeRetention();
   const checkpoints = audit.judgeCheckpoints([...source.checkpoints], false);
   audit.judgeCheckpoints(expected.outside ?? [], true);
   audit.judgeKeys(expected.address);
@@ -96,12 +99,20 @@ class Audit {
     }
   }
 
+  /** Retention takes the oldest texts first: who takes others has something to hide. */
+  async judgeRetention(): Promise<void> {
+    const gap = await this.#releases.texts.gap();
+    if (gap === undefined) return;
+    const message = `${gap.count} texts are gone although older ones are kept`;
+    this.#find(gap.index, 'AUDIT_TEXT', message);
+  }
+
   async #takeEntry(index: number, entry: Entry): Promise<void> {
     const reserved = await this.#fold.take(index, entry, digest => this.#policy(digest));
     if (entry.kind !== 'released' || reserved === undefined) return;
     this.#released += 1;
     this.#noteServed(reserved);
-    await this.#releases.check(entry, reserved);
+    await this.#releases.check(index, entry, reserved);
   }
 
   #noteServed({ services: [service], origin }: OpenReservation): void {
@@ -188,6 +199,7 @@ class Audit {
       })),
       releases: this.#released,
       texts: this.#releases.counts,
+      goneUntil: this.#releases.texts.goneUntil,
       findings: this.#findings,
     };
   }

@@ -17,13 +17,17 @@ export function formatReport(report: AuditReport): string {
     ...report.vouchings.map(
       ({ service, address, origin }) => `key         ${origin} by ${address} (${service})`,
     ),
-    `releases    ${report.releases}; texts: ${proven} proven, ${restricted} restricted, ${pruned} no longer kept`,
+    `releases    ${report.releases}; texts: ${proven} proven, ${restricted} restricted, ${pruned} no longer kept${goneUntilOf(report)}`,
     ...report.findings.map(formatFinding),
     `verdict     ${VERDICTS[auditExitCode(report)]}`,
   ]
     .map(line => `${printable(line)}\n`)
     .join('');
 }
+
+/** Of what `keep` would have kept, nothing may be gone: whoever reads this knows that setting. */
+const goneUntilOf = ({ goneUntil }: AuditReport): string =>
+  goneUntil === undefined ? '' : `, the newest of ${new Date(goneUntil * 1000).toISOString().slice(0, 19)}Z`;
 
 const formatFinding = ({ index, code, message }: Finding): string =>
   `FAULT       ${index === undefined ? '' : `at ${index}: `}${code}: ${message}`;

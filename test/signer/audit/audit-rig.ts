@@ -1,10 +1,11 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
 import type { Keyholder } from '../../../src/pkcs11/keyholder-service.ts';
 import { exportBundle } from '../../../src/signer/audit/bundle.ts';
 import { journalSource } from '../../../src/signer/audit/journal-source.ts';
+import { parseCheckpoint, parseSignedNote } from '../../../src/signer/contract/signed-note.ts';
 import { encodePolicy } from '../../../src/signer/policy/types.ts';
 import { signDescriptor } from '../../../src/signer/sign-descriptor.ts';
 import { createRig, type Rig } from '../../pkcs11/keyholder-rig.ts';
@@ -88,6 +89,8 @@ export class AuditRig {
       observed: '9',
       limit: '2',
     });
+    // The two releases are of two seconds.
+    await new Promise(resolve => setTimeout(resolve, 1000 - (Date.now() % 1000)));
     await this.sign();
   }
 }
@@ -108,3 +111,21 @@ export async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) all.push(item);
   return all;
 }
+
+/** The one file of entries of a small bundle. */
+export function entryFile(folder: string): string {
+  const [partial] = readdirSync(join(folder, 'tile/entries/000.p'));
+  return `tile/entries/000.p/${partial}`;
+}
+
+/** Changes the last byte of the first `needle`. */
+export const flip = (needle: string) => (bytes: Buffer) => {
+  const changed = Buffer.from(bytes);
+  const at = changed.indexOf(needle);
+  if (at < 0) throw new Error(`there is no ${needle}`);
+  changed[at + needle.length - 1] = (changed[at + needle.length - 1] ?? 0) ^ 1;
+  return changed;
+};
+
+/** Entries that a checkpoint covers. */
+export const sizeOf = (note: string): number => parseCheckpoint(parseSignedNote(note).text).size;

@@ -9,7 +9,6 @@ import { proveConsistency, proveEntry } from '../../../src/signer/audit/proofs.t
 import type { AuditSource } from '../../../src/signer/audit/source.ts';
 import { auditExitCode, type Expectation, verifyAudit } from '../../../src/signer/audit/verify.ts';
 import { formatReport, showEntries } from '../../../src/signer/commands/audit-text.ts';
-import { parseCheckpoint, parseSignedNote } from '../../../src/signer/contract/signed-note.ts';
 import {
   encodeEntry,
   type Entry,
@@ -21,7 +20,7 @@ import { checkBundle } from '../../audit/check-bundle.ts';
 import { identity } from '../../descriptor/forge.ts';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
 import { rejection } from '../failure.ts';
-import { AuditRig, listOf, tamper } from './audit-rig.ts';
+import { AuditRig, entryFile, flip, listOf, sizeOf, tamper } from './audit-rig.ts';
 
 let rig: AuditRig;
 let good: string;
@@ -42,20 +41,8 @@ const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): 
   },
 });
 
-const sizeOf = (note: string): number => parseCheckpoint(parseSignedNote(note).text).size;
 const codesOf = async (source: AuditSource, expected?: Expectation): Promise<string[]> =>
   (await verifyAudit(source, expected)).findings.map(({ code }) => code);
-const entryFile = (folder: string): string => {
-  const [partial] = readdirSync(join(folder, 'tile/entries/000.p'));
-  return `tile/entries/000.p/${partial}`;
-};
-const flip = (needle: string) => (bytes: Buffer) => {
-  const changed = Buffer.from(bytes);
-  const at = changed.indexOf(needle);
-  expect(at).toBeGreaterThan(0);
-  changed[at + needle.length - 1] = (changed[at + needle.length - 1] ?? 0) ^ 1;
-  return changed;
-};
 
 describe('an audit', () => {
   test('holds for the journal and for its export, by address, with a checkpoint from outside', async () => {
@@ -288,8 +275,21 @@ describe('a bundle', () => {
     const report = await verifyAudit(openBundle(pruned), { address: rig.address, outside: [rig.outside] });
     expect([report.findings, report.texts.proven]).toEqual([[], 0]);
     expect(report.texts.pruned).toBeGreaterThanOrEqual(4);
+    expect(formatReport(report)).toMatch(/ no longer kept, the newest of \d{4}-/);
     expect(await checkBundle(pruned, rig.address)).toMatch(/^OK: .*, 0 of \d+ texts kept$/);
   });
+
+  test.each(['texts', 'evidence'] as const)(
+    'that lacks %s which retention would have left is found',
+    async kind => {
+      const entries = (await listOf(rig.source().entries(0))).map(bytes => parseEntry(bytes));
+      const last = entries.findLast(entry => entry.kind === 'released');
+      const folder = await rig.export(`hidden-${kind}`, good);
+      for (const each of last?.[kind] ?? []) rmSync(join(folder, 'texts', each));
+      const { findings } = await verifyAudit(openBundle(folder));
+      expect(findings).toMatchObject([{ index: entries.length - 1, code: 'AUDIT_TEXT' }]);
+    },
+  );
 
   test('that lacks a part, or stands where a folder is, is refused', async () => {
     const folder = await rig.export('missing', good);
