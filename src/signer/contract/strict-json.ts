@@ -22,10 +22,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
  * Parses one JSON text (RFC 8259) from untrusted bytes, more strictly than JSON.parse: UTF-8 only and no byte
  * order mark, no key twice in one object, at most MAX_JSON_DEPTH levels, no integer beyond 2^53 − 1, no lone
  * surrogate. Objects come without a prototype. Gives the value; SignerError with `offset` (bytes) and
- * JSON_ENCODING, JSON_SYNTAX, JSON_DUPLICATE_KEY, JSON_DEPTH or JSON_NUMBER otherwise.
+ * REQUEST_SCHEMA at the first of more than `maxValues` values of any kind, JSON_ENCODING, JSON_SYNTAX, JSON_DUPLICATE_KEY, JSON_DEPTH or JSON_NUMBER otherwise.
  */
-export function parseStrictJson(bytes: Uint8Array): unknown {
-  return new JsonReader(decodeUtf8(bytes)).document();
+export function parseStrictJson(bytes: Uint8Array, maxValues = Infinity): unknown {
+  return new JsonReader(decodeUtf8(bytes), maxValues).document();
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -54,10 +54,13 @@ function firstBadByte(bytes: Uint8Array): number {
 
 class JsonReader {
   readonly #text: string;
+  readonly #maxValues: number;
+  #values = 0;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, maxValues: number) {
     this.#text = text;
+    this.#maxValues = maxValues;
   }
 
   document(): unknown {
@@ -69,6 +72,9 @@ class JsonReader {
 
   #value(depth: number): unknown {
     this.#space();
+    this.#values += 1;
+    if (this.#values > this.#maxValues)
+      throw this.#error('REQUEST_SCHEMA', `send at most ${this.#maxValues} values`);
     const start = this.#text[this.#at];
     if (start === '{' || start === '[') {
       if (depth >= MAX_JSON_DEPTH) throw this.#error('JSON_DEPTH', `nest at most ${MAX_JSON_DEPTH} levels`);

@@ -80,6 +80,23 @@ describe('the sign request', () => {
     });
   });
 
+  it('has few values: a body of hundreds of thousands is refused where they become too many', () => {
+    const largest = request({
+      points: Array.from({ length: 20 }, (_, i) => point(i)),
+      evidence: Array.from({ length: 20 }, () => 'x'),
+      checkpoint: 'x',
+    });
+    expect(parse(largest)).toMatchObject({ checkpoint: 'x' });
+    for (const each of ['0,', '[],', '{},']) {
+      const many = `{"points":[${each.repeat(300_000)}0]}`;
+      const error = failure(() => parseSignRequest(Buffer.from(many)));
+      expect(error.code).toBe('REQUEST_SCHEMA');
+      expect(error.offset).toBeLessThan(1000);
+    }
+    const keys = Array.from({ length: 80_000 }, (_, i) => `"k${i}":0`).join();
+    expect(failure(() => parseSignRequest(Buffer.from(`{${keys}}`))).offset).toBeLessThan(2000);
+  });
+
   it('names the place of a fault and not its value', () => {
     const error = failure(() => parse(request({ points: [point(), { evidence: 'secret', index: 0 }] })));
     expect(error.message).toContain('/points/1/evidence');
