@@ -96,10 +96,11 @@ export class BackendWatch {
     return this.#backends.some(backend => backend.fetching || backend.probing);
   }
 
-  /** The points with evidence that the signer would take now, of backends that are not silent. */
+  /** The points with evidence that the signer would take now, of backends that are neither silent nor left out. */
   offer(now: number): Offer {
     const proven = this.#backends.flatMap(({ name, descriptor }) => {
       if (descriptor === undefined || evidenceFault(descriptor, this.#profile, now) !== undefined) return [];
+      if ((this.#state.backends[name]?.refused?.until ?? 0) > now) return [];
       return [{ name, descriptor }];
     });
     const heard = proven.filter(({ name }) => !isSilent(this.#state.backends[name]));

@@ -87,7 +87,7 @@ export class Service {
    */
   get settled(): boolean {
     if (!this.#backends.settled(this.#context.now()) || this.#published.length === 0) return false;
-    if (this.signing.busy || this.#publication.busy) return false;
+    if (this.signing.busy || this.signing.again || this.#publication.busy) return false;
     if (this.#context.dryRun) return this.signing.attempts > 0 || this.signing.choice?.ok === false;
     return this.#published.every(periodNum => {
       const period = this.state.periods[periodNum];
@@ -148,6 +148,13 @@ export class Service {
       add('CLOCK-DIFFERS', `the signer is ${Math.round(clockLag)} s ahead of us`);
     for (const [name, backend] of Object.entries(this.state.backends)) {
       if (backend.silentSince !== undefined) add('BACKEND-SILENT', `${name} answers no probe`);
+      if (backend.refused !== undefined) {
+        const { code } = backend.refused;
+        add(
+          'BACKEND-REFUSED',
+          `${name}: ${code}; the signer refuses its descriptor; it is tried again later`,
+        );
+      }
       const age = now - (backend.madeTo ?? 0);
       if (backend.fetchCode !== undefined && age > this.#profile.evidenceMaxAgeSeconds / 2) {
         add('BACKEND-UNREAD', `${name}: ${backend.fetchCode}`);

@@ -21,7 +21,7 @@ const MAX_RETRY_AFTER_SECONDS = 300;
 /**
  * What a signer said to a request. `approved`: it would sign (dry run only).
  * `denied`: policy says no to this content. `busy`: the same request may be repeated after `retryAfter` seconds.
- * `refused`: the request itself is wrong and is not repeated. `unreachable`: nobody knows whether it arrived.
+ * `refused`: the request itself is wrong and is not repeated. `evidence`: digest of the one descriptor that is at fault. `unreachable`: nobody knows whether it arrived.
  */
 export type SignOutcome =
   | { readonly kind: 'answered'; readonly answer: SignAnswer }
@@ -32,9 +32,10 @@ export type SignOutcome =
       readonly observed: string | undefined;
       readonly limit: string | undefined;
       readonly retryAfter: number | undefined;
+      readonly evidence: string | undefined;
     }
   | { readonly kind: 'busy'; readonly code: string; readonly retryAfter: number | undefined }
-  | { readonly kind: 'refused'; readonly code: string }
+  | { readonly kind: 'refused'; readonly code: string; readonly evidence: string | undefined }
   | { readonly kind: 'unreachable'; readonly code: string };
 
 export type SignerClientOptions = {
@@ -115,7 +116,9 @@ export class SignerClient {
       return answer.status === 200 ? read(answer) : outcomeOf(answer);
     } catch (thrown) {
       const code = codeOf(thrown);
-      return code === 'SIGNER_ANSWER' ? { kind: 'refused', code } : { kind: 'unreachable', code };
+      return code === 'SIGNER_ANSWER'
+        ? { kind: 'refused', code, evidence: undefined }
+        : { kind: 'unreachable', code };
     }
   }
 
@@ -137,14 +140,13 @@ function outcomeOf(answer: HttpAnswer): SignOutcome {
   const wait = answer.retryAfter ?? problem?.retryAfter;
   // A signer that is broken must not silence a service for days.
   const retryAfter = wait === undefined ? undefined : Math.min(wait, MAX_RETRY_AFTER_SECONDS);
-  if (problem?.code === 'DENIED') {
-    return { kind: 'denied', code, observed: problem.observed, limit: problem.limit, retryAfter };
-  }
-  if (problem?.code === 'SERVICE_UNKNOWN') {
-    return { kind: 'denied', code, observed: undefined, limit: undefined, retryAfter };
+  const evidence = problem?.evidence;
+  if (problem?.code === 'DENIED' || problem?.code === 'SERVICE_UNKNOWN') {
+    const { observed, limit } = problem;
+    return { kind: 'denied', code, observed, limit, retryAfter, evidence };
   }
   const mayRepeat = answer.status === 429 || answer.status === 408 || answer.status >= 500;
-  return mayRepeat ? { kind: 'busy', code, retryAfter } : { kind: 'refused', code };
+  return mayRepeat ? { kind: 'busy', code, retryAfter } : { kind: 'refused', code, evidence };
 }
 
 /** RFC 9457 problem details, or undefined when the body is none of ours. */

@@ -33,6 +33,8 @@ export class Signing {
   #pending: { readonly content: string; readonly request: SignRequest } | undefined;
   #attempts = 0;
   busy = false;
+  /** A backend was left out since the last request: the others are asked for at once. */
+  again = false;
   fault: SignFault | undefined;
   choice: Choice | undefined;
   /** Texts of the newest answer whose `useFrom` lies this far in our future: our clock or the signer's is off. */
@@ -58,6 +60,7 @@ export class Signing {
   ): { reason: SignReason; points: Points } | undefined {
     const { limits, service } = this.#state.description;
     this.choice = choosePoints(offer.points, this.#state.points, limits, this.#context.rng);
+    if (!this.choice.ok) this.again = false;
     if (!this.choice.ok || this.busy) return undefined;
     const reason = planSigning({
       now,
@@ -74,6 +77,7 @@ export class Signing {
   async ask(client: SignerClient, points: Points, offer: Offer, reason: SignReason): Promise<void> {
     const { now, log, state } = this.#context;
     const { service } = this.#state.description;
+    this.again = false;
     const request = this.#requestFor(points, offer, state.signers[client.name]?.checkpoint);
     log.info('asking the signer', { service, reason, count: points.length, request: request.id });
     const outcome = await (this.#context.dryRun ? client.check(request) : client.sign(request));
@@ -82,7 +86,7 @@ export class Signing {
     try {
       if (outcome.kind === 'answered') this.#takeAnswer(client, request, outcome, points);
       else if (outcome.kind === 'approved') this.#takeApproval();
-      else this.#takeRefusal(outcome);
+      else this.#takeRefusal(outcome, points);
     } catch (thrown) {
       // A full disk, or a defect of ours: without a pause every round would spend another second at the signer.
       const detail = 'the answer could not be put on the shelf';
@@ -149,6 +153,7 @@ export class Signing {
       signFailures: 0,
       notBefore: 0,
     });
+    for (const { backend } of points) delete this.#state.backends[backend]?.refused;
     const signer = state.signers[client.name];
     if (signer !== undefined) signer.checkpoint = verdict.answer.checkpoint;
     this.clockLag = Math.max(0, Math.min(...entries.map(({ descriptor }) => descriptor.useFrom)) - signedAt);
@@ -164,11 +169,15 @@ export class Signing {
     this.#context.log.info('dry run: the signer would sign', { service: this.#state.description.service });
   }
 
-  #takeRefusal(outcome: Exclude<SignOutcome, { kind: 'answered' | 'approved' }>): void {
+  #takeRefusal(outcome: Exclude<SignOutcome, { kind: 'answered' | 'approved' }>, points: Points): void {
     const { service } = this.#state.description;
     const { code } = outcome;
     const repeated = outcome.kind === 'busy' || outcome.kind === 'unreachable';
     if (!repeated) this.#pending = undefined;
+    this.#context.log.warn('the signer did not sign', { service, code, result: outcome.kind });
+    const evidence = 'evidence' in outcome ? outcome.evidence : undefined;
+    const backend = points.find(point => point.evidence === evidence)?.backend;
+    if (backend !== undefined && this.#leaveOut(backend, code)) return;
     const retryAfter = outcome.kind === 'denied' || outcome.kind === 'busy' ? outcome.retryAfter : undefined;
     const detail =
       outcome.kind === 'denied' && outcome.observed !== undefined
@@ -177,7 +186,27 @@ export class Signing {
           ? UNREACHABLE
           : outcome.kind;
     this.#fail({ code, detail, severity: 'problem' }, retryAfter);
-    this.#context.log.warn('the signer did not sign', { service, code, result: outcome.kind });
+  }
+
+  /**
+   * One backend with a descriptor that the signer refuses must not stop the others: it is left out, longer each time, and
+   * they are asked for at once. At most one request for each backend comes of it in each round. False for one that policy
+   * has dropped meanwhile.
+   */
+  #leaveOut(backend: string, code: string): boolean {
+    const state = this.#state.backends[backend];
+    if (state === undefined) return false;
+    const { now, log, random } = this.#context;
+    const failures = (state.refused?.failures ?? 0) + 1;
+    state.refused = { code, failures, until: now() + backOff(this.#timing, failures, random()) };
+    this.#state.notBefore = 0;
+    this.again = true;
+    log.warn('a backend is left out; the signer refuses its descriptor', {
+      service: this.#state.description.service,
+      backend,
+      code,
+    });
+    return true;
   }
 
   #fail(fault: SignFault, retryAfter: number | undefined): void {

@@ -63,6 +63,10 @@ export const BackendStateSchema = Type.Object(
     fetchCode: Type.Optional(Type.String({ maxLength: 64 })),
     misses: count(),
     silentSince: Type.Optional(seconds()),
+    /** The signer refused its descriptor, `failures` times in a row: it is left out until then. */
+    refused: Type.Optional(
+      Type.Object({ code: Type.String({ maxLength: 64 }), failures: count(), until: seconds() }, closed),
+    ),
   },
   closed,
 );

@@ -65,6 +65,7 @@ export class EvidenceStore {
       if (!(cause instanceof DescriptorError)) throw cause;
       throw new SignerError('EVIDENCE_INVALID', `a descriptor sent as evidence fails with ${cause.code}`, {
         cause,
+        evidence: digest,
       });
     }
   }

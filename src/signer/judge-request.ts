@@ -117,7 +117,7 @@ async function proveEvidence(
   }
   for (const stored of named) {
     const answer = await core.keyholder.prove(service.kpHsId, stored.text);
-    if ('refused' in answer) return answer;
+    if ('refused' in answer) return { refused: { ...answer.refused, evidence: stored.evidence.digest } };
   }
   return { evidence: named };
 }
@@ -157,8 +157,8 @@ function judge(
 }
 
 /** The keyholder's rules as ours. What is no rule of a request is the state of the signer: SignerError. */
-export function toDenied({ rule, observed, limit }: Refusal): Denied {
-  if (Object.hasOwn(RULE_PROBLEMS, rule)) return { rule: rule as RuleId, observed, limit };
+export function toDenied({ rule, ...rest }: Refusal): Denied {
+  if (Object.hasOwn(RULE_PROBLEMS, rule)) return { rule: rule as RuleId, ...rest };
   if (rule === 'SERVICE-UNKNOWN') {
     const message = 'the keyholder has not read the newest list yet; see `status`';
     throw new SignerError('NOT_READY', message, { retryAfter: 10 });

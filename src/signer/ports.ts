@@ -5,6 +5,8 @@ export interface Refusal {
   readonly rule: string;
   readonly observed: string;
   readonly limit: string;
+  /** Digest of the descriptor that was refused, where it was one alone. */
+  readonly evidence?: string;
 }
 
 export interface Refused {

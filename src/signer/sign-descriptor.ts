@@ -226,7 +226,8 @@ async function refuse(
 ): Promise<DeniedOutcome> {
   // An alias that this publisher may not know is not written down either: it is the publisher's text.
   const named = denied.rule === 'PUBLISHER-SERVICE' ? undefined : service;
-  await core.journal.refuse({ publisher, service: named, ...denied });
+  const { rule, observed, limit } = denied;
+  await core.journal.refuse({ publisher, service: named, rule, observed, limit });
   return deniedOutcome(denied);
 }
 

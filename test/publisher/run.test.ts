@@ -169,6 +169,21 @@ describe('The publisher on a network of stock tor', () => {
     await expect.poll(exitCode, SOON).toBe(0);
   });
 
+  it('leaves a backend out whose descriptor the signer refuses, and tries it again.', async () => {
+    signer.refused = 'backend2';
+    await expect.poll(() => service().backends['backend2']?.refused?.code, SOON).toBe('EVIDENCE_INVALID');
+    await expect.poll(() => service().points.length, SOON).toBe(3);
+    await expect
+      .poll(() => service().problems.map(({ code, detail }) => `${code} ${detail}`), SOON)
+      .toContainEqual(expect.stringMatching(/^BACKEND-REFUSED backend2: EVIDENCE_INVALID/u));
+    await expect.poll(() => service().backends['backend2']?.refused?.failures, SOON).toBeGreaterThan(1);
+    expect(await visit()).toBe('backend1');
+    signer.refused = undefined;
+    await expect.poll(() => service().points.length, SOON).toBe(6);
+    expect(service().backends['backend2']?.refused).toBeUndefined();
+    await expect.poll(exitCode, SOON).toBe(0);
+  });
+
   it('serves on while the signer is dead, over a restart of its own and of tor.', async () => {
     await signer.stop();
     expect(await running.stop()).toBe(0);

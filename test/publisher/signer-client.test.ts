@@ -124,7 +124,20 @@ describe('A signer on a Unix socket', () => {
       { kind: 'refused', code: 'HTTP_403' },
     ],
     ['broken without a body of ours', 502, 'x', {}, { kind: 'busy', code: 'HTTP_502' }],
-    ['unwilling', 422, problemBody('EVIDENCE_INVALID'), {}, { kind: 'refused', code: 'EVIDENCE_INVALID' }],
+    [
+      'unwilling for one descriptor',
+      422,
+      problemBody('EVIDENCE_INVALID', { evidence: 'a'.repeat(64) }),
+      {},
+      { kind: 'refused', code: 'EVIDENCE_INVALID', evidence: 'a'.repeat(64) },
+    ],
+    [
+      'naming no digest',
+      422,
+      { ...problemBody('EVIDENCE_INVALID'), evidence: 'a'.repeat(63) },
+      {},
+      { kind: 'refused', code: 'HTTP_422', evidence: undefined },
+    ],
     [
       'without this service',
       404,

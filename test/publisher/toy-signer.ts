@@ -94,6 +94,8 @@ export class ToySigner {
   /** Serial of what texts carry. */
   settings = 1;
   answer: ((request: IncomingMessage, body: Buffer, response: ServerResponse) => boolean) | undefined;
+  /** Backend whose descriptor it refuses, as a signer does that knows better. */
+  refused: string | undefined;
   spoil: (answer: SignAnswer) => SignAnswer = answer => answer;
   readonly #options: ToySignerOptions;
   readonly #answers = new Map<string, SignAnswer>();
@@ -148,9 +150,20 @@ export class ToySigner {
     if (request.url !== '/v1/descriptors') return send(response, 404, problemBody('NOT_FOUND'));
     const parsed = parseSignRequest(body);
     this.requests.push(parsed);
+    const bad = this.#refusedOf(parsed);
+    if (bad !== undefined) return send(response, 422, problemBody('EVIDENCE_INVALID', { evidence: bad }));
     const answer = this.#answers.get(parsed.id) ?? this.sign(parsed);
     this.#answers.set(parsed.id, answer);
     send(response, 200, this.spoil(answer));
+  }
+
+  /** Digest of the descriptor that the refused backend sent, if it did. */
+  #refusedOf({ evidence }: SignRequest): string | undefined {
+    const bad = this.#options.backends.find(({ name }) => name === this.refused);
+    if (bad === undefined) return undefined;
+    const now = this.#options.now?.() ?? Date.now() / 1000;
+    const proven = evidence.map(text => this.#prove(text, now));
+    return proven.find(({ backend }) => formatOnionAddress(backend) === bad.address)?.digest;
   }
 
   /** Proves the evidence as the real one does, then signs for the points. */

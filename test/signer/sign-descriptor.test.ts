@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type KpHsId, sha256Hex } from '../../src/descriptor/index.ts';
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
 import {
   type CheckOutcome,
@@ -6,6 +7,7 @@ import {
   type SignOutcome,
   signDescriptor,
 } from '../../src/signer/sign-descriptor.ts';
+import { denialBody, errorBody } from '../../src/signer/contract/problems.ts';
 import type { SignAnswer, SignRequest } from '../../src/signer/contract/requests.ts';
 import { backendDescriptor, createRig, now, type Rig } from '../pkcs11/keyholder-rig.ts';
 import { identity } from '../descriptor/forge.ts';
@@ -154,6 +156,38 @@ describe('the time of a text', () => {
     const asked = now();
     const { descriptors } = await answered(core.request());
     expect(Math.min(...descriptors.map(({ useFrom }) => useFrom))).toBeGreaterThanOrEqual(asked);
+  });
+});
+
+describe('a descriptor that is refused', () => {
+  it('is named to its sender, who may leave it out, and to nobody else', async () => {
+    const request = core.request();
+    const [one, two] = request.points.map(({ evidence }) => evidence);
+    const bad = 'no descriptor';
+    const evidence = [...request.evidence, bad];
+    const error = await rejection(sign({ ...request, evidence }));
+    expect(error).toMatchObject({ code: 'EVIDENCE_INVALID', evidence: sha256Hex(Buffer.from(bad)) });
+    expect(errorBody(error)).toHaveProperty('evidence', sha256Hex(Buffer.from(bad)));
+    const inner = core.core.keyholder.prove.bind(core.core.keyholder);
+    const refused = { rule: 'EVIDENCE-AGE', observed: 'old', limit: 'new' };
+    Object.assign(core.core.keyholder, {
+      prove: async (service: Uint8Array, text: Uint8Array) =>
+        sha256Hex(text) === two ? { refused } : await inner(service as KpHsId, text),
+    });
+    const outcome = await sign(request);
+    expect(outcome).toEqual({ kind: 'denied', denied: { ...refused, evidence: two } });
+    expect(denialBody({ rule: 'EVIDENCE-AGE', observed: 'old', limit: 'new', evidence: two! })).toMatchObject(
+      {
+        evidence: two,
+      },
+    );
+    await core.core.journal.flushRefusals();
+    const journal = JSON.stringify([...core.core.journal.archive.entries()].map(({ entry }) => entry));
+    expect([journal.includes('EVIDENCE-AGE'), journal.includes(two!), journal.includes(one!)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 });
 

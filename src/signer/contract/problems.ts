@@ -122,6 +122,8 @@ export interface Denied {
   readonly rule: RuleId;
   readonly observed: string;
   readonly limit: string;
+  /** Digest of the one descriptor that it is about, hex: its sender may leave it out. Never written down. */
+  readonly evidence?: string;
 }
 
 /** Where in a request or a file: `offset` in bytes; `line` and `column` from 1. */
@@ -132,6 +134,8 @@ export interface SignerErrorDetail {
   readonly line?: number;
   readonly column?: number;
   readonly retryAfter?: number;
+  /** As in Denied. */
+  readonly evidence?: string;
 }
 
 /** The one error of src/signer. The message says what to do next and holds no secret, address or key. */
@@ -143,6 +147,7 @@ export class SignerError extends Error {
   readonly line: number | undefined;
   readonly column: number | undefined;
   readonly retryAfter: number | undefined;
+  readonly evidence: string | undefined;
 
   constructor(code: ProblemCode, message: string, detail: SignerErrorDetail = {}) {
     super(message, 'cause' in detail ? { cause: detail.cause } : undefined);
@@ -152,6 +157,7 @@ export class SignerError extends Error {
     this.line = detail.line;
     this.column = detail.column;
     this.retryAfter = detail.retryAfter;
+    this.evidence = detail.evidence;
   }
 }
 
@@ -159,7 +165,10 @@ export class SignerError extends Error {
 export const exitCodeOf = (error: unknown): 1 | 2 =>
   error instanceof SignerError ? PROBLEMS[error.code].exit : 2;
 
-/** RFC 9457 problem details, with our members `code`, `rule`, `observed`, `limit`, `retryAfter` (seconds). */
+/**
+ * RFC 9457 problem details, with our members `code`, `rule`, `observed`, `limit`, `retryAfter` (seconds) and `evidence`:
+ * the digest of the one descriptor that was refused, as its sender named it.
+ */
 export interface ProblemBody {
   readonly type: string;
   readonly title: string;
@@ -170,6 +179,7 @@ export interface ProblemBody {
   readonly limit?: string;
   readonly detail: string;
   readonly retryAfter?: number;
+  readonly evidence?: string;
 }
 
 /**
@@ -178,16 +188,18 @@ export interface ProblemBody {
  */
 export function problemBody(
   code: ProblemCode,
-  extra: { detail?: string; retryAfter?: number } = {},
+  extra: { detail?: string; retryAfter?: number; evidence?: string } = {},
 ): ProblemBody {
   const { status, title } = PROBLEMS[code];
+  const { retryAfter, evidence } = extra;
   return {
     type: `urn:onion-signer:problem:${code}`,
     title,
     status,
     code,
     detail: extra.detail ?? title,
-    ...(extra.retryAfter === undefined ? {} : { retryAfter: extra.retryAfter }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(evidence === undefined ? {} : { evidence }),
   };
 }
 
@@ -208,6 +220,7 @@ export function denialBody(denied: Denied, retryAfter?: number): ProblemBody {
     limit: denied.limit,
     detail: `${title}: observed ${denied.observed}, limit ${denied.limit}`,
     ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(denied.evidence === undefined ? {} : { evidence: denied.evidence }),
   };
 }
 
@@ -221,5 +234,6 @@ export function errorBody(error: unknown): ProblemBody {
   return problemBody(error.code, {
     ...shown,
     ...(error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter }),
+    ...(error.evidence === undefined ? {} : { evidence: error.evidence }),
   });
 }

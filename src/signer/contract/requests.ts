@@ -192,6 +192,8 @@ export const ProblemSchema = Type.Object(
     limit: Type.Optional(printable(256)),
     detail: text(1_024),
     retryAfter: Type.Optional(whole(0, 86_400)),
+    /** Of the one descriptor that was refused. */
+    evidence: Type.Optional(digest()),
   },
   closed,
 );

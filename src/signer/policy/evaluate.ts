@@ -7,6 +7,7 @@ import {
   type ProofRule,
   type RequestContext,
   type RequestRule,
+  type RuleDenial,
   type Target,
 } from './rules.ts';
 import { findService, type Policy, type ServicePolicy } from './types.ts';
@@ -106,9 +107,6 @@ export function evaluate(policy: Policy, context: PolicyContext): Verdict {
 }
 
 /** The rule's id comes from the table, so that a denial never names a rule that is not in it. */
-function denied(
-  rule: Denied['rule'],
-  { observed, limit }: { observed: string; limit: string },
-): Extract<Verdict, { kind: 'denied' }> {
-  return { kind: 'denied', denied: { rule, observed, limit } };
+function denied(rule: Denied['rule'], denial: RuleDenial): Extract<Verdict, { kind: 'denied' }> {
+  return { kind: 'denied', denied: { ...denial, rule } };
 }

@@ -51,6 +51,9 @@ export interface PolicyContext extends RequestContext {
   readonly isSpent: (target: Target) => boolean;
 }
 
+/** What a rule says no to; with the digest of the descriptor that it is about, where it is one alone. */
+export type RuleDenial = Denial & { readonly evidence?: string };
+
 /** A rule on the request alone: cheap, judged before evidence is proven. */
 export interface RequestRule {
   readonly id: RuleId;
@@ -62,7 +65,7 @@ export interface RequestRule {
 export interface ProofRule {
   readonly id: RuleId;
   readonly stage: 'proof';
-  readonly check: (service: ServicePolicy, context: PolicyContext) => Denial | undefined;
+  readonly check: (service: ServicePolicy, context: PolicyContext) => RuleDenial | undefined;
 }
 
 export type Rule = RequestRule | ProofRule;
@@ -120,8 +123,12 @@ function checkWindows(_: ServicePolicy, { targets, profile }: PolicyContext): De
   return firstDenial(targets, ({ period, second }) => checkPeriodWindow(profile, period, second));
 }
 
-function checkProvenance(service: ServicePolicy, context: PolicyContext): Denial | undefined {
-  return checkIntroProvenance(context.points, ownEvidence(service, context));
+function checkProvenance(service: ServicePolicy, context: PolicyContext): RuleDenial | undefined {
+  const { points } = context;
+  const own = ownEvidence(service, context);
+  const denial = checkIntroProvenance(points, own);
+  const unproven = points.find(point => checkIntroProvenance([point], own) !== undefined);
+  return denial && (unproven === undefined ? denial : { ...denial, evidence: unproven.evidence });
 }
 
 function checkUnique(service: ServicePolicy, context: PolicyContext): Denial | undefined {
@@ -136,17 +143,17 @@ function checkShare(service: ServicePolicy, context: PolicyContext): Denial | un
   return checkIntroShare(context.points, ownEvidence(service, context), service.limits.maxPointsPerBackend);
 }
 
-function checkAges(service: ServicePolicy, context: PolicyContext): Denial | undefined {
+function checkAges(service: ServicePolicy, context: PolicyContext): RuleDenial | undefined {
   const own = ownEvidence(service, context);
   const used = [...own.values()].filter(({ digest }) =>
     context.points.some(point => point.evidence === digest),
   );
   const { profile, now } = context;
-  return firstDenial(
-    used,
-    one =>
-      invariants.checkEvidencePeriod(one, profile, now) ?? invariants.checkEvidenceAge(one, profile, now),
-  );
+  return firstDenial(used, one => {
+    const denial =
+      invariants.checkEvidencePeriod(one, profile, now) ?? invariants.checkEvidenceAge(one, profile, now);
+    return denial && { ...denial, evidence: one.digest };
+  });
 }
 
 function checkChurn(service: ServicePolicy, context: PolicyContext): Denial | undefined {
@@ -165,7 +172,10 @@ function ownEvidence(
   return new Map(own);
 }
 
-function firstDenial<T>(items: readonly T[], check: (item: T) => Denial | undefined): Denial | undefined {
+function firstDenial<T, D extends Denial>(
+  items: readonly T[],
+  check: (item: T) => D | undefined,
+): D | undefined {
   for (const item of items) {
     const denial = check(item);
     if (denial !== undefined) return denial;

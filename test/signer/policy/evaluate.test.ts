@@ -175,6 +175,7 @@ describe('INTRO-PROVENANCE', () => {
     const outside = { evidence: one!.digest, index: one!.points.length };
     expect(denied(context([one!], { points: [...refs(one!), outside] }))).toBe('INTRO-PROVENANCE');
     expect(denied(context([one!, foreign]))).toBe('INTRO-PROVENANCE');
+    expect(denial(context([one!, foreign]))?.evidence).toBe(foreign.digest);
     const disabled = serviceYaml().replace(/torbox-2: (\S+)/, 'torbox-2: { address: $1, enabled: false }');
     expect(denied(context([one!, two!]), load(disabled))).toBe('INTRO-PROVENANCE');
     expect(denied(context([one!]), load(disabled))).toBeUndefined();
@@ -186,6 +187,7 @@ describe('POINT-UNIQUE', () => {
     const one = evidenceOf(B1);
     expect(denial(context([one]))).toBeUndefined();
     expect(denial(context([one], { points: [...refs(one), ...refs(one, 1)] }))?.rule).toBe('POINT-UNIQUE');
+    expect(denial(context([one], { points: [...refs(one), ...refs(one, 1)] }))?.evidence).toBeUndefined();
     const first = point();
     const mixed = evidenceOf(B1, NOW, [first, point(first.authKey), point()]);
     expect(denial(context([mixed]))?.rule).toBe('POINT-UNIQUE');
@@ -243,6 +245,7 @@ describe('EVIDENCE-AGE', () => {
     expect(denial(context(made(-5 * 3600)))).toMatchObject({ rule: 'EVIDENCE-AGE' });
     expect(denial(context(made(3 * 3600)))).toMatchObject({ rule: 'EVIDENCE-AGE' });
     const [fresh, stale] = made(-5 * 3600);
+    expect(denial(context([fresh!, stale!]))?.evidence).toBe(stale!.digest);
     expect(denial(context([fresh!, stale!], { points: refs(fresh!) }))).toBeUndefined();
     const cached = context(both());
     expect(denial(cached)).toBeUndefined();
