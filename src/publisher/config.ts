@@ -1,6 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
 import { NAME_PATTERN } from '../signer/contract/name.ts';
-import { type ListenAddress, readLoopback } from '../signer/program/listen-address.ts';
 import { readConfigFile } from '../signer/program/read-file.ts';
 import {
   readBoolean,
@@ -12,6 +11,7 @@ import {
   requireKey,
 } from '../signer/program/read-yaml.ts';
 import { errorAt, parseStrictYaml, type YamlMap, type YamlNode } from '../signer/program/strict-yaml.ts';
+import { type MetricsConfig, readMetrics } from './config-metrics.ts';
 import { readSigners, type SignerTarget } from './config-signers.ts';
 
 /** Where something listens: TCP or a Unix socket, as node:net takes it. */
@@ -26,7 +26,7 @@ export type ProbeConfig = {
 };
 
 /** publisher.yaml with every default filled in. */
-export type PublisherConfig = {
+export type PublisherConfig = MetricsConfig & {
   readonly signers: readonly SignerTarget[];
   readonly tor: {
     readonly control: Endpoint;
@@ -37,8 +37,6 @@ export type PublisherConfig = {
   readonly record: string | undefined;
   readonly probe: ProbeConfig;
   readonly only: readonly string[] | undefined;
-  /** Where numbers can be read; of this host only. */
-  readonly metrics: ListenAddress | undefined;
 };
 
 export const DEFAULT_CONFIG_PATH = '/etc/onion-publisher/publisher.yaml';
@@ -67,7 +65,6 @@ export function parseConfig(text: string, file = 'publisher.yaml'): PublisherCon
     'publisher.yaml',
   );
   const state = readPath(root, 'state') ?? DEFAULTS.state;
-  const metrics = root.entries.get('metrics');
   return {
     signers: readSigners(requireKey(root, 'signers', 'publisher.yaml'), state),
     tor: readTor(root.entries.get('tor')),
@@ -75,7 +72,7 @@ export function parseConfig(text: string, file = 'publisher.yaml'): PublisherCon
     record: readPath(root, 'record'),
     probe: readProbe(root.entries.get('probe')),
     only: readOnly(root.entries.get('only')),
-    metrics: metrics === undefined ? undefined : readLoopback(metrics, '`metrics`'),
+    ...readMetrics(root.entries.get('metrics')),
   };
 }
 

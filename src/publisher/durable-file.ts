@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -26,13 +27,15 @@ export function openFolder(path: string): void {
 
 /**
  * Replaces a file so that after a crash either the old or the new content is there, whole: a new file is written,
- * flushed and renamed over the old one, then the folder is flushed. Mode 0600. Throws system errors.
+ * flushed and renamed over the old one, then the folder is flushed. Mode 0600 unless given, whatever the umask. Throws
+ * system errors.
  */
-export function replaceFile(path: string, content: string): void {
+export function replaceFile(path: string, content: string, mode = 0o600): void {
   const temporary = `${path}.new`;
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   const file = openSync(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
+    fchmodSync(file, mode);
     const bytes = Buffer.from(content, 'utf8');
     for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
     fsyncSync(file);

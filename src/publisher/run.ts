@@ -3,13 +3,13 @@ import PQueue from 'p-queue';
 import { TOR_NETWORK } from '../descriptor/index.ts';
 import type { ServiceDescription } from '../signer/contract/requests.ts';
 import type { Family } from '../signer/program/exposition.ts';
-import { serveMetrics } from '../signer/program/metrics-server.ts';
 import type { PublisherConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { openFolder } from './durable-file.ts';
 import { codeOf } from './error.ts';
 import { type Logger, PublisherLog } from './log.ts';
 import { publisherMetrics } from './metrics.ts';
+import { Numbers } from './numbers.ts';
 import { Service } from './service.ts';
 import { Shelf } from './shelf.ts';
 import { SignerLink } from './signer-link.ts';
@@ -57,12 +57,11 @@ export async function runPublisher(options: RunOptions): Promise<number> {
   try {
     const shelf = Shelf.open(config.state, { readOnly: options.dryRun ?? false });
     const publisher = new Publisher(options, shelf, readState(config.state));
-    const collect = async (): Promise<Family[]> => publisher.metrics();
-    const numbers = config.metrics === undefined ? undefined : await serveMetrics(config.metrics, collect);
+    const numbers = await publisher.showNumbers();
     try {
       return await publisher.run(signal);
     } finally {
-      numbers?.close().closeAllConnections();
+      numbers.close();
     }
   } finally {
     await unlock();
@@ -140,8 +139,13 @@ class Publisher {
     return once ? judge(this.#state, this.#now(), name => this.#wanted(name)).exitCode : 0;
   }
 
-  metrics(): Family[] {
-    return publisherMetrics(this.#state, this.#now(), this.#options.version ?? 'unknown');
+  /** A dry run writes no file. SignerError LISTEN. */
+  async showNumbers(): Promise<Numbers> {
+    const { config, dryRun = false, version = 'unknown' } = this.#options;
+    const collect = (): Family[] => publisherMetrics(this.#state, this.#now(), version);
+    return Numbers.open(dryRun ? { ...config, textfile: undefined } : config, collect, thrown =>
+      this.#log.failure('the file of `metrics` could not be written', thrown),
+    );
   }
 
   #tick(): void {

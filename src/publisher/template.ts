@@ -25,7 +25,8 @@ signers: [ "unix:/run/onion-publisher/signer.sock" ]
 # Publish only these of the signer's services.
 # only: [frontpage]
 
-# Numbers for Prometheus, at http://127.0.0.1:9101/metrics; of this host only.
+# Numbers for Prometheus, at http://127.0.0.1:9101/metrics, of this host only; or in a file for node_exporter, as
+# "textfile:/var/lib/node_exporter/onion-publisher.prom"; or a list of both.
 # metrics: "127.0.0.1:9101"
 
 # Keep every uploaded text, for reports. The folder grows.

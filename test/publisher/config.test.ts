@@ -19,6 +19,7 @@ describe('publisher.yaml', () => {
       probe: { enabled: true, port: 80, timeout: 30, interval: 60 },
       only: undefined,
       metrics: undefined,
+      textfile: undefined,
     });
   });
 
@@ -44,7 +45,17 @@ describe('publisher.yaml', () => {
         'state: /srv/state\nrecord: /srv/record\nonly: [frontpage, mail]\n' +
         'probe:\n  enabled: false\n  port: 443\n  timeout: 5s\n  interval: 2min\nmetrics: "127.0.0.1:9101"\n',
     );
-    expect(config.metrics).toEqual({ host: '127.0.0.1', port: 9101 });
+    const address = { host: '127.0.0.1', port: 9101 };
+    expect([config.metrics, config.textfile]).toEqual([address, undefined]);
+    const file = '"textfile:/srv/a b.prom"';
+    expect(parseConfig(`${SIGNERS}metrics: ${file}\n`)).toMatchObject({
+      metrics: undefined,
+      textfile: '/srv/a b.prom',
+    });
+    expect(parseConfig(`${SIGNERS}metrics: [${file}, "127.0.0.1:9101"]\n`)).toMatchObject({
+      metrics: address,
+      textfile: '/srv/a b.prom',
+    });
     expect(config.tor).toEqual({
       control: { path: '/run/tor/control' },
       socks: { host: '::1', port: 9150 },
@@ -122,6 +133,12 @@ describe('publisher.yaml', () => {
     [`${SIGNERS}probe:\n  port: 0\n`, 'BAD_VALUE', 3],
     [`${SIGNERS}only: [Front/page]\n`, 'BAD_VALUE', 2],
     [`${SIGNERS}metrics: "192.0.2.1:9101"\n`, 'BAD_VALUE', 2],
+    [`${SIGNERS}metrics: "textfile:relative.prom"\n`, 'BAD_VALUE', 2],
+    [`${SIGNERS}metrics: "textfile:/srv/numbers.txt"\n`, 'BAD_VALUE', 2],
+    [`${SIGNERS}metrics: "textfile:/srv/.prom"\n`, 'BAD_VALUE', 2],
+    [`${SIGNERS}metrics: []\n`, 'BAD_VALUE', 2],
+    [`${SIGNERS}metrics: ["127.0.0.1:1",\n  "127.0.0.1:2"]\n`, 'BAD_VALUE', 3],
+    [`${SIGNERS}metrics: ["textfile:/a.prom",\n  "textfile:/b.prom"]\n`, 'BAD_VALUE', 3],
   ])('%j is refused as %s in line %i.', (text, code, line) => {
     expect(() => parseConfig(text)).toThrow(expect.objectContaining({ code, line }) as Error);
   });

@@ -47,6 +47,7 @@ beforeAll(async () => {
     probe: { enabled: true, port: 80, timeout: 3, interval: 3 },
     only: undefined,
     metrics: undefined,
+    textfile: undefined,
   };
 });
 afterAll(async () => {
