@@ -1,4 +1,4 @@
-import { type NetworkProfile, sha256, toHex } from '../descriptor/index.ts';
+import { checkRunway, type NetworkProfile, publicationWindow, sha256, toHex } from '../descriptor/index.ts';
 import type { BlindedKeys } from './blinded-keys.ts';
 import { type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { CheckAnswer, SignRequest } from './contract/requests.ts';
@@ -78,6 +78,7 @@ export async function signDescriptor(
   try {
     const signed = await orderSignatures(core, approved, evidence);
     if ('refused' in signed) {
+      checkInTime(core, approved);
       core.journal.abandon(reserved);
       return await refuse(core, publisher, request.service, toDenied(signed.refused));
     }
@@ -138,6 +139,20 @@ const secondsOf = (core: SignerCore, { service, targets }: Approved) =>
     const kpHsBlindId = core.blindedKeys.of(service.kpHsId, period);
     return { kpHsBlindId, variant, second: second + leadOf(core, kpHsBlindId) };
   });
+
+/**
+ * What was approved may have become late on its way, on a busy machine or at the end of a period: no rule was broken then.
+ * SignerError DEADLINE.
+ */
+function checkInTime({ profile, runwaySeconds, now }: SignerCore, { targets }: Approved): void {
+  const nowSeconds = now();
+  const isLate = targets.some(
+    ({ period, second }) =>
+      checkRunway(second, nowSeconds, runwaySeconds) !== undefined ||
+      publicationWindow(profile, period).to <= nowSeconds,
+  );
+  if (isLate) throw new SignerError('DEADLINE', 'ask again: the time went on meanwhile', { retryAfter: 1 });
+}
 
 /** By how much the counters of a blinded key run ahead of the clock, as the journal has it. */
 const leadOf = ({ journal }: SignerCore, kpHsBlindId: Uint8Array): number =>

@@ -7,7 +7,7 @@ import {
   type SignOutcome,
   signDescriptor,
 } from '../../src/signer/sign-descriptor.ts';
-import { denialBody, errorBody } from '../../src/signer/contract/problems.ts';
+import { denialBody, errorBody, SignerError } from '../../src/signer/contract/problems.ts';
 import type { SignAnswer, SignRequest } from '../../src/signer/contract/requests.ts';
 import { backendDescriptor, createRig, now, type Rig } from '../pkcs11/keyholder-rig.ts';
 import { identity } from '../descriptor/forge.ts';
@@ -156,6 +156,29 @@ describe('the time of a text', () => {
     const asked = now();
     const { descriptors } = await answered(core.request());
     expect(Math.min(...descriptors.map(({ useFrom }) => useFrom))).toBeGreaterThanOrEqual(asked);
+  });
+});
+
+describe('a request that became late on its way to the keyholder', () => {
+  const askUntilJudged = async (): Promise<SignOutcome | SignerError> => {
+    for (;;) {
+      const outcome = await sign(core.request()).catch((error: unknown) => error);
+      const isSpent = outcome instanceof SignerError && outcome.code === 'SECOND_SPENT';
+      if (!isSpent) return outcome as SignOutcome | SignerError;
+      await nextSecond();
+    }
+  };
+
+  it('breaks no rule: it may be asked again', async () => {
+    core.clock = () => now() - (core.asked.includes('sign') ? 0 : 5);
+    expect(await askUntilJudged()).toMatchObject({ code: 'DEADLINE', retryAfter: 1 });
+    expect(kinds()).not.toContain('refused');
+  });
+
+  it('is denied when it is late by the clock of the keyholder alone', async () => {
+    core.clock = () => now() - 5;
+    expect(await askUntilJudged()).toMatchObject({ kind: 'denied', denied: { rule: 'RUNWAY' } });
+    expect(kinds()).toContain('refused');
   });
 });
 
