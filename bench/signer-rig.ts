@@ -98,8 +98,7 @@ async function sealIdentities(folder: string, hsm: SoftHsm, services: readonly s
   mkdirSync(envelopes, { recursive: true, mode: 0o700 });
   try {
     return services.map(alias => {
-      const request = { tokens: [hsm.access()], ageRecipients: [], source: { kind: 'new' } } as const;
-      const { envelope, kpHsId } = sealIdentity(request, [token]);
+      const { envelope, kpHsId } = sealIdentity({ kind: 'new' }, [token], []);
       writeFileSync(join(envelopes, `${alias}.age`), envelope, { mode: 0o600 });
       return formatOnionAddress(kpHsId);
     });

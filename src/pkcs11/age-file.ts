@@ -1,15 +1,7 @@
 import { decodeBase64, encodeBase64Unpadded } from '../descriptor/index.ts';
 import { CustodyError } from './error.ts';
 import { hkdfSha256Into, hmacSha256Into } from './hkdf.ts';
-import {
-  chachaOpen,
-  chachaSeal,
-  equalSecrets,
-  fillRandom,
-  withScratch,
-  x25519Into,
-  x25519PublicInto,
-} from './locked-memory.ts';
+import { chachaOpen, chachaSeal, equalSecrets, fillRandom, withScratch } from './locked-memory.ts';
 
 /**
  * age v1 (c2sp.org/age) for payloads of one chunk. File key, wrap keys and payload stay in locked memory;
@@ -21,11 +13,10 @@ export const FILE_KEY_BYTES = 16;
 const MAX_FILE_BYTES = 0x8000;
 const MAX_STANZAS = 32;
 const MAX_PAYLOAD_BYTES = 0x4000;
-const TAG_BYTES = 16;
+export const TAG_BYTES = 16;
 const NONCE_BYTES = 16;
 const COLUMNS = 64;
 const VERSION_LINE = 'age-encryption.org/v1';
-const X25519_INFO = Buffer.from('age-encryption.org/v1/X25519');
 /** The counter of the first chunk, 11 bytes, and the mark of the last one. */
 const ONLY_CHUNK_NONCE = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
@@ -60,7 +51,7 @@ export function parseAgeFile(bytes: Uint8Array): AgeFile {
     const from = lines.at;
     const line = lines.next();
     if (line.startsWith('--- ')) {
-      const mac = base64(line.slice(4));
+      const mac = ageBase64(line.slice(4));
       if (mac.length !== 32 || stanzas.length === 0) throw new CustodyError('ENVELOPE_SYNTAX');
       return { stanzas, header: bytes.slice(0, from + 3), mac, ...splitPayload(bytes.slice(lines.at)) };
     }
@@ -95,11 +86,12 @@ function readStanza(line: string, lines: LineReader): AgeStanza {
     const part = lines.next();
     if (part.length > COLUMNS) throw new CustodyError('ENVELOPE_SYNTAX');
     text += part;
-    if (part.length < COLUMNS) return { type, args, body: base64(text) };
+    if (part.length < COLUMNS) return { type, args, body: ageBase64(text) };
   }
 }
 
-function base64(text: string): Uint8Array {
+/** Canonical and unpadded. Throws ENVELOPE_SYNTAX. */
+export function ageBase64(text: string): Uint8Array {
   try {
     return decodeBase64(text, 'unpadded');
   } catch (cause) {
@@ -164,47 +156,5 @@ function headerMacInto(out: Uint8Array, fileKey: Uint8Array, header: Uint8Array)
   withScratch(32, key => {
     hkdfSha256Into(key, fileKey, new Uint8Array(0), Buffer.from('header'));
     hmacSha256Into(out, key, header);
-  });
-}
-
-/** Stanza for an ordinary age recipient (X25519 public key, 32 bytes). Throws CRYPTO for a low-order key. */
-export function wrapForX25519(fileKey: Uint8Array, recipient: Uint8Array): AgeStanza {
-  return withScratch(32, ephemeral => {
-    fillRandom(ephemeral);
-    const share = Buffer.alloc(32);
-    x25519PublicInto(share, ephemeral);
-    const body = Buffer.alloc(FILE_KEY_BYTES + TAG_BYTES);
-    withX25519WrapKey(ephemeral, recipient, share, recipient, wrapKey => {
-      chachaSeal(body, fileKey, wrapKey, new Uint8Array(12));
-    });
-    return { type: 'X25519', args: [encodeBase64Unpadded(share)], body };
-  });
-}
-
-/** Unwraps an X25519 stanza into `fileKey` (16 bytes); false when it is for another key or of another type. */
-export function unwrapFromX25519(stanza: AgeStanza, privateKey: Uint8Array, fileKey: Uint8Array): boolean {
-  const [share, ...more] = stanza.type === 'X25519' ? stanza.args.map(base64) : [];
-  if (share?.length !== 32 || more.length > 0 || stanza.body.length !== FILE_KEY_BYTES + TAG_BYTES)
-    return false;
-  const recipient = Buffer.alloc(32);
-  x25519PublicInto(recipient, privateKey);
-  return withX25519WrapKey(privateKey, share, share, recipient, wrapKey =>
-    chachaOpen(fileKey, stanza.body, wrapKey, new Uint8Array(12)),
-  );
-}
-
-function withX25519WrapKey<T>(
-  privateKey: Uint8Array,
-  publicKey: Uint8Array,
-  share: Uint8Array,
-  recipient: Uint8Array,
-  use: (wrapKey: Uint8Array) => T,
-): T {
-  return withScratch(64, scratch => {
-    const shared = scratch.subarray(0, 32);
-    const wrapKey = scratch.subarray(32, 64);
-    x25519Into(shared, privateKey, publicKey);
-    hkdfSha256Into(wrapKey, shared, Buffer.concat([share, recipient]), X25519_INFO);
-    return use(wrapKey);
   });
 }

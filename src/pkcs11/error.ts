@@ -20,8 +20,8 @@ const NEXT_STEP = {
   KEY_AMBIGUOUS: 'several keys on the token match; add object= or id= to the URI',
   KEY_EXISTS: 'the token has a key of this name already; use it, or give the new one another --label',
   KEY_UNSUITABLE:
-    'the key on the token is not a non-extractable RSA key of 2048 to 4096 bits that may decrypt',
-  MECHANISM: 'the token refuses the mechanism; use a token with RSA-OAEP',
+    'the key on the token is not a non-extractable key that may decrypt: RSA of 2048 to 4096 bits, or AES',
+  MECHANISM: 'the token refuses the mechanism; use a token with RSA-OAEP or AES-GCM',
   TEMPLATE: 'a PKCS#11 template or mechanism is malformed; this is a defect, report it',
   TOKEN_DEAD: 'the token or its module failed; check reader and token, then try again',
   TOKEN_TIMEOUT: 'the token did not answer in time and its process was killed; check the reader',
@@ -40,7 +40,17 @@ const NEXT_STEP = {
   ENVELOPE_PAYLOAD: 'the payload of the envelope was changed or cut; restore the file from backup',
   ENVELOPE_NO_RECIPIENT: 'the envelope names no recipient of this token; use the token that it was sealed to',
   ENVELOPE_UNWRAP: 'the token did not unwrap the envelope; use the token that it was sealed to',
-  ENVELOPE_RECIPIENT: 'a recipient is neither a pkcs11: URI nor an age1… public key',
+  ENVELOPE_RECIPIENT:
+    'recipients are pkcs11: URIs and age1… public keys, at most 16, each once, and one token at least',
+  RECIPIENT_ABSENT:
+    'an AES key has no public half: insert the token of this recipient too and name it in signer.yaml, or remove the recipient',
+  RECIPIENT_UNKNOWN:
+    'the envelope has no recipient of this name, or has one that it does not name; see key recipients list',
+  PAPER_KEY:
+    'the identity file must be yours or root’s, mode 0400 or 0600, with one AGE-SECRET-KEY-1… line as age-keygen writes it',
+  PASSPHRASE:
+    'a passphrase is one line, a new one of 16 to 255 bytes, from tty (twice the same) or file:/… of mode 0400 or 0600',
+  PASSPHRASE_WRONG: 'the passphrase does not open this copy',
   IDENTITY_MISMATCH: 'the key inside is not the key of this service; nothing was signed',
   IDENTITY_FILE:
     'neither a hs_ed25519_secret_key of tor (96 bytes, type0) nor an Ed25519 key in PEM as Onionbalance keeps it',

@@ -10,6 +10,7 @@ import {
   parsePemKey,
   prepareSecretKeyFile,
 } from '../descriptor/index.ts';
+import type { Origin } from './envelope-header.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { fillRandom, sha512Into, withScratch } from './locked-memory.ts';
 
@@ -33,12 +34,19 @@ export function makeIdentity(identity: Buffer): void {
  */
 export function readIdentityFile(identity: Buffer, path: string): void {
   withScratch(MAX_FILE_BYTES, scratch => {
-    const file = scratch.subarray(0, readSource(scratch, path));
-    if (file[0] === HYPHEN) readPem(identity, file);
-    else if (file.length === SECRET_KEY_FILE_LENGTH) identity.set(file);
-    else throw new CustodyError('IDENTITY_FILE');
+    takeIdentity(identity, scratch.subarray(0, readSecretFile(scratch, path)));
   });
 }
+
+/** As `readIdentityFile`, from the content of a file (locked). Throws IDENTITY_FILE, IDENTITY_ENCRYPTED. */
+export function takeIdentity(identity: Buffer, file: Buffer): void {
+  if (file[0] === HYPHEN) readPem(identity, file);
+  else if (file.length === SECRET_KEY_FILE_LENGTH) identity.set(file);
+  else throw new CustodyError('IDENTITY_FILE');
+}
+
+/** The origin of what is imported now, by the day in UTC. */
+export const importedToday = (): Origin => `imported-${new Date().toISOString().slice(0, 10)}`;
 
 function readPem(identity: Buffer, file: Buffer): void {
   withScratch(PKCS8_KEY_LENGTH, der => {
@@ -59,8 +67,11 @@ function expandSeed(identity: Buffer, seed: Uint8Array): void {
   scalar[31] = ((scalar[31] ?? 0) & 0x3f) | 0x40;
 }
 
-/** Reads all of it straight into locked memory and returns its length; what fills `file` is too long. */
-function readSource(file: Buffer, path: string): number {
+/**
+ * Reads a file of yours or root's, mode 0400 or 0600, straight into locked memory and returns its length; what fills `file`
+ * is too long. The path is absolute; '' is standard input. Throws IDENTITY_SOURCE, IDENTITY_FILE.
+ */
+export function readSecretFile(file: Buffer, path: string): number {
   let fd: number | undefined;
   try {
     if (path !== '' && !isAbsolute(path)) throw new CustodyError('IDENTITY_SOURCE');

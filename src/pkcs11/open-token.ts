@@ -1,20 +1,23 @@
-import { keyTagOf, parseEnvelope } from './envelope.ts';
+import { type Unlock, unlockWithToken } from './envelope.ts';
+import { parseEnvelope, type TokenStanza } from './envelope-header.ts';
 import { CustodyError } from './error.ts';
 import { parsePinSource, readPin } from './pin.ts';
-import { type RsaTokenKey, Token } from './pkcs11js.ts';
+import { Token } from './pkcs11js.ts';
+import { keyTagOf } from './recipient.ts';
+import { decryptGcm, decryptOaep, findTokenKeys, type TokenKey } from './token-keys.ts';
 import type { TokenAccess } from './token-messages.ts';
-import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
+import { formatPkcs11Uri, parsePkcs11Uri, resolveModulePath } from './uri.ts';
 
 /** A token after login, and one key of it. */
 export interface OpenedToken {
   readonly token: Token;
-  readonly key: RsaTokenKey;
+  readonly key: TokenKey;
 }
 
 /** A token after login, and every key of it that the URI selects: at least one. */
 export interface TokenKeys {
   readonly token: Token;
-  readonly keys: readonly RsaTokenKey[];
+  readonly keys: readonly TokenKey[];
 }
 
 /**
@@ -26,7 +29,7 @@ export async function openTokenKeys(access: TokenAccess): Promise<TokenKeys> {
   const pinSource = parsePinSource(uri.pinSource ?? access.pinSource);
   const token = Token.find(resolveModulePath(uri, access.modulePath), uri);
   if (token.needsPin()) token.login(await readPin(pinSource, token.label));
-  return { token, keys: token.findRsaKeys(uri) };
+  return { token, keys: findTokenKeys(token, uri) };
 }
 
 /** For sealing: the key must be the only one. Throws as openTokenKeys, and KEY_AMBIGUOUS. */
@@ -50,7 +53,24 @@ export function keyOfEnvelope({ token, keys }: TokenKeys, envelope: Uint8Array):
 }
 
 /** A key that can leave its token is a file with extra steps. */
-function checked(key: RsaTokenKey): RsaTokenKey {
+function checked(key: TokenKey): TokenKey {
   if (key.extractable === true) throw new CustodyError('KEY_UNSUITABLE');
   return key;
 }
+
+/** How an envelope is opened with this token. */
+export function unlockWith({ token, key }: OpenedToken): Unlock {
+  return unlockWithToken(keyTagOf(key), (stanza: TokenStanza, out: Buffer) => {
+    if (stanza.kind === 'rsa-oaep' && key.kind === 'rsa')
+      return decryptOaep(token, key, stanza.hash, stanza.wrapped, out);
+    if (stanza.kind === 'aes-gcm' && key.kind === 'aes')
+      return decryptGcm(token, key, stanza.wrapped, stanza.aad, out);
+    throw new CustodyError('ENVELOPE_UNWRAP');
+  });
+}
+
+/** The token by label and serial number, as recipients are shown. */
+export const tokenUri = ({ label, serial }: Token): string =>
+  formatPkcs11Uri({
+    match: { ...(label === '' ? {} : { token: label }), ...(serial === '' ? {} : { serial }) },
+  });

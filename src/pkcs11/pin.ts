@@ -1,6 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isAbsolute, join, normalize } from 'node:path';
-import { ReadStream } from 'node:tty';
 import { CustodyError, toCustodyError } from './error.ts';
 import { wipeBytes } from './locked-memory.ts';
 import {
@@ -10,6 +9,7 @@ import {
   CKF_USER_PIN_LOCKED,
   CKF_USER_PIN_TO_BE_CHANGED,
 } from './pkcs11-constants.ts';
+import { askTerminal } from './terminal.ts';
 
 /** Where a PIN comes from; never the PIN itself. */
 export type PinSource =
@@ -18,7 +18,6 @@ export type PinSource =
   | { readonly kind: 'tty' };
 
 const MAX_PIN_BYTES = 255;
-const TTY_LIMIT_MS = 100_000;
 
 /**
  * `file:/absolute/path`, `credential:NAME` or `tty` → PinSource. Throws PIN_LITERAL for any other text, which may be
@@ -97,49 +96,13 @@ function pinOf(line: Uint8Array): string {
   return pin;
 }
 
-/** Asks at /dev/tty without echo; Ctrl-C, Ctrl-D and a long silence refuse. The terminal is restored on every path. */
 async function readPinAtTerminal(what: string): Promise<string> {
-  let terminal: ReadStream;
+  const typed = await askTerminal(`PIN of ${what}: `, MAX_PIN_BYTES);
   try {
-    terminal = new ReadStream(openSync('/dev/tty', constants.O_RDWR | constants.O_NOCTTY));
-  } catch (cause) {
-    throw new CustodyError('PIN_SOURCE', undefined, { cause });
-  }
-  const typed: number[] = [];
-  const limit = setTimeout(() => terminal.destroy(), TTY_LIMIT_MS);
-  try {
-    terminal.setRawMode(true);
-    writeTerminal(`PIN of ${what}: `);
-    for await (const chunk of terminal as AsyncIterable<Buffer>) {
-      if (typeInto(typed, chunk)) return pinOf(Uint8Array.from(typed));
-    }
-    throw new CustodyError('PIN_SOURCE');
+    return pinOf(typed);
   } catch (thrown) {
     throw toCustodyError(thrown, 'PIN_SOURCE');
   } finally {
-    clearTimeout(limit);
     typed.fill(0);
-    if (!terminal.destroyed) terminal.setRawMode(false).destroy();
-    writeTerminal('\n');
-  }
-}
-
-/** True when the line is complete. */
-function typeInto(typed: number[], chunk: Uint8Array): boolean {
-  for (const byte of chunk) {
-    if (byte === 0x0d || byte === 0x0a) return true;
-    if (byte === 0x03 || byte === 0x04) throw new CustodyError('PIN_SOURCE');
-    if (byte === 0x7f || byte === 0x08) typed.pop();
-    else if (typed.length <= MAX_PIN_BYTES) typed.push(byte);
-  }
-  return false;
-}
-
-function writeTerminal(text: string): void {
-  const fd = openSync('/dev/tty', constants.O_WRONLY | constants.O_NOCTTY);
-  try {
-    writeSync(fd, text);
-  } finally {
-    closeSync(fd);
   }
 }

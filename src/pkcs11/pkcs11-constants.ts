@@ -16,19 +16,24 @@ export const CKF_USER_PIN_TO_BE_CHANGED = 0x8_0000;
 
 export const CKO_PUBLIC_KEY = 2;
 export const CKO_PRIVATE_KEY = 3;
+export const CKO_SECRET_KEY = 4;
 export const CKK_RSA = 0;
+export const CKK_AES = 0x1f;
 
 export const CKA_CLASS = 0x0;
 export const CKA_LABEL = 0x3;
 export const CKA_KEY_TYPE = 0x100;
 export const CKA_ID = 0x102;
+export const CKA_ENCRYPT = 0x104;
 export const CKA_DECRYPT = 0x105;
 export const CKA_MODULUS = 0x120;
 export const CKA_PUBLIC_EXPONENT = 0x122;
+export const CKA_VALUE_LEN = 0x161;
 export const CKA_EXTRACTABLE = 0x162;
 export const CKA_NEVER_EXTRACTABLE = 0x164;
 
 export const CKM_RSA_PKCS_OAEP = 0x9;
+export const CKM_AES_GCM = 0x1087;
 export const CKM_SHA_1 = 0x220;
 export const CKM_SHA256 = 0x250;
 export const CKG_MGF1_SHA1 = 1;
@@ -36,6 +41,8 @@ export const CKG_MGF1_SHA256 = 2;
 export const CKZ_DATA_SPECIFIED = 1;
 /** The tag by which the binding knows the parameter structure of OAEP. */
 export const CK_PARAMS_RSA_OAEP = 4;
+/** The same for GCM, in the form of the header of 2.40 and 3.x (with the length of the IV in bits). */
+export const CK_PARAMS_AES_GCM = 7;
 
 export const CKR_CRYPTOKI_ALREADY_INITIALIZED = 0x191;
 /** Login is one per process and token; another key of the same token finds it done. */

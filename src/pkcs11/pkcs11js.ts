@@ -1,32 +1,14 @@
 import pkcs11 from 'pkcs11js';
 import { CustodyError } from './error.ts';
 import {
-  CK_PARAMS_RSA_OAEP,
-  CKA_CLASS,
-  CKA_DECRYPT,
-  CKA_EXTRACTABLE,
-  CKA_ID,
-  CKA_KEY_TYPE,
-  CKA_LABEL,
-  CKA_MODULUS,
-  CKA_PUBLIC_EXPONENT,
   CKF_OS_LOCKING_OK,
   CKF_SERIAL_SESSION,
   CKF_TOKEN_INITIALIZED,
-  CKG_MGF1_SHA1,
-  CKG_MGF1_SHA256,
-  CKK_RSA,
-  CKM_RSA_PKCS_OAEP,
-  CKM_SHA256,
-  CKM_SHA_1,
-  CKO_PRIVATE_KEY,
-  CKO_PUBLIC_KEY,
   CKR_CRYPTOKI_ALREADY_INITIALIZED,
   CKR_MEANING,
   CKR_USER_ALREADY_LOGGED_IN,
   ckrOf,
   CKU_USER,
-  CKZ_DATA_SPECIFIED,
 } from './pkcs11-constants.ts';
 import { checkPinFlags } from './pin.ts';
 import type { Pkcs11Uri } from './uri.ts';
@@ -35,18 +17,6 @@ import type { Pkcs11Uri } from './uri.ts';
  * The door to vendor modules: synchronous calls only (the asynchronous form borrows buffers without holding them),
  * every value checked before it reaches native code (which frees wild pointers otherwise), errors by number.
  */
-
-export type OaepHash = 'sha1' | 'sha256';
-
-/** An RSA private key on a token, with what the token says about it. */
-export interface RsaTokenKey {
-  readonly handle: Buffer;
-  /** Big endian, no leading zeros. */
-  readonly modulus: Uint8Array;
-  readonly publicExponent: Uint8Array;
-  /** Undefined when the token does not say. */
-  readonly extractable: boolean | undefined;
-}
 
 // Held for the life of the process: a collected module object unloads its library with sessions open.
 const modules = new Map<string, pkcs11.PKCS11>();
@@ -98,8 +68,11 @@ function guard<T>(call: () => T, allowed: readonly number[] = []): T | undefined
 }
 
 type AttributeValue = number | boolean | Buffer;
+/** Attributes (CKA_…) and the values that an object must have. */
+export type ObjectTemplate = readonly (readonly [number, AttributeValue])[];
+export type Mechanism = pkcs11.Mechanism;
 
-function checkedTemplate(attributes: readonly (readonly [number, AttributeValue])[]): pkcs11.Template {
+function checkedTemplate(attributes: ObjectTemplate): pkcs11.Template {
   return attributes.map(([type, value]) => {
     const isFit = typeof value !== 'number' || (Number.isSafeInteger(value) && value >= 0);
     if (!Number.isSafeInteger(type) || !isFit) throw new CustodyError('TEMPLATE');
@@ -108,7 +81,9 @@ function checkedTemplate(attributes: readonly (readonly [number, AttributeValue]
 }
 
 /** What `findToken` compares, with the padding of the module taken off. */
-function namesOf(info: pkcs11.TokenInfo): Record<'token' | 'manufacturer' | 'serial' | 'model', string> {
+type TokenNames = Record<'token' | 'manufacturer' | 'serial' | 'model', string>;
+
+function namesOf(info: pkcs11.TokenInfo): TokenNames {
   const trim = (text: string): string => text.replace(/[ \0]+$/u, '');
   return {
     token: trim(info.label),
@@ -126,11 +101,13 @@ export class Token {
   #pinWasTried = false;
   /** For people, at a terminal. */
   readonly label: string;
+  readonly serial: string;
 
-  private constructor(module: pkcs11.PKCS11, slot: Buffer, label: string) {
+  private constructor(module: pkcs11.PKCS11, slot: Buffer, names: TokenNames) {
     this.#module = module;
     this.#slot = slot;
-    this.label = label;
+    this.label = names.token;
+    this.serial = names.serial;
     this.#session = this.#openSession();
   }
 
@@ -141,15 +118,15 @@ export class Token {
     const found = (guard(() => module.C_GetSlotList(true)) ?? []).flatMap(slot => {
       const info = guard(() => module.C_GetTokenInfo(slot));
       if (info === undefined || (info.flags & CKF_TOKEN_INITIALIZED) === 0) return [];
-      const names: Record<string, string> = namesOf(info);
-      return wanted.every(([name, value]) => names[name] === value)
-        ? [{ slot, label: names['token'] ?? '' }]
+      const names = namesOf(info);
+      return wanted.every(([name, value]) => names[name as keyof TokenNames] === value)
+        ? [{ slot, names }]
         : [];
     });
     const [only, ...others] = found;
     if (only === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
     if (others.length > 0) throw new CustodyError('TOKEN_AMBIGUOUS');
-    return new Token(module, only.slot, only.label);
+    return new Token(module, only.slot, only.names);
   }
 
   #openSession(): Buffer {
@@ -170,44 +147,8 @@ export class Token {
     guard(() => this.#module.C_Login(this.#session, CKU_USER, pin), [CKR_USER_ALREADY_LOGGED_IN]);
   }
 
-  /** The RSA keys for decryption that `object` and `id` of the URI select, at least one. Throws KEY_NOT_FOUND,
-   * KEY_UNSUITABLE, TOKEN_DEAD. Log in first. */
-  findRsaKeys(uri: Pkcs11Uri): RsaTokenKey[] {
-    const handles = this.#findObjects([
-      [CKA_CLASS, CKO_PRIVATE_KEY],
-      [CKA_KEY_TYPE, CKK_RSA],
-      ...objectSelector(uri),
-    ]).filter(handle => this.#attribute(handle, CKA_DECRYPT)?.[0] === 1);
-    if (handles.length === 0) throw new CustodyError('KEY_NOT_FOUND');
-    return handles.map(handle => this.#readRsaKey(handle));
-  }
-
-  #readRsaKey(handle: Buffer): RsaTokenKey {
-    const modulus = this.#attribute(handle, CKA_MODULUS) ?? this.#publicAttribute(handle, CKA_MODULUS);
-    const exponent =
-      this.#attribute(handle, CKA_PUBLIC_EXPONENT) ?? this.#publicAttribute(handle, CKA_PUBLIC_EXPONENT);
-    if (modulus === undefined || exponent === undefined) throw new CustodyError('KEY_UNSUITABLE');
-    const extractable = this.#attribute(handle, CKA_EXTRACTABLE)?.[0];
-    return {
-      handle,
-      modulus: withoutLeadingZeros(modulus),
-      publicExponent: withoutLeadingZeros(exponent),
-      extractable: extractable === undefined ? undefined : extractable === 1,
-    };
-  }
-
-  #publicAttribute(privateKey: Buffer, type: number): Buffer | undefined {
-    const id = this.#attribute(privateKey, CKA_ID);
-    if (id === undefined) return undefined;
-    const [twin] = this.#findObjects([
-      [CKA_CLASS, CKO_PUBLIC_KEY],
-      [CKA_KEY_TYPE, CKK_RSA],
-      [CKA_ID, id],
-    ]);
-    return twin === undefined ? undefined : this.#attribute(twin, type);
-  }
-
-  #findObjects(attributes: readonly (readonly [number, AttributeValue])[]): Buffer[] {
+  /** Handles of up to 16 objects with these attributes. Throws TEMPLATE, TOKEN_DEAD. Log in first. */
+  findObjects(attributes: ObjectTemplate): Buffer[] {
     const template = checkedTemplate(attributes);
     guard(() => this.#module.C_FindObjectsInit(this.#session, template));
     try {
@@ -217,8 +158,8 @@ export class Token {
     }
   }
 
-  // One attribute per call: one that the token does not know spoils the answer for all.
-  #attribute(handle: Buffer, type: number): Buffer | undefined {
+  /** One attribute per call: one that the token does not know spoils the answer for all. Undefined when it says nothing. */
+  attribute(handle: Buffer, type: number): Buffer | undefined {
     try {
       const value = this.#module.C_GetAttributeValue(this.#session, handle, [{ type }])[0]?.value;
       return value !== undefined && value.length > 0 ? value : undefined;
@@ -228,28 +169,11 @@ export class Token {
   }
 
   /**
-   * RSA-OAEP without label, straight into `out` (modulus-sized, locked memory); returns the plaintext's length.
-   * Throws MECHANISM when the token does not take the hash, ENVELOPE_UNWRAP when it refuses the ciphertext.
+   * Decrypts straight into `out` (as long as the ciphertext, locked memory) and returns the plaintext's length. Throws
+   * MECHANISM when the token does not take mechanism or parameter, ENVELOPE_UNWRAP when it refuses the ciphertext.
    */
-  decryptOaep(key: RsaTokenKey, hash: OaepHash, ciphertext: Uint8Array, out: Buffer): number {
-    if (ciphertext.length !== key.modulus.length || out.length < key.modulus.length)
-      throw new CustodyError('ENVELOPE_UNWRAP');
-    const parameter = {
-      type: CK_PARAMS_RSA_OAEP,
-      hashAlg: hash === 'sha1' ? CKM_SHA_1 : CKM_SHA256,
-      mgf: hash === 'sha1' ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256,
-      source: CKZ_DATA_SPECIFIED,
-    };
-    try {
-      this.#module.C_DecryptInit(this.#session, { mechanism: CKM_RSA_PKCS_OAEP, parameter }, key.handle);
-    } catch (cause) {
-      const ckr = ckrOf(cause);
-      // SoftHSM says "bad arguments" (7) for a hash that it lacks.
-      if (ckr === 0x7) throw new CustodyError('MECHANISM', undefined, { cause, ckr });
-      guard(() => {
-        throw cause;
-      });
-    }
+  decrypt(mechanism: Mechanism, key: Buffer, ciphertext: Uint8Array, out: Buffer): number {
+    this.#begin(() => this.#module.C_DecryptInit(this.#session, mechanism, key));
     try {
       return this.#module.C_Decrypt(this.#session, Buffer.from(ciphertext), out).length;
     } catch (cause) {
@@ -257,16 +181,23 @@ export class Token {
       throw new CustodyError('ENVELOPE_UNWRAP', undefined, { cause, ...(ckr === undefined ? {} : { ckr }) });
     }
   }
-}
 
-function objectSelector(uri: Pkcs11Uri): (readonly [number, AttributeValue])[] {
-  const selector: (readonly [number, AttributeValue])[] = [];
-  if (uri.match.object !== undefined) selector.push([CKA_LABEL, Buffer.from(uri.match.object)]);
-  if (uri.id !== undefined) selector.push([CKA_ID, Buffer.from(uri.id)]);
-  return selector;
-}
+  /** Encrypts `plaintext` (a window of locked memory) into `out` and returns the length. Throws MECHANISM, TOKEN_DEAD. */
+  encrypt(mechanism: Mechanism, key: Buffer, plaintext: Buffer, out: Buffer): number {
+    this.#begin(() => this.#module.C_EncryptInit(this.#session, mechanism, key));
+    return guard(() => this.#module.C_Encrypt(this.#session, plaintext, out))?.length ?? 0;
+  }
 
-function withoutLeadingZeros(bytes: Buffer): Uint8Array {
-  const first = bytes.findIndex(byte => byte !== 0);
-  return Uint8Array.from(bytes.subarray(Math.max(first, 0)));
+  // SoftHSM says "bad arguments" (7) for a parameter that it does not take.
+  #begin(init: () => void): void {
+    try {
+      init();
+    } catch (cause) {
+      const ckr = ckrOf(cause);
+      if (ckr === 0x7) throw new CustodyError('MECHANISM', undefined, { cause, ckr });
+      guard(() => {
+        throw cause;
+      });
+    }
+  }
 }

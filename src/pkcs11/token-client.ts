@@ -7,20 +7,30 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { FrameChannel } from './frames.ts';
 import { parsePinSource } from './pin.ts';
 import {
-  encodeOpenRequest,
+  type CopyRequest,
+  encodeCopyRequest,
+  encodeResealRequest,
   encodeSealRequest,
+  encodeVerifyRequest,
+  parseSealAnswer,
+  type ResealRequest,
+  type SealedIdentity,
+  type SealRequest,
+  type VerifyRequest,
+} from './seal-messages.ts';
+import {
+  encodeOpenRequest,
+  MAX_ENVELOPE_BYTES,
   MAX_TOKEN_FRAME_BYTES,
   type OpeningResult,
   type OpenRequest,
   parseFailure,
   parseOpenAnswer,
-  parseSealAnswer,
-  type SealedIdentity,
-  type SealRequest,
   TOKEN_FRAME,
   type TokenAccess,
 } from './token-messages.ts';
 import { parsePkcs11Uri } from './uri.ts';
+import { WireReader } from './wire.ts';
 
 export interface TokenClientOptions {
   /** From spawn to answer, default 10 s; a terminal as PIN source gets 120 s at least. Then SIGKILL. */
@@ -54,34 +64,66 @@ export class TokenClient {
    * and what keeps all of them shut (URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_…, PERIOD_REFUSED).
    */
   async open(request: OpenRequest): Promise<OpeningResult[]> {
-    const answer = await this.#ask([request.access], TOKEN_FRAME.open, encodeOpenRequest(request), 'ignore');
+    const answer = await this.#ask([request.access], TOKEN_FRAME.open, encodeOpenRequest(request));
     const results = parseOpenAnswer(answer);
     if (results.length !== request.openings.length) throw new CustodyError('TOKEN_PROTOCOL');
     return results;
   }
 
   /**
-   * Seals a new, imported or sealed identity; the key file of an import is read by the child, from its path or
-   * from our standard input. Throws as `open`, and ENVELOPE_…, IDENTITY_….
+   * Seals a new identity, an imported one or one from a backup; the key file of an import is read by the child, from its
+   * path or from our standard input. Throws as `open`, and ENVELOPE_…, IDENTITY_…, PAPER_KEY, PASSPHRASE….
    */
   async seal(request: SealRequest): Promise<SealedIdentity> {
-    const needsStdin = request.source.kind === 'import' && request.source.path === '';
-    const stdin = needsStdin ? 'inherit' : 'ignore';
+    const { source } = request;
+    const stdin = source.kind === 'import' && source.path === '' ? 'inherit' : 'ignore';
+    const asks = source.kind === 'backup' && source.key.kind === 'passphrase' ? [source.key.source] : [];
     return parseSealAnswer(
-      await this.#ask(request.tokens, TOKEN_FRAME.seal, encodeSealRequest(request), stdin),
+      await this.#ask(request.tokens, TOKEN_FRAME.seal, encodeSealRequest(request), { stdin, asks }),
     );
+  }
+
+  /** Seals an envelope again to other recipients. Throws as `seal`, and RECIPIENT_…. */
+  async reseal(request: ResealRequest): Promise<SealedIdentity> {
+    const accesses = [...request.tokens, ...request.added];
+    return parseSealAnswer(await this.#ask(accesses, TOKEN_FRAME.reseal, encodeResealRequest(request)));
+  }
+
+  /**
+   * Opens an envelope with one recipient, or a copy with its passphrase, and compares the key inside with the service.
+   * Returns the recipient's name: a key tag, `age1…` or `passphrase`. Throws as `open` and `seal`.
+   */
+  async verify(request: VerifyRequest): Promise<string> {
+    const { by } = request;
+    const accesses = by.kind === 'token' ? [by.access] : [];
+    const asks = by.kind === 'passphrase' ? [by.source] : [];
+    const answer = await this.#ask(accesses, TOKEN_FRAME.verify, encodeVerifyRequest(request), { asks });
+    const reader = new WireReader(answer);
+    const name = reader.str8();
+    reader.end();
+    return name;
+  }
+
+  /** The identity of an envelope in a file of its own for a new passphrase. Throws as `open`, and PASSPHRASE. */
+  async copy(request: CopyRequest): Promise<Uint8Array> {
+    const asks = [request.passphraseSource];
+    const answer = await this.#ask([request.access], TOKEN_FRAME.copy, encodeCopyRequest(request), { asks });
+    const reader = new WireReader(answer);
+    const copy = reader.blob32(MAX_ENVELOPE_BYTES);
+    reader.end();
+    return copy;
   }
 
   async #ask(
     accesses: readonly TokenAccess[],
     type: number,
     payload: Uint8Array,
-    stdin: 'ignore' | 'inherit',
+    { stdin = 'ignore', asks = [] }: { stdin?: 'ignore' | 'inherit'; asks?: readonly string[] } = {},
   ): Promise<Uint8Array> {
     const keys = accesses.map(access => this.#pinKey(access));
     if (keys.some(key => this.#wrongPins.has(key))) throw new CustodyError('PIN_INCORRECT');
     try {
-      return await askChild('token-process', type, payload, this.#childOptions(accesses), stdin);
+      return await askChild('token-process', type, payload, this.#childOptions(accesses, asks), stdin);
     } catch (thrown) {
       if (thrown instanceof CustodyError && thrown.code === 'PIN_INCORRECT') {
         for (const key of keys) if (key !== '') this.#wrongPins.add(key);
@@ -90,10 +132,11 @@ export class TokenClient {
     }
   }
 
-  #childOptions(accesses: readonly TokenAccess[]): TokenClientOptions {
+  /** `passphrases` are sources too; scrypt takes a while on any machine. */
+  #childOptions(accesses: readonly TokenAccess[], passphrases: readonly string[]): TokenClientOptions {
     const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS;
-    const asks = accesses.some(({ pinSource }) => pinSource === 'tty');
-    return { ...this.#options, deadlineMs: asks ? Math.max(deadlineMs, TERMINAL_DEADLINE_MS) : deadlineMs };
+    const isLong = passphrases.length > 0 || accesses.some(({ pinSource }) => pinSource === 'tty');
+    return { ...this.#options, deadlineMs: isLong ? Math.max(deadlineMs, TERMINAL_DEADLINE_MS) : deadlineMs };
   }
 
   /** Names the PIN of an access and the state of its source; '' when a person types it. Throws URI_…, PIN_…. */

@@ -13,7 +13,7 @@ import {
 } from '../descriptor/index.ts';
 import type { Rung } from './blinded-sign.ts';
 import { CustodyError, type CustodyErrorCode, parseCustodyErrorCode } from './error.ts';
-import type { Origin } from './envelope.ts';
+import type { Origin } from './envelope-header.ts';
 import { VOUCHING_BYTES } from './note-key.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -27,14 +27,16 @@ export const TOKEN_FRAME = Object.freeze({
   seal: 2,
   list: 3,
   prepare: 4,
+  reseal: 0x10,
+  verify: 0x11,
+  copy: 0x12,
   answer: 0x80,
   failure: 0xff,
 } as const);
 export const MAX_TOKEN_FRAME_BYTES = 8 << 20;
-const MAX_ENVELOPE_BYTES = 0x8000;
+export const MAX_ENVELOPE_BYTES = 0x8000;
 /** 90 periods for some services; every period costs about 10 ms. */
 const MAX_PERIODS = 1024;
-const MAX_RECIPIENTS = 16;
 const SEALED_SECRET_BYTES = 32 + 48;
 
 /** How a token is reached. */
@@ -82,31 +84,11 @@ export type OpeningResult =
     }
   | { readonly error: CustodyError };
 
-/** Where the identity to be sealed comes from. */
-export type SealSource =
-  | { readonly kind: 'new' }
-  /** Path of hs_ed25519_secret_key; '' is standard input. */
-  | { readonly kind: 'import'; readonly path: string }
-  /** An envelope to be sealed anew to other recipients; opened with the first token. */
-  | { readonly kind: 'envelope'; readonly envelope: Uint8Array; readonly kpHsId: KpHsId };
-
-export interface SealRequest {
-  readonly tokens: readonly TokenAccess[];
-  readonly ageRecipients: readonly string[];
-  readonly source: SealSource;
-}
-
-export interface SealedIdentity {
-  readonly envelope: Uint8Array;
-  readonly kpHsId: KpHsId;
-  readonly origin: Origin;
-}
-
-function writeAccess(writer: WireWriter, access: TokenAccess): void {
+export function writeAccess(writer: WireWriter, access: TokenAccess): void {
   writer.str16(access.modulePath).str16(access.uri).str16(access.pinSource);
 }
 
-function readAccess(reader: WireReader): TokenAccess {
+export function readAccess(reader: WireReader): TokenAccess {
   return { modulePath: reader.str16(), uri: reader.str16(), pinSource: reader.str16() };
 }
 
@@ -163,7 +145,8 @@ function readProfile(reader: WireReader): NetworkProfile {
   }
 }
 
-function times<T>(count: number, read: () => T): T[] {
+/** `count` values in a row. */
+export function times<T>(count: number, read: () => T): T[] {
   const all: T[] = [];
   for (let i = 0; i < count; i += 1) all.push(read());
   return all;
@@ -207,61 +190,6 @@ export function parseOpenAnswer(payload: Uint8Array): OpeningResult[] {
   });
   reader.end();
   return results;
-}
-
-const SOURCE_KINDS = ['new', 'import', 'envelope'] as const;
-
-export function encodeSealRequest({ tokens, ageRecipients, source }: SealRequest): Uint8Array {
-  const writer = new WireWriter().u8(tokens.length);
-  for (const access of tokens) writeAccess(writer, access);
-  writer.u8(ageRecipients.length);
-  for (const recipient of ageRecipients) writer.str8(recipient);
-  writer.u8(SOURCE_KINDS.indexOf(source.kind));
-  if (source.kind === 'import') writer.str16(source.path);
-  if (source.kind === 'envelope') writer.blob32(source.envelope).bytes(source.kpHsId, 32);
-  return writer.finish();
-}
-
-/** Throws FRAME_BAD. */
-export function parseSealRequest(payload: Uint8Array): SealRequest {
-  const reader = new WireReader(payload);
-  const tokens = times(upTo(reader, MAX_RECIPIENTS), () => readAccess(reader));
-  const ageRecipients = times(upTo(reader, MAX_RECIPIENTS), () => reader.str8());
-  const source = readSource(reader);
-  reader.end();
-  return { tokens, ageRecipients, source };
-}
-
-function upTo(reader: WireReader, maximum: number): number {
-  const count = reader.u8();
-  if (count > maximum) throw reader.fault('too many recipients');
-  return count;
-}
-
-function readSource(reader: WireReader): SealSource {
-  const kind = SOURCE_KINDS[reader.u8()];
-  if (kind === undefined) throw reader.fault('an unknown source');
-  switch (kind) {
-    case 'new':
-      return { kind };
-    case 'import':
-      return { kind, path: reader.str16() };
-    case 'envelope':
-      return { kind, envelope: reader.blob32(MAX_ENVELOPE_BYTES), kpHsId: reader.key(parseKpHsId) };
-  }
-}
-
-export function encodeSealAnswer({ envelope, kpHsId, origin }: SealedIdentity): Uint8Array {
-  return new WireWriter().blob32(envelope).bytes(kpHsId, 32).str8(origin).finish();
-}
-
-export function parseSealAnswer(payload: Uint8Array): SealedIdentity {
-  const reader = new WireReader(payload);
-  const envelope = reader.blob32(MAX_ENVELOPE_BYTES);
-  const kpHsId = reader.key(parseKpHsId);
-  const origin = reader.str8() as Origin;
-  reader.end();
-  return { envelope, kpHsId, origin };
 }
 
 /** A failure crosses as its code and the CKR number only: no message of a vendor's module, no path. */

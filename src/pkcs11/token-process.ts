@@ -13,23 +13,19 @@ import {
 } from '../descriptor/index.ts';
 import { blindIdentity, signLadder } from './blinded-sign.ts';
 import { serveOneRequest } from './child-entry.ts';
+import { handleSealing } from './sealing-requests.ts';
 import { openEnvelope, type OpenedIdentity } from './envelope.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { boxSeal, checkLockedMemory } from './locked-memory.ts';
-import { keyOfEnvelope, type OpenedToken, openToken, openTokenKeys, type TokenKeys } from './open-token.ts';
+import { keyOfEnvelope, openTokenKeys, type TokenKeys, unlockWith } from './open-token.ts';
 import { unloadModules } from './pkcs11js.ts';
-import { openingOptions, sealIdentity } from './seal-identity.ts';
 import {
   encodeOpenAnswer,
-  encodeSealAnswer,
   type Ladder,
   type OpeningRequest,
   type OpeningResult,
   type OpenRequest,
   parseOpenRequest,
-  parseSealRequest,
-  type SealedIdentity,
-  type SealRequest,
   TOKEN_FRAME,
 } from './token-messages.ts';
 import { vouch } from './vouching.ts';
@@ -39,10 +35,8 @@ async function handle(type: number, payload: Uint8Array): Promise<Uint8Array> {
   switch (type) {
     case TOKEN_FRAME.open:
       return encodeOpenAnswer(await open(parseOpenRequest(payload)));
-    case TOKEN_FRAME.seal:
-      return encodeSealAnswer(await seal(parseSealRequest(payload)));
     default:
-      throw new CustodyError('TOKEN_PROTOCOL');
+      return await handleSealing(type, payload);
   }
 }
 
@@ -94,7 +88,7 @@ function openOne(
   tasks: readonly LadderTask[],
   keys: TokenKeys,
 ): OpeningResult {
-  return openEnvelope(envelope, openingOptions(kpHsId, keyOfEnvelope(keys, envelope)), identity => ({
+  return openEnvelope(envelope, { kpHsId, unlock: unlockWith(keyOfEnvelope(keys, envelope)) }, identity => ({
     sealedServiceSecret: boxSeal(identity.serviceSecret, boxPublicKey),
     origin: identity.origin,
     ladders: tasks.map(task => makeLadder(identity, kpHsId, profile, task)),
@@ -114,13 +108,6 @@ function makeLadder(
   } finally {
     key.secret.wipe();
   }
-}
-
-async function seal(request: SealRequest): Promise<SealedIdentity> {
-  const tokens: OpenedToken[] = [];
-  // One after the other: at a terminal each asks for its own PIN.
-  for (const access of request.tokens) tokens.push(await openToken(access));
-  return sealIdentity(request, tokens);
 }
 
 await serveOneRequest(handle, unloadModules);

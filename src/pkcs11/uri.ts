@@ -21,12 +21,14 @@ type PathAttribute = (typeof PATH_ATTRIBUTES)[number];
 /** What selects a token or key and is compared as text. The library and slot attributes are hints and are not compared. */
 export type UriMatch = Partial<Record<'token' | 'manufacturer' | 'serial' | 'model' | 'object', string>>;
 
+const OBJECT_TYPES = ['public', 'private', 'secret-key'] as const;
+
 /** A PKCS#11 URI (RFC 7512) without any PIN. */
 export interface Pkcs11Uri {
   readonly match: UriMatch;
   /** CKA_ID. */
   readonly id?: Uint8Array;
-  readonly type?: 'public' | 'private';
+  readonly type?: (typeof OBJECT_TYPES)[number];
   readonly moduleName?: string;
   readonly modulePath?: string;
   /** `file:/…`; other sources do not fit into a URI. */
@@ -101,8 +103,9 @@ function readPath(attributes: ReadonlyMap<string, Buffer>): Pick<Pkcs11Uri, 'mat
     const value = utf8(attributes.get(name));
     if (value !== undefined) match[name] = value;
   }
-  const type = utf8(attributes.get('type'));
-  if (type !== undefined && type !== 'public' && type !== 'private') throw new CustodyError('URI_SYNTAX');
+  const typeName = utf8(attributes.get('type'));
+  const type = OBJECT_TYPES.find(known => known === typeName);
+  if (typeName !== type) throw new CustodyError('URI_SYNTAX');
   const id = attributes.get('id');
   return { match, ...(id === undefined ? {} : { id }), ...(type === undefined ? {} : { type }) };
 }

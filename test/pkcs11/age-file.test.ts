@@ -1,13 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
-import {
-  type AgeFile,
-  encodeAgeFile,
-  openAgePayload,
-  parseAgeFile,
-  unwrapFromX25519,
-  wrapForX25519,
-} from '../../src/pkcs11/age-file.ts';
+import { type AgeFile, encodeAgeFile, openAgePayload, parseAgeFile } from '../../src/pkcs11/age-file.ts';
+import { unwrapFromX25519, wrapForX25519 } from '../../src/pkcs11/age-x25519.ts';
 import { parseAgeRecipient } from '../../src/pkcs11/bech32.ts';
 import { CustodyError } from '../../src/pkcs11/error.ts';
 import { createAgeProgram } from './age-program.ts';

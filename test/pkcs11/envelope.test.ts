@@ -4,19 +4,17 @@ import { formatOnionAddress, fromHex, type KpHsId, parseKpHsId } from '../../src
 import { encodeAgeFile, parseAgeFile } from '../../src/pkcs11/age-file.ts';
 import {
   encryptOaep,
-  keyTagOf,
   openEnvelope,
-  type OpenEnvelopeOptions,
   type OpenedIdentity,
-  parseEnvelope,
   PAYLOAD_BYTES,
   publicKeyOfPayload,
-  readEnvelopeHeader,
-  type RsaRecipient,
   sealEnvelope,
   type SealEnvelopeOptions,
+  unlockWithToken,
 } from '../../src/pkcs11/envelope.ts';
-import type { OaepHash } from '../../src/pkcs11/pkcs11js.ts';
+import { parseEnvelope, readEnvelopeHeader, type TokenStanza } from '../../src/pkcs11/envelope-header.ts';
+import { recipientName, type RsaRecipient } from '../../src/pkcs11/recipient.ts';
+import type { OaepHash } from '../../src/pkcs11/token-keys.ts';
 import chain from '../vectors/own-chain.json' with { type: 'json' };
 import raw from '../vectors/tor-ed25519-blinding.json' with { type: 'json' };
 import { createAgeProgram } from './age-program.ts';
@@ -32,6 +30,8 @@ function makeRsaKey(hash: OaepHash = 'sha256', bits = 2048) {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: bits });
   const jwk = privateKey.export({ format: 'jwk' });
   const recipient: RsaRecipient = {
+    kind: 'rsa-oaep',
+    uri: 'pkcs11:token=a;serial=1',
     modulus: Buffer.from(jwk.n ?? '', 'base64url'),
     publicExponent: Buffer.from(jwk.e ?? '', 'base64url'),
     hash,
@@ -39,9 +39,13 @@ function makeRsaKey(hash: OaepHash = 'sha256', bits = 2048) {
   return { recipient, unwrap: softwareUnwrap(privateKey) };
 }
 
-function softwareUnwrap(key: KeyObject): OpenEnvelopeOptions['unwrap'] {
-  return (wrapped, hash, out) => {
-    const plain = privateDecrypt({ key, oaepHash: hash, padding: constants.RSA_PKCS1_OAEP_PADDING }, wrapped);
+type Unwrap = Parameters<typeof unlockWithToken>[1];
+
+function softwareUnwrap(key: KeyObject): Unwrap {
+  return (stanza: TokenStanza, out) => {
+    const oaepHash = stanza.kind === 'rsa-oaep' ? stanza.hash : '';
+    const padding = constants.RSA_PKCS1_OAEP_PADDING;
+    const plain = privateDecrypt({ key, oaepHash, padding }, stanza.wrapped);
     out.set(plain);
     return plain.length;
   };
@@ -74,11 +78,11 @@ function seal(changes: Partial<SealEnvelopeOptions> = {}): Uint8Array {
 
 function open<T>(
   envelope: Uint8Array,
-  changes: Partial<OpenEnvelopeOptions>,
+  changes: { readonly kpHsId?: KpHsId; readonly keyTag?: string; readonly unwrap?: Unwrap },
   use: (identity: OpenedIdentity) => T,
 ): T {
-  const options = { kpHsId: ours.kpHsId, keyTag: keyTagOf(rsa.recipient), unwrap: rsa.unwrap };
-  return openEnvelope(envelope, { ...options, ...changes }, use);
+  const { kpHsId = ours.kpHsId, keyTag = recipientName(rsa.recipient), unwrap = rsa.unwrap } = changes;
+  return openEnvelope(envelope, { kpHsId, unlock: unlockWithToken(keyTag, unwrap) }, use);
 }
 
 const payloadOf = ({ payload }: OpenedIdentity) => Buffer.from(payload);
@@ -93,7 +97,7 @@ describe('an envelope', () => {
       expect(Buffer.from(identity.serviceSecret)).toEqual(Buffer.alloc(32, 0x77));
       expect(identity.origin).toBe('imported-2026-02-28');
     });
-    const withSpare = { keyTag: keyTagOf(spare.recipient), unwrap: spare.unwrap };
+    const withSpare = { keyTag: recipientName(spare.recipient), unwrap: spare.unwrap };
     expect(open(envelope, withSpare, payloadOf)).toEqual(ours.payload);
   });
 
@@ -107,7 +111,7 @@ describe('an envelope', () => {
     const { address, origin, tokens } = parseEnvelope(seal());
     expect(`${address}.onion`).toBe(formatOnionAddress(ours.kpHsId));
     expect(origin).toBe('imported-2026-02-28');
-    expect(tokens.map(({ keyTag }) => keyTag)).toEqual([keyTagOf(rsa.recipient)]);
+    expect(tokens.map(({ keyTag }) => keyTag)).toEqual([recipientName(rsa.recipient)]);
     expect(readEnvelopeHeader(seal())).toEqual({ address, origin });
   });
 
@@ -130,7 +134,7 @@ describe('an envelope', () => {
 describe('before an identity is used', () => {
   test('a swapped envelope is refused without asking the token', () => {
     let asked = false;
-    const unwrap: OpenEnvelopeOptions['unwrap'] = (...args) => {
+    const unwrap: Unwrap = (...args) => {
       asked = true;
       return rsa.unwrap(...args);
     };
@@ -146,7 +150,7 @@ describe('before an identity is used', () => {
       ...stanza,
       body: encryptOaep(rsa.recipient, fileKey),
     }));
-    const forge = (payload: Uint8Array) => encodeAgeFile(stanzas.slice(0, 1), fileKey, payload);
+    const forge = (payload: Uint8Array) => encodeAgeFile(stanzas.slice(1, 2), fileKey, payload);
     expect(open(forge(ours.payload), {}, payloadOf)).toEqual(ours.payload);
     expectCode('IDENTITY_MISMATCH', () => open(forge(other.payload), {}, payloadOf));
     expectCode('ENVELOPE_PAYLOAD', () => open(forge(ours.payload.subarray(0, 96)), {}, payloadOf));
@@ -171,7 +175,7 @@ describe('before an identity is used', () => {
   test('a token that it was not sealed to, a refusal and a short answer of the token are told apart', () => {
     const envelope = seal();
     expectCode('ENVELOPE_NO_RECIPIENT', () =>
-      open(envelope, { keyTag: keyTagOf(spare.recipient) }, payloadOf),
+      open(envelope, { keyTag: recipientName(spare.recipient) }, payloadOf),
     );
     expectCode('ENVELOPE_UNWRAP', () => open(envelope, { unwrap: () => 15 }, payloadOf));
     expectCode('ENVELOPE_MAC', () => open(envelope, { unwrap: () => 16 }, payloadOf));
@@ -192,7 +196,20 @@ describe('the header of an envelope', () => {
     ['a day that does not exist', file => file.replaceAll('2026-02-28', '2026-02-30')],
     ['another hash', file => file.replace(' sha1 ', ' md5 ')],
     ['a word too many', file => file.replace(' sha1 ', ' sha1 x ')],
-    ['one token twice', file => file.replace(keyTagOf(spare.recipient), keyTagOf(rsa.recipient))],
+    [
+      'one token twice',
+      file => file.replaceAll(recipientName(spare.recipient), recipientName(rsa.recipient)),
+    ],
+    ['a name of nobody', file => file.replace(/(rsa-oaep sha1 )\S{16}/u, `$1${'A'.repeat(16)}`)],
+    [
+      'a name of another hash',
+      file =>
+        file.replace('-> onion-signer-recipient rsa-oaep sha1', '-> onion-signer-recipient rsa-oaep sha256'),
+    ],
+    ['a name twice', file => file.replace(/(-> onion-signer-recipient X25519 .*\n\n)/u, '$1$1')],
+    ['more names than paper keys', file => file.replace('\n-> X25519', '\n-> Y25519')],
+    ['a name with a module', file => file.replace('serial=1', 'serial=1?module-path=/x.so')],
+    ['a name of a kind that is none', file => file.replace('recipient X25519', 'recipient X448')],
     ['a passphrase beside the tokens', file => file.replace('-> X25519', '-> scrypt')],
     ['a short wrapped key', file => file.replace(/(-> onion-signer-rsa-oaep .*\n)(?:\S{64}\n)+/u, '$1')],
   ])('with %s is refused', (_, change) => {
@@ -231,6 +248,7 @@ describe('sealing', () => {
     const [one, two] = [parseAgeFile(seal()), parseAgeFile(seal())];
     expect(one.nonce).not.toEqual(two.nonce);
     expect(one.chunk).not.toEqual(two.chunk);
-    expect(one.stanzas[0]?.body).not.toEqual(two.stanzas[0]?.body);
+    expect(one.stanzas[0]).toEqual(two.stanzas[0]);
+    expect(one.stanzas[1]?.body).not.toEqual(two.stanzas[1]?.body);
   });
 });

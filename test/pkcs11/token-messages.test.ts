@@ -10,12 +10,9 @@ import {
 import {
   encodeOpenAnswer,
   encodeOpenRequest,
-  encodeSealRequest,
   type OpenRequest,
   parseOpenAnswer,
   parseOpenRequest,
-  parseSealRequest,
-  type SealSource,
 } from '../../src/pkcs11/token-messages.ts';
 import chain from '../vectors/own-chain.json' with { type: 'json' };
 import { expectCode } from './expect-code.ts';
@@ -74,32 +71,4 @@ test('the answer to open reads back as it was written, failures beside ladders',
   const bytes = encodeOpenAnswer([good]);
   expect(parseOpenAnswer(bytes)).toEqual([good]);
   expectCode('FRAME_BAD', () => parseOpenAnswer(bytes.subarray(1)));
-});
-
-describe('the request to seal', () => {
-  const sources: SealSource[] = [
-    { kind: 'new' },
-    { kind: 'import', path: '/k' },
-    { kind: 'import', path: '' },
-    { kind: 'envelope', envelope: Uint8Array.of(1), kpHsId },
-  ];
-
-  test.each(sources)('reads back as it was written: $kind', source => {
-    const seal = { tokens: [access], ageRecipients: ['age1'], source };
-    expect(parseSealRequest(encodeSealRequest(seal))).toEqual(seal);
-  });
-
-  test('names at most 16 tokens and 16 age recipients, and a known source', () => {
-    const encode = (tokens: number, ages: number) =>
-      encodeSealRequest({
-        tokens: Array.from({ length: tokens }, () => access),
-        ageRecipients: Array.from({ length: ages }, () => 'age1'),
-        source: { kind: 'new' },
-      });
-    expect(parseSealRequest(encode(16, 16)).tokens).toHaveLength(16);
-    expectCode('FRAME_BAD', () => parseSealRequest(encode(17, 0)));
-    expectCode('FRAME_BAD', () => parseSealRequest(encode(0, 17)));
-    const unknown = Buffer.from(encode(0, 0));
-    expectCode('FRAME_BAD', () => parseSealRequest(unknown.fill(9, unknown.length - 1)));
-  });
 });

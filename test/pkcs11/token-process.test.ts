@@ -12,7 +12,7 @@ import {
   TOR_NETWORK,
 } from '../../src/descriptor/index.ts';
 import { descSigningCertBody } from '../../src/pkcs11/blinded-sign.ts';
-import { parseEnvelope } from '../../src/pkcs11/envelope.ts';
+import { parseEnvelope } from '../../src/pkcs11/envelope-header.ts';
 import { askChild, TokenClient } from '../../src/pkcs11/token-client.ts';
 import { isVouching } from '../../src/pkcs11/vouching.ts';
 import { createSoftHsm } from '../softhsm/create-softhsm.ts';
@@ -166,7 +166,7 @@ describe('a damaged or foreign envelope', () => {
   test('of another token is refused', async () => {
     const otherHsm = await createSoftHsm();
     await otherHsm.makeKey();
-    const foreign = await new TokenClient({ env: otherHsm.env }).seal(
+    const foreign = await new TokenClient({ env: otherHsm.env, deadlineMs: 60_000 }).seal(
       rig.sealRequest({ tokens: [otherHsm.access()] }),
     );
     expect(await outcome(foreign.envelope, foreign.kpHsId)).toBe('ENVELOPE_NO_RECIPIENT');
@@ -205,10 +205,10 @@ describe('a token process', () => {
   test.each(['token-process', 'administration'] as const)(
     'refuses a request that it does not know: %s',
     async entry => {
-      await expectCodeOf('TOKEN_PROTOCOL', askChild(entry, 99, new Uint8Array(0), { env: rig.hsm.env }));
+      await expectCodeOf('TOKEN_PROTOCOL', askChild(entry, 99, new Uint8Array(0), { env: rig.hsm.env, deadlineMs: 60_000 }));
       await expectCodeOf(
         'FRAME_BAD',
-        askChild(entry, entry === 'administration' ? 4 : 1, new Uint8Array(0), { env: rig.hsm.env }),
+        askChild(entry, entry === 'administration' ? 4 : 1, new Uint8Array(0), { env: rig.hsm.env, deadlineMs: 60_000 }),
       );
     },
   );

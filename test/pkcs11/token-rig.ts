@@ -8,12 +8,8 @@ import {
 } from '../../src/descriptor/index.ts';
 import { boxSealOpen, x25519PublicInto } from '../../src/pkcs11/locked-memory.ts';
 import { TokenClient, type TokenClientOptions } from '../../src/pkcs11/token-client.ts';
-import type {
-  OpeningResult,
-  OpenRequest,
-  SealedIdentity,
-  SealRequest,
-} from '../../src/pkcs11/token-messages.ts';
+import type { SealedIdentity, SealRequest } from '../../src/pkcs11/seal-messages.ts';
+import type { OpeningResult, OpenRequest } from '../../src/pkcs11/token-messages.ts';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import chain from '../vectors/own-chain.json' with { type: 'json' };
 import { type AgeProgram, createAgeProgram } from './age-program.ts';
@@ -47,7 +43,7 @@ export async function createTokenRig(): Promise<TokenRig> {
   x25519PublicInto(boxPublicKey, boxPrivateKey);
 
   const client = (options: TokenClientOptions = {}) =>
-    new TokenClient({ ...options, env: { ...hsm.env, ...options.env } });
+    new TokenClient({ deadlineMs: 60_000, ...options, env: { ...hsm.env, ...options.env } });
   const sealRequest = (changes: Partial<SealRequest> = {}): SealRequest => ({
     tokens: [hsm.access()],
     ageRecipients: [age.recipient],

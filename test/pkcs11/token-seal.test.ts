@@ -3,8 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatOnionAddress, fromHex } from '../../src/descriptor/index.ts';
-import { parseEnvelope } from '../../src/pkcs11/envelope.ts';
-import type { SealedIdentity } from '../../src/pkcs11/token-messages.ts';
+import type { SealedIdentity } from '../../src/pkcs11/seal-messages.ts';
 import keyFiles from '../vectors/arti-tor-service-keys.json' with { type: 'json' };
 import onionbalanceKey from '../vectors/onionbalance-key.json' with { type: 'json' };
 import { expectCodeOf } from './expect-code.ts';
@@ -83,38 +82,3 @@ function expandedByDefinition(pem: string): Buffer {
   expanded[31] = (expanded[31]! & 0x3f) | 0x40;
   return expanded;
 }
-
-describe('sealing again', () => {
-  test('adds a second token and keeps identity, secret and origin', async () => {
-    const second = await rig.hsm.addToken('spare');
-    await rig.hsm.makeKey({ uri: second });
-    const source = { kind: 'envelope', envelope: rig.sealed.envelope, kpHsId: rig.sealed.kpHsId } as const;
-    const both = await rig
-      .client()
-      .seal(rig.sealRequest({ tokens: [rig.hsm.access(), rig.hsm.access(second)], source }));
-    expect(both.kpHsId).toEqual(rig.sealed.kpHsId);
-    expect(both.origin).toBe('born');
-    expect(parseEnvelope(both.envelope).tokens).toHaveLength(2);
-    expect(rig.age.decrypt(both.envelope)).toEqual(rig.age.decrypt(rig.sealed.envelope));
-    const openings = [{ kpHsId: both.kpHsId, envelope: both.envelope, periods: [] }];
-    for (const access of [rig.hsm.access(), rig.hsm.access(second)]) {
-      const [result] = await rig.client().open(rig.openRequest({ access, openings }));
-      expect(rig.serviceSecretOf(result)).toEqual(rig.age.decrypt(rig.sealed.envelope)?.subarray(96));
-    }
-    await expectCodeOf('ENVELOPE_RECIPIENT', rig.client().seal(rig.sealRequest({ tokens: [] })));
-    await expectCodeOf(
-      'ENVELOPE_RECIPIENT',
-      rig.client().seal(rig.sealRequest({ ageRecipients: ['age1no'] })),
-    );
-  });
-
-  test('needs the token that can open the envelope first', async () => {
-    const third = await rig.hsm.addToken('third');
-    await rig.hsm.makeKey({ uri: third });
-    const source = { kind: 'envelope', envelope: rig.sealed.envelope, kpHsId: rig.sealed.kpHsId } as const;
-    await expectCodeOf(
-      'ENVELOPE_NO_RECIPIENT',
-      rig.client().seal(rig.sealRequest({ tokens: [rig.hsm.access(third)], source })),
-    );
-  });
-});

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnvelope } from '../../pkcs11/envelope.ts';
+import { parseEnvelope } from '../../pkcs11/envelope-header.ts';
 import { formatOrigin } from './keyholder-door.ts';
 import type { SignerConfig } from '../config.ts';
 

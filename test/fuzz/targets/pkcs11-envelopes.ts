@@ -8,16 +8,13 @@ import {
   x25519PublicKey,
 } from '../../../src/descriptor/index.ts';
 import { type AgeStanza, encodeAgeFile, parseAgeFile } from '../../../src/pkcs11/age-file.ts';
-import { parseAgeRecipient } from '../../../src/pkcs11/bech32.ts';
-import {
-  openEnvelope,
-  parseEnvelope,
-  publicKeyOfPayload,
-  readEnvelopeHeader,
-} from '../../../src/pkcs11/envelope.ts';
+import { formatAgeRecipient, parseAgeRecipient, parseAgeSecretKey } from '../../../src/pkcs11/bech32.ts';
+import { openEnvelope, publicKeyOfPayload, unlockWithToken } from '../../../src/pkcs11/envelope.ts';
+import { parseEnvelope, readEnvelopeHeader } from '../../../src/pkcs11/envelope-header.ts';
 import { parseHostKeySource } from '../../../src/pkcs11/host-key.ts';
 import { type KeyholderList, encodeList, parseList } from '../../../src/pkcs11/list.ts';
 import { parsePinSource } from '../../../src/pkcs11/pin.ts';
+import { describeRecipient, readRecipient, type Recipient } from '../../../src/pkcs11/recipient.ts';
 import { formatPkcs11Uri, parsePkcs11Uri } from '../../../src/pkcs11/uri.ts';
 import chain from '../../vectors/own-chain.json' with { type: 'json' };
 import { identity, noise } from '../../descriptor/forge.ts';
@@ -59,6 +56,24 @@ const LIST: KeyholderList = {
     caaCritical: true,
   })),
 };
+
+const FILE_KEY = noise('fuzz file key', 16);
+const PAPER = 'age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj';
+const RECIPIENTS: readonly Recipient[] = [
+  { kind: 'X25519', recipient: PAPER },
+  {
+    kind: 'aes-gcm',
+    keyTag: encodeBase64Unpadded(noise('fuzz aes tag', 12)),
+    uri: 'pkcs11:token=a;serial=1',
+  },
+  {
+    kind: 'rsa-oaep',
+    hash: 'sha1',
+    modulus: noise('fuzz modulus', 256).fill(0x81, 0, 1),
+    publicExponent: Uint8Array.of(1, 0, 1),
+    uri: 'pkcs11:token=press%20a',
+  },
+];
 
 const words: readonly Target[] = [
   custody({
@@ -124,12 +139,31 @@ const words: readonly Target[] = [
     name: 'age-recipient',
     codes: ['ENVELOPE_RECIPIENT'],
     shapes: ['bytes', 'lines'],
-    seeds: () => [utf8('age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj')],
-    run: input => demand(parseAgeRecipient(text(input)).length === 32, 'a recipient has 32 bytes'),
+    seeds: () => [utf8(PAPER)],
+    run: input =>
+      demand(formatAgeRecipient(parseAgeRecipient(text(input))) === text(input), 'a recipient has one name'),
+  }),
+  custody({
+    name: 'age-secret-key',
+    codes: ['PAPER_KEY'],
+    shapes: ['bytes', 'lines'],
+    // The example of the age specification: 32 times 42 hex.
+    seeds: () => [utf8('AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX')],
+    run: input => parseAgeSecretKey(input, new Uint8Array(32)),
+  }),
+  custody({
+    name: 'recipient-stanza',
+    codes: ['ENVELOPE_SYNTAX', 'ENVELOPE_PAYLOAD'],
+    shapes: ['lines', 'bytes'],
+    seeds: () => RECIPIENTS.map(each => encodeAgeFile([describeRecipient(each)], FILE_KEY, utf8('x'))),
+    run: input => {
+      const [stanza] = parseAgeFile(Buffer.from(input)).stanzas;
+      if (stanza === undefined) return;
+      demandEqual(describeRecipient(readRecipient(stanza)).args, stanza.args, 'a recipient has one stanza');
+    },
   }),
 ];
 
-const FILE_KEY = noise('fuzz file key', 16);
 const KEY_FILE = utf8('== ed25519v1-secret: type0 ==\0\0\0');
 const PAYLOAD = new Uint8Array(
   Buffer.concat([KEY_FILE, Buffer.from(chain.expandedSecret, 'hex'), noise('service', 32)]),
@@ -142,17 +176,23 @@ const STANZAS: readonly AgeStanza[] = [
     args: ['sha256', TAG, chain.address, 'born'],
     body: noise('wrapped', 256),
   },
+  {
+    type: 'onion-signer-aes-gcm',
+    args: [encodeBase64Unpadded(noise('fuzz aes tag', 12)), chain.address, 'born'],
+    body: noise('sealed', 44),
+  },
+  describeRecipient({ kind: 'X25519', recipient: PAPER }),
   { type: 'X25519', args: [encodeBase64Unpadded(noise('share', 32))], body: noise('body', 32) },
 ];
 const ENVELOPE_CODES = ['ENVELOPE_SYNTAX', 'ENVELOPE_PAYLOAD', 'ENVELOPE_NO_RECIPIENT'] as const;
 const envelopeSeeds = (): Uint8Array[] => [encodeAgeFile(STANZAS, FILE_KEY, PAYLOAD)];
 
 function open(envelope: Uint8Array): void {
-  const unwrap = (_: Uint8Array, __: string, out: Buffer): number => {
+  const unlock = unlockWithToken(TAG, (_, out) => {
     out.set(FILE_KEY);
     return FILE_KEY.length;
-  };
-  openEnvelope(envelope, { kpHsId: KP_HS_ID, keyTag: TAG, unwrap }, ({ payload, scalar, prfHalf }) => {
+  });
+  openEnvelope(envelope, { kpHsId: KP_HS_ID, unlock }, ({ payload, scalar, prfHalf }) => {
     demandBytes(publicKeyOfPayload(payload), KP_HS_ID, 'what is opened is the service that was asked for');
     demand(scalar.length === 32 && prfHalf.length === 32, 'both halves are there');
   });

@@ -11,6 +11,7 @@ import { CustodyError } from '../../../src/pkcs11/error.ts';
 import { type Frame, FrameReader, encodeFrame } from '../../../src/pkcs11/frames.ts';
 import * as keyholder from '../../../src/pkcs11/keyholder-messages.ts';
 import { encodeStatus, parseStatus } from '../../../src/pkcs11/keyholder-status.ts';
+import * as seal from '../../../src/pkcs11/seal-messages.ts';
 import * as token from '../../../src/pkcs11/token-messages.ts';
 import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
 import { Random } from '../random.ts';
@@ -21,6 +22,7 @@ const b = identity('fuzz b').kpHsId;
 const kpHsDescSign = ed25519Pair('fuzz descriptor signing')
   .publicKey as token.OpeningRequest['periods'][number]['kpHsDescSign'];
 const access = { modulePath: '/usr/lib/softhsm/libsofthsm2.so', uri: 'pkcs11:token=press', pinSource: 'tty' };
+const paper = { kind: 'paper', path: '/paper.key' } as const;
 const target = { periodNum: 20_700, variant: 0, second: 1_788_500_000 };
 const digest = Buffer.from(noise('digest', 32)).toString('hex');
 
@@ -169,12 +171,24 @@ const TOKEN: readonly Target[] = [
     ['FRAME_BAD', 'PROFILE_REFUSED'],
   ),
   settled('token/open-answer', token.parseOpenAnswer, token.encodeOpenAnswer, [results, []]),
-  message('token/seal-request', token.parseSealRequest, token.encodeSealRequest, [
+  message('token/seal-request', seal.parseSealRequest, seal.encodeSealRequest, [
     { tokens: [access, access], ageRecipients: ['age1x'], source: { kind: 'new' } },
     { tokens: [access], ageRecipients: [], source: { kind: 'import', path: '/key' } },
-    { tokens: [access], ageRecipients: [], source: { kind: 'envelope', envelope: bytes, kpHsId: b } },
+    { tokens: [access], ageRecipients: [], source: { kind: 'backup', file: bytes, key: paper } },
   ]),
-  message('token/seal-answer', token.parseSealAnswer, token.encodeSealAnswer, [
+  message('token/reseal-request', seal.parseResealRequest, seal.encodeResealRequest, [
+    { tokens: [access], added: [access], ageRecipients: ['age1x'], remove: [], envelope: bytes, kpHsId: b },
+    { tokens: [access, access], added: [], ageRecipients: [], remove: ['age1x'], envelope: bytes, kpHsId: b },
+  ]),
+  message('token/verify-request', seal.parseVerifyRequest, seal.encodeVerifyRequest, [
+    { envelope: bytes, kpHsId: b, by: { kind: 'token', access } },
+    { envelope: bytes, kpHsId: b, by: paper },
+    { envelope: bytes, kpHsId: b, by: { kind: 'passphrase', source: 'tty' } },
+  ]),
+  message('token/copy-request', seal.parseCopyRequest, seal.encodeCopyRequest, [
+    { envelope: bytes, kpHsId: b, access, passphraseSource: 'file:/p' },
+  ]),
+  message('token/seal-answer', seal.parseSealAnswer, seal.encodeSealAnswer, [
     { envelope: bytes, kpHsId: a, origin: 'born' },
   ]),
   settled('token/failure', token.parseFailure, token.encodeFailure, [new CustodyError('TOKEN_DEAD')]),

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { join } from 'node:path';
+import type { SignerConfig } from '../config.ts';
+import { writeDurably } from '../program/durable-file.ts';
+
+/** When a recipient last opened the envelope, or a copy its passphrase. */
+export interface Verified {
+  /** Unix seconds. */
+  readonly at: number;
+  /** SHA-256 of the file that was opened, hex. */
+  readonly file: string;
+}
+
+/** Recipient's name (a key tag, `age1…`, or `copy:` and a path) → its last success. */
+export type BackupRecord = ReadonlyMap<string, Verified>;
+
+/** Beside the envelope. It says nothing secret and is believed by nobody but the reader of a list. */
+const recordPath = (config: SignerConfig, service: string): string =>
+  join(config.envelopes, `${service}.verified.json`);
+
+export const fileDigest = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');
+
+/** Empty when there is none or it cannot be read: then nothing counts as verified. */
+export function readRecord(config: SignerConfig, service: string): BackupRecord {
+  const record = new Map<string, Verified>();
+  try {
+    const read: unknown = JSON.parse(readFileSync(recordPath(config, service), 'utf8'));
+    if (typeof read !== 'object' || read === null) return record;
+    for (const [name, value] of Object.entries(read)) if (isVerified(value)) record.set(name, value);
+  } catch {
+    // No success is known.
+  }
+  return record;
+}
+
+function isVerified(value: unknown): value is Verified {
+  if (typeof value !== 'object' || value === null || !('at' in value) || !('file' in value)) return false;
+  return Number.isSafeInteger(value.at) && typeof value.file === 'string';
+}
+
+/** Notes successes; what is known of others stays. */
+export function noteVerified(
+  config: SignerConfig,
+  service: string,
+  successes: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+): void {
+  const record = new Map(readRecord(config, service));
+  const at = Math.floor(Date.now() / 1000);
+  for (const { name, bytes } of successes) record.set(name, { at, file: fileDigest(bytes) });
+  const text = `${JSON.stringify(Object.fromEntries(record), undefined, 2)}\n`;
+  writeDurably(recordPath(config, service), Buffer.from(text), 0o600);
+}
+
+/** `opened 2026-11-30 09:00 UTC`, with a word when that was another file than today's. */
+export function verifiedText(verified: Verified | undefined, digest?: string): string {
+  if (verified === undefined) return 'never opened yet';
+  const when = new Date(verified.at * 1000).toISOString().slice(0, 16).replace('T', ' ');
+  const earlier = digest === undefined || verified.file === digest ? '' : ', in an earlier file';
+  return `opened ${when} UTC${earlier}`;
+}
