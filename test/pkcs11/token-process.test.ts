@@ -205,10 +205,16 @@ describe('a token process', () => {
   test.each(['token-process', 'administration'] as const)(
     'refuses a request that it does not know: %s',
     async entry => {
-      await expectCodeOf('TOKEN_PROTOCOL', askChild(entry, 99, new Uint8Array(0), { env: rig.hsm.env, deadlineMs: 60_000 }));
+      await expectCodeOf(
+        'TOKEN_PROTOCOL',
+        askChild(entry, 99, new Uint8Array(0), { env: rig.hsm.env, deadlineMs: 60_000 }),
+      );
       await expectCodeOf(
         'FRAME_BAD',
-        askChild(entry, entry === 'administration' ? 4 : 1, new Uint8Array(0), { env: rig.hsm.env, deadlineMs: 60_000 }),
+        askChild(entry, entry === 'administration' ? 4 : 1, new Uint8Array(0), {
+          env: rig.hsm.env,
+          deadlineMs: 60_000,
+        }),
       );
     },
   );
