@@ -22,8 +22,8 @@ export class ServiceSlot {
   entry: ListService;
   evidence: EvidenceStore;
   readonly budget: OpeningBudget;
-  readonly rate = new SignRate();
-  readonly pointSets: PointSets;
+  rate = new SignRate();
+  pointSets: PointSets;
   /** By number. */
   readonly periods = new Map<number, PeriodKey>();
   origin = '';
@@ -44,10 +44,15 @@ export class ServiceSlot {
     this.pointSets = new PointSets(profile);
   }
 
-  /** Takes over what a newer list says. Evidence is proven anew, and cookies end: a backend or client may have gone. */
+  /**
+   * Takes over what a newer list says. Evidence is proven anew, and cookies end: a backend or client may have gone. So may a
+   * publisher whose requests and sets of points would still count against its successor; no core can write a list.
+   */
   update(entry: ListService, profile: NetworkProfile): void {
     this.entry = entry;
     this.evidence = new EvidenceStore(profile, entry.backends);
+    this.rate = new SignRate();
+    this.pointSets = new PointSets(profile);
     for (const key of this.periods.values()) key.forgetAccess();
   }
 

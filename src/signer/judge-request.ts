@@ -2,7 +2,7 @@ import { INVARIANTS } from '../descriptor/index.ts';
 import { type RuleId, type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { SignRequest } from './contract/requests.ts';
 import { diagnoseClock } from './clock-diagnosis.ts';
-import type { StoredEvidence } from './evidence-store.ts';
+import type { EvidenceStore, StoredEvidence } from './evidence-store.ts';
 import { type Custody, planTargets } from './plan-targets.ts';
 import { type Approved, evaluate, evaluateRequest, type Verdict } from './policy/evaluate.ts';
 import type { RequestContext } from './policy/rules.ts';
@@ -47,7 +47,7 @@ export async function judgeRequest(
   core.journal.measures.inForce.check(publisher, service.service);
   const started = core.now();
   core.journal.standing.checkFence([{ second: started }], started);
-  const proof = await proveOrDiagnose(core, service, request, started);
+  const proof = await proveOrDiagnose(core, publisher, service, request, started);
   if ('refused' in proof) return { kind: 'denied', denied: toDenied(proof.refused) };
   const { evidence } = proof;
   const custody = await askCustody(core, service);
@@ -69,18 +69,20 @@ export async function judgeRequest(
  */
 async function proveOrDiagnose(
   core: SignerCore,
+  publisher: string,
   service: ServicePolicy,
   request: SignRequest,
   now: number,
 ): Promise<Refused | Proof> {
+  const store = core.evidence.of(publisher);
   const diagnose = (): Refusal | undefined => {
     const sent = request.evidence.map(text => Buffer.from(text, 'utf8'));
-    const known = core.evidence.proven(service.service);
+    const known = store.proven(service.service);
     const named = request.points.flatMap(({ evidence }) => known.get(evidence)?.text ?? []);
     return diagnoseClock({ ...core, service, texts: [...sent, ...named], now });
   };
   try {
-    const proof = await proveEvidence(core, service, request, now);
+    const proof = await proveEvidence(core, store, service, request, now);
     if (!('refused' in proof) || proof.refused.rule !== INVARIANTS.evidenceAge) return proof;
     return { refused: diagnose() ?? proof.refused };
   } catch (error) {
@@ -97,16 +99,17 @@ interface Proof {
 
 /**
  * The core proves every descriptor that was sent, once; then the keyholder proves those that the points stand in, and
- * its word is final. A reference to what nobody knows is an error.
+ * its word is final. A reference to what this publisher never showed is an error.
  */
 async function proveEvidence(
-  core: SignerCore,
+  { keyholder }: SignerCore,
+  store: EvidenceStore,
   service: ServicePolicy,
   { evidence, points }: SignRequest,
   now: number,
 ): Promise<Refused | Proof> {
-  for (const text of new Set(evidence)) core.evidence.prove(service, Buffer.from(text, 'utf8'), now);
-  const proven = core.evidence.proven(service.service);
+  for (const text of new Set(evidence)) store.prove(service, Buffer.from(text, 'utf8'), now);
+  const proven = store.proven(service.service);
   const digests = new Set(points.map(point => point.evidence));
   const named = [...digests].flatMap(digest => proven.get(digest) ?? []);
   if (named.length < digests.size) {
@@ -116,7 +119,7 @@ async function proveEvidence(
     );
   }
   for (const stored of named) {
-    const answer = await core.keyholder.prove(service.kpHsId, stored.text);
+    const answer = await keyholder.prove(service.kpHsId, stored.text);
     if ('refused' in answer) return { refused: { ...answer.refused, evidence: stored.evidence.digest } };
   }
   return { evidence: named };
@@ -147,7 +150,7 @@ function judge(
     ...contextOf(publisher, request, 0), // the rate was judged before anything was proven
     evidence: new Map(proven.map(({ evidence }) => [evidence.digest, evidence])),
     policySerial: core.policySerial(),
-    pointSets: core.pointSets.of(request.service),
+    pointSets: core.pointSets.of(publisher, request.service),
     targets: service === undefined ? [] : planTargets(core, service, now, custody),
     profile: core.profile,
     now,

@@ -37,23 +37,40 @@ export interface MeasureReport {
 }
 
 /**
- * Takes one measure: durably in the journal first, from when on nothing leaves against it, then in the keyholder.
+ * Takes one measure: durably in the journal first, from when on nothing leaves against it, then in the keyholder. A fence that
+ * the keyholder does not raise at once stays ordered, over restarts too, and until it is raised nothing is signed.
  * Repeatable. SignerError BAD_VALUE for a name that nobody has, JOURNAL_*.
  */
 export async function takeMeasure(context: OperatorContext, order: OperatorOrder): Promise<MeasureReport> {
-  const { journal, now } = context;
+  const { journal } = context;
   checkKnown(context, order);
   const services = servicesOf(context, order);
-  const changed = order.kind === 'fenced' || (await journal.measures.record(order, now()));
-  const fenced = order.kind === 'fenced' || order.kind === 'evicted' ? services : [];
-  const settled = await settleQuietly(context, fenced);
+  const changed = await record(context, order, services);
+  const reached = await settleQuietly(context);
   const publisher = 'publisher' in order ? order.publisher : undefined;
   return {
     changed,
-    settled,
+    settled: reached && services.every(service => !isOwed(context, service)),
     services: services.map(service => ({ service, ...journal.exposure.of(service, publisher) })),
   };
 }
+
+/** An eviction with the fences of all that the publisher may hold. A fence that is ordered already is not ordered twice. */
+async function record(
+  { journal: { measures }, now }: OperatorContext,
+  order: OperatorOrder,
+  services: readonly string[],
+): Promise<boolean> {
+  const fences = services.map(service => ({ kind: 'fencing', service }) as const);
+  if (order.kind === 'evicted') return await measures.recordWith(order, fences, now());
+  if (order.kind !== 'fenced') return await measures.record(order, now());
+  await measures.record({ kind: 'fencing', service: order.service }, now());
+  return true;
+}
+
+/** A service that policy no longer has is fenced when it comes back. */
+const isOwed = ({ journal, policy }: OperatorContext, service: string): boolean =>
+  journal.measures.inForce.isFencing(service) && findService(policy(), service) !== undefined;
 
 /** SignerError REQUEST_SCHEMA. */
 export function parseOrder(kind: string, name: string): OperatorOrder {
@@ -73,43 +90,48 @@ export function parseOrder(kind: string, name: string): OperatorOrder {
 }
 
 /**
- * Brings the two in step: the keyholder freezes what the journal says, the journal writes down the keyholder's fences, with
- * those of `fenced` services raised now. SignerError KEYHOLDER_*, JOURNAL_*.
+ * Brings the two in step: the keyholder freezes what the journal says and raises the fences that it orders; the journal
+ * writes down the keyholder's fences. SignerError KEYHOLDER_*, JOURNAL_*.
  */
-export async function settleMeasures(
-  context: OperatorContext,
-  fenced: readonly string[] = [],
-): Promise<void> {
+export async function settleMeasures(context: OperatorContext): Promise<void> {
   const { journal, keyholder, policy } = context;
+  const raised = new Set<string>();
   for (const { alias, frozen } of (await keyholder.status()).services) {
-    const isFrozen = journal.measures.inForce.isFrozen(alias);
+    const { inForce } = journal.measures;
     const service = findService(policy(), alias);
     if (service === undefined) continue;
-    if (frozen !== isFrozen) await keyholder.freeze(service.kpHsId, isFrozen);
-    if (fenced.includes(alias)) await keyholder.fence(service.kpHsId);
+    if (frozen !== inForce.isFrozen(alias)) await keyholder.freeze(service.kpHsId, inForce.isFrozen(alias));
+    if (!inForce.isFencing(alias)) continue;
+    await keyholder.fence(service.kpHsId);
+    raised.add(alias);
   }
-  for (const custody of (await keyholder.status()).services) await noteFences(context, custody);
+  for (const custody of (await keyholder.status()).services) await noteFences(context, custody, raised);
 }
 
+/** Writes down what is new, and of a fence that was raised for an order that it was, whatever it fenced. */
 async function noteFences(
   { journal, policy, profile, blindedKeys, now }: OperatorContext,
   { alias, fences }: CustodyStatus,
+  raised: ReadonlySet<string>,
 ): Promise<void> {
   const service = findService(policy(), alias);
-  if (service === undefined || fences.length === 0) return;
+  if (service === undefined || (fences.length === 0 && !raised.has(alias))) return;
   const floors = fences.map(({ periodNum, floor, lead }) => ({
     kpHsBlindId: toHex(blindedKeys.of(service.kpHsId, timePeriod(profile, periodNum))),
     floor,
     lead,
   }));
   const measure = { kind: 'fenced', service: alias, floors } as const;
-  if (journal.measures.inForce.follows(measure)) await journal.measures.record(measure, now());
+  const { inForce } = journal.measures;
+  // Fences of before the order are no answer to it.
+  if (inForce.isFencing(alias) && !raised.has(alias)) return;
+  if (inForce.follows(measure)) await journal.measures.record(measure, now());
 }
 
 /** A measure must not fail for a keyholder that is away: the core holds it by itself. */
-async function settleQuietly(context: OperatorContext, fenced: readonly string[]): Promise<boolean> {
+async function settleQuietly(context: OperatorContext): Promise<boolean> {
   try {
-    await settleMeasures(context, fenced);
+    await settleMeasures(context);
     return true;
   } catch (error) {
     if (error instanceof SignerError) return false;

@@ -7,7 +7,7 @@ import { KeyholderDoor } from './commands/keyholder-door.ts';
 import { readKeyholderList } from './commands/list-file.ts';
 import { journalPath, loadConfig, type SignerConfig } from './config.ts';
 import { Doors } from './doors.ts';
-import { EvidenceStore } from './evidence-store.ts';
+import { EvidenceBook } from './evidence-book.ts';
 import { HourlyBudget } from './hourly-budget.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { collectMetrics, SignerMetrics } from './metrics.ts';
@@ -67,7 +67,7 @@ export class Daemon {
       policySerial: () => this.#policy.serial,
       journal: this.#journal,
       keyholder: this.#keyholder,
-      evidence: new EvidenceStore(config.profile, blindedKeys),
+      evidence: new EvidenceBook(config.profile, blindedKeys),
       blindedKeys,
       verifier: new OutputVerifier(config.profile),
       pointSets: new PointSetBook(config.profile),

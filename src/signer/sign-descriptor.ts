@@ -2,7 +2,8 @@ import { checkRunway, type NetworkProfile, publicationWindow, sha256, toHex } fr
 import type { BlindedKeys } from './blinded-keys.ts';
 import { type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { CheckAnswer, SignRequest } from './contract/requests.ts';
-import type { EvidenceStore, StoredEvidence } from './evidence-store.ts';
+import type { EvidenceBook } from './evidence-book.ts';
+import type { StoredEvidence } from './evidence-store.ts';
 import type { HourlyBudget } from './hourly-budget.ts';
 import type { Journal, RequestName, Reserved, ReserveOutcome } from './journal/journal.ts';
 import { contextOf, judgeRequest, toDenied } from './judge-request.ts';
@@ -23,10 +24,10 @@ export interface SignerCore {
   readonly policySerial: () => number;
   readonly journal: Journal;
   readonly keyholder: Keyholder;
-  readonly evidence: EvidenceStore;
+  readonly evidence: EvidenceBook;
   readonly blindedKeys: BlindedKeys;
   readonly verifier: OutputVerifier;
-  /** Sets of points signed lately, by service. */
+  /** Sets of points signed lately, by publisher and service. */
   readonly pointSets: PointSetBook;
   /** Dry runs, which leave no trace in the journal. */
   readonly checks: HourlyBudget;

@@ -101,7 +101,8 @@ function forPublisher(status: ServiceStatus): ServiceStatus {
   delete shown.clients;
   delete shown.code;
   if (status.code === undefined || status.state === 'ready') return shown;
-  return { ...shown, code: status.code === 'SERVICE_LATCHED' ? status.code : 'CUSTODY_UNAVAILABLE' };
+  const isOpen = status.code === 'SERVICE_LATCHED' || status.code === 'FENCED';
+  return { ...shown, code: isOpen ? status.code : 'CUSTODY_UNAVAILABLE' };
 }
 
 function serviceStatus(
@@ -111,8 +112,7 @@ function serviceStatus(
   { now, publisher }: { readonly now: number; readonly publisher: string | undefined },
 ): ServiceStatus {
   const custody = state.services.find(({ alias }) => alias === service.service);
-  const code =
-    core.latched.has(service.service) || custody?.latched === true ? 'SERVICE_LATCHED' : custody?.errorCode;
+  const code = codeOf(core, service.service, custody);
   const exposed = core.journal.exposure.of(service.service, publisher);
   return {
     service: service.service,
@@ -130,6 +130,11 @@ function serviceStatus(
   };
 }
 
+function codeOf(core: SignerCore, service: string, custody: CustodyStatus | undefined): string | undefined {
+  if (core.latched.has(service) || custody?.latched === true) return 'SERVICE_LATCHED';
+  return core.journal.measures.inForce.isFencing(service) ? 'FENCED' : custody?.errorCode;
+}
+
 /** Degraded at half of `ahead`: time enough to bring the token back before anybody notices. */
 function stateOf(
   core: SignerCore,
@@ -141,6 +146,7 @@ function stateOf(
   if (core.latched.has(service) || custody?.latched === true) return 'latched';
   if (!enabled) return 'disabled';
   if (core.journal.measures.inForce.isFrozen(service) || custody?.frozen === true) return 'frozen';
+  if (core.journal.measures.inForce.isFencing(service)) return 'down';
   if (custody === undefined || custody.certifiedUntil <= now) return 'down';
   return custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '' ? 'degraded' : 'ready';
 }

@@ -9,7 +9,7 @@ import { BlindedKeys } from '../../src/signer/blinded-keys.ts';
 import { Checkpoints } from '../../src/signer/checkpoints.ts';
 import { custodyStatus } from '../../src/signer/commands/keyholder-door.ts';
 import type { SignRequest } from '../../src/signer/contract/requests.ts';
-import { EvidenceStore } from '../../src/signer/evidence-store.ts';
+import { EvidenceBook } from '../../src/signer/evidence-book.ts';
 import { HourlyBudget } from '../../src/signer/hourly-budget.ts';
 import { createJournal, openJournal } from '../../src/signer/journal/journal.ts';
 import { SignerMetrics } from '../../src/signer/metrics.ts';
@@ -43,14 +43,14 @@ export class CoreRig {
   /** The core's clock, Unix seconds. */
   clock: () => number = now;
 
-  /** `limits` of every service; `lines` are added to the policy of `alpha`. */
-  constructor(rig: Rig, inner: InnerKeyholder, limits = '{}', lines = '') {
+  /** `limits` of every service; `lines` are added to the policy of `alpha`; with `shared`, both publishers have both services. */
+  constructor(rig: Rig, inner: InnerKeyholder, limits = '{}', lines = '', shared = false) {
     [this.#rig, this.#inner] = [rig, inner];
     const path = join(this.folder, 'journal.sqlite');
     const { checkpointVkey } = inner.status();
     createJournal(path, { origin: checkpointVkey.slice(0, checkpointVkey.indexOf('+')), now: now() });
     const blindedKeys = new BlindedKeys();
-    const policy = this.#policy(limits, lines);
+    const policy = this.#policy(limits, lines, shared);
     const keyholder = this.#port();
     this.core = {
       profile: TOR_NETWORK,
@@ -59,7 +59,7 @@ export class CoreRig {
       policySerial: () => this.policySerial,
       journal: openJournal({ path, now }),
       keyholder,
-      evidence: new EvidenceStore(TOR_NETWORK, blindedKeys),
+      evidence: new EvidenceBook(TOR_NETWORK, blindedKeys),
       blindedKeys,
       verifier: new OutputVerifier(TOR_NETWORK),
       pointSets: new PointSetBook(TOR_NETWORK),
@@ -95,18 +95,24 @@ export class CoreRig {
     };
   }
 
+  /** The journal as after a restart, which verifies it as a whole. */
+  reopenJournal(): void {
+    this.core.journal.close();
+    Object.assign(this.core, { journal: openJournal({ path: join(this.folder, 'journal.sqlite'), now }) });
+  }
+
   dispose(): void {
     this.core.journal.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #policy(limits: string, lines: string) {
+  #policy(limits: string, lines: string, shared: boolean) {
     const address = (label: string): string => formatOnionAddress(identity(label).kpHsId);
     const file = (service: string, own: string, backends: string[], publisher: string): string =>
       [
         `service: ${service}`,
         `address: ${own}`,
-        `publishers: [${publisher}]`,
+        `publishers: [${shared ? `${PUBLISHER}, ${OTHER_PUBLISHER}` : publisher}]`,
         `backends: { ${backends.map(label => `${label}: ${address(label)}`).join(', ')} }`,
         `limits: ${limits}`,
         '',

@@ -242,7 +242,7 @@ describe('a fence', () => {
     });
     await nextSecond();
     expect((await rejection(sign())).code).toBe('FENCED');
-    expect(kinds().slice(-2)).toEqual(['reserved', 'fenced']);
+    expect(kinds().slice(-3)).toEqual(['reserved', 'fencing', 'fenced']);
     Object.assign(core.core.keyholder, { sign: inner });
     expect(await sign()).toMatchObject({ kind: 'signed' });
   });
@@ -257,10 +257,41 @@ describe('a fence', () => {
     expect(await sign()).toMatchObject({ kind: 'signed' });
   });
 
+  it.each(['fenced', 'evicted'] as const)(
+    'that finds the keyholder away (%s) is raised when it is back, over a restart too; until then nothing is signed',
+    async kind => {
+      const before = await signed();
+      const fence = core.core.keyholder.fence.bind(core.core.keyholder);
+      const gone = new SignerError('KEYHOLDER_UNAVAILABLE', 'away');
+      Object.assign(core.core.keyholder, { fence: () => Promise.reject(gone) });
+      const order = kind === 'fenced' ? { kind, service: 'alpha' } : { kind, publisher: OTHER_PUBLISHER };
+      // The other publisher has had texts of it in its day.
+      core.core.journal.exposure.note(OTHER_PUBLISHER, 'alpha', 1);
+      expect(await takeMeasure(core.core, order)).toMatchObject({ settled: false });
+      expect((await rejection(sign())).code).toBe('FENCED');
+      expect(await stateOf('alpha')).toBe('down');
+      // Ordered once, whoever orders it again.
+      expect(await takeMeasure(core.core, order)).toMatchObject({ settled: false });
+      core.reopenJournal();
+      expect((await rejection(sign())).code).toBe('FENCED');
+      Object.assign(core.core.keyholder, { fence });
+      await settleMeasures(core.core);
+      expect(kinds().filter(each => each === 'fencing')).toHaveLength(kind === 'fenced' ? 1 : 2);
+      expect(await stateOf('alpha')).toBe('ready');
+      expect(isAbove(countersOf(await signed()), countersOf(before))).toBe(true);
+    },
+  );
+
+  it('of a service for which nothing was spent ends at once', async () => {
+    const report = await takeMeasure(core.core, { kind: 'fenced', service: 'beta' });
+    expect([report.settled, kinds().slice(-2)]).toEqual([true, ['fencing', 'fenced']]);
+    expect(core.core.journal.measures.inForce.isFencing('beta')).toBe(false);
+  });
+
   it('follows an eviction by itself, and leaves other services alone', async () => {
     const before = await signed();
     await takeMeasure(core.core, { kind: 'evicted', publisher: PUBLISHER });
-    expect(kinds().slice(-2)).toEqual(['evicted', 'fenced']);
+    expect(kinds().slice(-3)).toEqual(['evicted', 'fencing', 'fenced']);
     await takeMeasure(core.core, { kind: 'readmitted', publisher: PUBLISHER });
     expect(isAbove(countersOf(await signed()), countersOf(before))).toBe(true);
     expect(keyholder.status().services[1]!.periods.every(({ lead }) => lead === 0)).toBe(true);

@@ -104,6 +104,7 @@ export class AuditFold {
       case 'readmitted':
       case 'frozen':
       case 'thawed':
+      case 'fencing':
       case 'fenced':
         this.#measure(index, entry);
         return undefined;
@@ -151,6 +152,7 @@ export class AuditFold {
   #checkMeasures({ publisher, service }: ReservedEntry): void {
     if (this.measures.isEvicted(publisher)) throw broken('something was signed for an evicted publisher');
     if (this.measures.isFrozen(service)) throw broken('something was signed for a frozen service');
+    if (this.measures.isFencing(service)) throw broken('something was signed before the fence was raised');
   }
 
   #vouch(index: number, { service, note }: VouchedEntry): void {

@@ -86,6 +86,8 @@ const readerLines = ({ clients = 0 }: ServiceStatus): string[] =>
 /** The last failure of custody, with what to do next. */
 function problemLines({ code }: ServiceStatus): string[] {
   if (code === undefined) return [];
+  if (code === 'FENCED')
+    return ['  problem   FENCED: the keyholder has not raised the fence yet; nothing is signed before'];
   const known = parseCustodyErrorCode(code);
   return [`  problem   ${code}${known === undefined ? '' : `: ${new CustodyError(known).message}`}`];
 }

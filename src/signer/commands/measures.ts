@@ -130,7 +130,9 @@ function formatReport({ changed, settled, services }: MeasureReport, verb: strin
       : `${service}: texts up to ${at(lastUse)} are out; the last certificate ends ${at(exposureEnd)}. ` +
         'Honest HSDirs drop them at the next upload by another publisher.',
   );
-  const keyholder = settled ? [] : ['The keyholder did not hear of it: see `status`, then run this again.'];
+  const keyholder = settled
+    ? []
+    : ['The keyholder did not hear of it yet: the daemon goes on trying, see `status`.'];
   const head = changed ? `${verb}: done` : `${verb}: it was so already`;
   return [head, ...lines, ...keyholder, next].map(line => `${line}\n`).join('');
 }

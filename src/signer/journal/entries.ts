@@ -131,13 +131,13 @@ const VouchedSchema = Type.Object(
 const publisherMeasure = <K extends 'evicted' | 'readmitted'>(kind: K) =>
   Type.Object({ kind: Type.Literal(kind), at: unixSeconds(), publisher: name() }, closed);
 
-/** The operator's word on one service: nothing is signed for it, or it is again. */
-const serviceMeasure = <K extends 'frozen' | 'thawed'>(kind: K) =>
+/** The operator's word on one service: nothing is signed for it, or it is again; or nothing until it is `fenced`. */
+const serviceMeasure = <K extends 'frozen' | 'thawed' | 'fencing'>(kind: K) =>
   Type.Object({ kind: Type.Literal(kind), at: unixSeconds(), service: name() }, closed);
 
 /**
  * Counters of a service's blinded keys: seconds before `floor` are spent, and what is reserved later lies `lead` seconds after its
- * use. Nothing that was reserved before is released any more.
+ * use. Nothing that was reserved before is released any more. Without floors: nothing was spent that could be fenced.
  */
 const FencedSchema = Type.Object(
   {
@@ -146,7 +146,7 @@ const FencedSchema = Type.Object(
     service: name(),
     floors: Type.Array(
       Type.Object({ kpHsBlindId: digest(), floor: unixSeconds(), lead: unixSeconds() }, closed),
-      { minItems: 1, maxItems: 512 },
+      { maxItems: 512 },
     ),
   },
   closed,
@@ -156,6 +156,7 @@ const EvictedSchema = publisherMeasure('evicted');
 const ReadmittedSchema = publisherMeasure('readmitted');
 const FrozenSchema = serviceMeasure('frozen');
 const ThawedSchema = serviceMeasure('thawed');
+const FencingSchema = serviceMeasure('fencing');
 
 const checkers = {
   genesis: compileValidator(GenesisSchema),
@@ -171,6 +172,7 @@ const checkers = {
   readmitted: compileValidator(ReadmittedSchema),
   frozen: compileValidator(FrozenSchema),
   thawed: compileValidator(ThawedSchema),
+  fencing: compileValidator(FencingSchema),
   fenced: compileValidator(FencedSchema),
 };
 
@@ -183,13 +185,12 @@ export type RefusedEntry = Static<typeof RefusedSchema>;
 export type HaltedEntry = Static<typeof HaltedSchema>;
 export type RecoveredEntry = Static<typeof RecoveredSchema>;
 export type VouchedEntry = Static<typeof VouchedSchema>;
-export type EvictedEntry = Static<typeof EvictedSchema>;
-export type ReadmittedEntry = Static<typeof ReadmittedSchema>;
-export type FrozenEntry = Static<typeof FrozenSchema>;
-export type ThawedEntry = Static<typeof ThawedSchema>;
 export type FencedEntry = Static<typeof FencedSchema>;
 /** What an operator decides at once, beside policy. */
-export type MeasureEntry = EvictedEntry | ReadmittedEntry | FrozenEntry | ThawedEntry | FencedEntry;
+export type MeasureEntry =
+  | Static<ReturnType<typeof publisherMeasure<'evicted' | 'readmitted'>>>
+  | Static<ReturnType<typeof serviceMeasure<'frozen' | 'thawed' | 'fencing'>>>
+  | FencedEntry;
 export type EntrySecond = Static<typeof SecondSchema>;
 
 /** The closed set of what a journal says. */
@@ -278,6 +279,7 @@ function inOrder(entry: Entry): Entry {
       return { kind, at, publisher: entry.publisher };
     case 'frozen':
     case 'thawed':
+    case 'fencing':
       return { kind, at, service: entry.service };
     case 'fenced': {
       const floors = entry.floors.map(({ kpHsBlindId, floor, lead }) => ({ kpHsBlindId, floor, lead }));

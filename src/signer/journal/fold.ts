@@ -155,6 +155,7 @@ class Folder {
       case 'readmitted':
       case 'frozen':
       case 'thawed':
+      case 'fencing':
       case 'fenced':
         this.#foldMeasure(index, entry);
         break;
@@ -214,8 +215,8 @@ class Folder {
   }
 
   #checkMeasures(publisher: string, service: string): void {
-    const stopped = this.#measures.isEvicted(publisher) || this.#measures.isFrozen(service);
-    if (stopped) throw torn('something was signed for whom a measure had stopped');
+    if (this.#measures.isStopped(publisher, service))
+      throw torn('something was signed for whom a measure had stopped');
   }
 
   #count(from: string): number {

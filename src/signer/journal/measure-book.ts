@@ -18,11 +18,22 @@ export class MeasureBook {
    * then on. Written above every quota: whoever filled the journal must not keep himself in.
    */
   record(measure: Measure, at: number): Promise<boolean> {
+    return this.#write(() => this.#take(measure, at));
+  }
+
+  /** Takes a measure with those that follow from it, all or none; false, and nothing is taken, when it holds already. */
+  recordWith(measure: Measure, following: readonly Measure[], at: number): Promise<boolean> {
     return this.#write(() => {
-      if (!this.inForce.changes(measure)) return false;
-      const { index } = this.#writer.append({ ...measure, at });
-      this.inForce.take(measure, index);
-      return true;
+      const changed = this.#take(measure, at);
+      if (changed) for (const each of following) this.#take(each, at);
+      return changed;
     });
+  }
+
+  #take(measure: Measure, at: number): boolean {
+    if (!this.inForce.changes(measure)) return false;
+    const { index } = this.#writer.append({ ...measure, at });
+    this.inForce.take(measure, index);
+    return true;
   }
 }

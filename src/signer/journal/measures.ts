@@ -17,6 +17,8 @@ type Floor = Pick<FencedEntry['floors'][number], 'floor' | 'lead'>;
 export class Measures {
   readonly #evicted = new Set<string>();
   readonly #frozen = new Set<string>();
+  /** Services whose fence the keyholder has not raised yet. */
+  readonly #fencing = new Set<string>();
   /** By the blinded key in hex. */
   readonly #floors = new Map<string, Floor>();
   /** Service → the entry of its last fence. */
@@ -33,6 +35,11 @@ export class Measures {
 
   isFrozen(service: string): boolean {
     return this.#frozen.has(service);
+  }
+
+  /** Whether a fence was ordered that the keyholder has not raised yet. */
+  isFencing(service: string): boolean {
+    return this.#fencing.has(service);
   }
 
   /** The last moment (Unix seconds) for which texts that spend these seconds are made. */
@@ -58,6 +65,7 @@ export class Measures {
   /** After a recovery, whose own fence is above all of these. */
   recovered(): void {
     this.#floors.clear();
+    this.#fencing.clear();
   }
 
   /** Whether it would change anything: an entry that does not is never written. */
@@ -71,8 +79,13 @@ export class Measures {
         return !this.#frozen.has(measure.service);
       case 'thawed':
         return this.#frozen.has(measure.service);
+      case 'fencing':
+        return !this.#fencing.has(measure.service);
       case 'fenced':
-        return measure.floors.some(each => !isSame(each, this.floorOf(each.kpHsBlindId)));
+        return (
+          this.#fencing.has(measure.service) ||
+          measure.floors.some(each => !isSame(each, this.floorOf(each.kpHsBlindId)))
+        );
     }
   }
 
@@ -101,14 +114,24 @@ export class Measures {
       case 'thawed':
         this.#frozen.delete(measure.service);
         return;
+      case 'fencing':
+        this.#fencing.add(measure.service);
+        this.#fencedAt.set(measure.service, index);
+        return;
       case 'fenced':
+        this.#fencing.delete(measure.service);
         for (const { kpHsBlindId, floor, lead } of measure.floors)
           this.#floors.set(kpHsBlindId, { floor, lead });
         this.#fencedAt.set(measure.service, index);
     }
   }
 
-  /** Whether texts may be signed and leave. SignerError PUBLISHER_UNKNOWN for who was evicted, FROZEN. */
+  /** Whether `check` would refuse. */
+  isStopped(publisher: string, service: string): boolean {
+    return this.isEvicted(publisher) || this.isFrozen(service) || this.isFencing(service);
+  }
+
+  /** Whether texts may be signed and leave. SignerError PUBLISHER_UNKNOWN for who was evicted, FROZEN, FENCED. */
   check(publisher: string, service: string): void {
     if (this.isEvicted(publisher)) {
       throw new SignerError('PUBLISHER_UNKNOWN', 'have the operator of the signer let you in again');
@@ -117,6 +140,9 @@ export class Measures {
       throw new SignerError('FROZEN', 'serve what you have; the operator of the signer ends it: `thaw`', {
         retryAfter: 60,
       });
+    }
+    if (this.isFencing(service)) {
+      throw new SignerError('FENCED', 'wait: the keyholder has not raised the fence yet', { retryAfter: 10 });
     }
   }
 

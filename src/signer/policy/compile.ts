@@ -21,6 +21,7 @@ export interface KeyholderListService {
   readonly maxPointsPerBackend: number;
   /** Of all publishers together. */
   readonly requestsPerHour: number;
+  /** Of all publishers together. */
   readonly pointSetsPerHour: number;
   readonly backends: readonly { readonly name: string; readonly kpHsId: KpHsId }[];
   /** Keys alone, ascending. */
@@ -32,6 +33,9 @@ export interface KeyholderListService {
   readonly caa: readonly CaaRecord[];
   readonly caaCritical: boolean;
 }
+
+/** One order is signed in a second: there are no more sets in an hour, whoever asks. */
+const MOST_POINT_SETS = 3600;
 
 /** What the list before said; a service that is not in it, or of which nothing is known, begins anew. */
 export interface EarlierList {
@@ -88,7 +92,10 @@ export function compileKeyholderList(policy: Policy, settings: CompileSettings):
       maxPointsPerBackend: service.limits.maxPointsPerBackend,
       // The keyholder knows no publishers: what each of them may ask for is added up.
       requestsPerHour: service.limits.requestsPerHour * Math.max(1, service.publishers.length),
-      pointSetsPerHour: service.limits.pointSetsPerHour,
+      pointSetsPerHour: Math.min(
+        MOST_POINT_SETS,
+        service.limits.pointSetsPerHour * Math.max(1, service.publishers.length),
+      ),
       backends: service.backends
         .filter(({ enabled }) => enabled)
         .map(({ name, kpHsId }) => ({ name, kpHsId })),

@@ -44,7 +44,7 @@ export interface PolicyContext extends RequestContext {
   /** Of the policy that is judged by. */
   readonly policySerial: number;
   readonly profile: NetworkProfile;
-  /** Sets of points of this service that were signed lately. */
+  /** Sets of points of this service that were signed lately for this publisher. */
   readonly pointSets: PointSets;
   readonly now: number;
   /** Whether the journal already spent this second for the target's blinded key and variant. */

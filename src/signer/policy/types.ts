@@ -33,7 +33,7 @@ export interface ServiceLimits {
   readonly maxPointsPerBackend: number;
   /** SIGN-RATE: signed requests of one publisher in an hour. */
   readonly requestsPerHour: number;
-  /** CONTENT-CHURN: different sets of points signed in an hour, of all publishers together. */
+  /** CONTENT-CHURN: different sets of points signed for one publisher in an hour. */
   readonly pointSetsPerHour: number;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AuditFold } from '../../../src/signer/audit/fold.ts';
-import type { Entry } from '../../../src/signer/journal/entries.ts';
+import type { Entry, FencedEntry } from '../../../src/signer/journal/entries.ts';
 import { rejection } from '../failure.ts';
 
 const at = 1_750_000_000;
@@ -91,6 +91,11 @@ describe('the measures of an operator', () => {
   const readmitted: Entry = { kind: 'readmitted', at, publisher: 'vps1' };
   const frozen: Entry = { kind: 'frozen', at, service: 'frontpage' };
   const thawed: Entry = { kind: 'thawed', at, service: 'frontpage' };
+  const fencing: Entry = { kind: 'fencing', at, service: 'frontpage' };
+  const fencedBy = (...floors: FencedEntry['floors']): Entry => {
+    return { kind: 'fenced', at, service: 'frontpage', floors };
+  };
+  const fenced = (floor: number, lead = 0): Entry => fencedBy({ kpHsBlindId: digest, floor, lead });
 
   test('stop what they name, and nothing else', async () => {
     await foldOf(genesis, evicted, readmitted, frozen, thawed, reserved(second(5)), released(5));
@@ -105,7 +110,7 @@ describe('the measures of an operator', () => {
     ['a reservation', [reserved(second(5))]],
     ['a release', [reserved(second(5)), released(1)]],
   ])('are contradicted by %s after them', async (_, entries) => {
-    for (const measure of [evicted, frozen]) {
+    for (const measure of [evicted, frozen, fencing]) {
       const before = entries.slice(0, -1);
       const folded = foldOf(genesis, ...before, measure, ...entries.slice(-1));
       expect((await rejection(folded)).code).toBe('JOURNAL_TORN');
@@ -114,7 +119,25 @@ describe('the measures of an operator', () => {
   });
 
   test('are never taken twice, nor undone before they are taken', async () => {
-    for (const entries of [[evicted, evicted], [readmitted], [frozen, frozen], [thawed]])
+    await foldOf(genesis, fencing, fenced(8), fencing, fencedBy());
+    for (const entries of [[evicted, evicted], [readmitted], [frozen, frozen], [thawed], [fencing, fencing]])
       expect((await rejection(foldOf(genesis, ...entries))).code).toBe('JOURNAL_TORN');
+  });
+
+  test('a fence ends what was reserved before it, and no second below its floor is spent after it', async () => {
+    await foldOf(genesis, reserved(second(5)), released(1), fenced(8, 3), reserved(second(8)), released(4));
+    await foldOf(genesis, fencing, fenced(8), reserved(second(8)), released(3));
+    for (const [entries, last] of [
+      [[fenced(8)], reserved(second(7))],
+      [[reserved(second(5)), fenced(8)], released(1)],
+      [[reserved(second(5)), fencing, fenced(8)], released(1)],
+      [[fenced(8, 3)], fenced(7, 3)],
+      [[fenced(8, 3)], fenced(8, 2)],
+      [[fenced(8, 3)], fenced(8, 3)],
+      [[], fencedBy()],
+    ] as [Entry[], Entry][]) {
+      await foldOf(genesis, ...entries);
+      expect((await rejection(foldOf(genesis, ...entries, last))).code).toBe('JOURNAL_TORN');
+    }
   });
 });

@@ -135,13 +135,18 @@ describe('the compiled list', () => {
     expect(list.services[1]).toMatchObject({ minPoints: 4, maxPoints: 6, enabled: true, singleOnion: false });
   });
 
-  it('holds the limits that the keyholder judges itself, requests added up over the publishers', () => {
-    const lines = 'limits: { min_backends: 2, points_per_backend: 5, requests: 7/h }\n';
+  it('holds the limits that the keyholder judges itself, what publishers may use up added up over them', () => {
+    const lines = 'limits: { min_backends: 2, points_per_backend: 5, requests: 7/h, point_sets: 5/h }\n';
     const limits = { minBackends: 2, maxPointsPerBackend: 5 };
     const compiled = (text: string) => compileKeyholderList(load(text), settings).services[0];
-    expect(compiled(serviceYaml(lines))).toMatchObject({ ...limits, requestsPerHour: 7 });
+    expect(compiled(serviceYaml(lines))).toMatchObject({
+      ...limits,
+      requestsPerHour: 7,
+      pointSetsPerHour: 5,
+    });
     const two = serviceYaml(lines).replace(/publishers: \[(\S+)\]/, 'publishers: [$1, vps2]');
-    expect(compiled(two)).toMatchObject({ ...limits, requestsPerHour: 14 });
+    expect(compiled(two)).toMatchObject({ ...limits, requestsPerHour: 14, pointSetsPerHour: 10 });
+    expect(compiled(two.replace('5/h', '3600/h'))).toMatchObject({ pointSetsPerHour: 3600 });
   });
 
   it('leaves disabled backends out', () => {

@@ -27,7 +27,7 @@ export const REQUEST_ROWS: readonly RuleRow[] = [
     paragraph:
       'So many requests of one publisher for one service are signed in an hour. It bounds how finely clients ' +
       'can be told apart by different descriptors, and the growth of the journal. The keyholder counts those of all ' +
-      'publishers together, over a restart too.',
+      'publishers together, over a restart too, and anew with each list.',
     advice: 'wait as long as Retry-After says, or raise `limits.requests`',
     functions: ['src/signer/policy/rules.ts#checkSignRate', 'src/pkcs11/sign-rate.ts#check'],
     accepts: { file: EVALUATE, title: 'allows the last request of the hour and denies the next' },
@@ -42,9 +42,9 @@ export const REQUEST_ROWS: readonly RuleRow[] = [
     parameter: 'limits.point_sets',
     default: `${DEFAULT_LIMITS.pointSetsPerHour}/h`,
     paragraph:
-      'So many different sets of introduction points of a service are signed in an hour (on a test network: in a voting ' +
-      'interval); a set signed within it may be signed again. It bounds how many groups clients can be split into. A ' +
-      'restart forgets.',
+      'So many different sets of introduction points of a service are signed for one publisher in an hour (on a test ' +
+      'network: in a voting interval); a set signed within it may be signed again. It bounds how many groups clients can ' +
+      'be split into. The keyholder counts those of all publishers together. A restart forgets.',
     advice:
       'wait as long as Retry-After says; raise `limits.point_sets` before restarting more backends than that',
     functions: ['src/signer/policy/rules.ts#checkChurn', 'src/descriptor/point-sets.ts#check'],
