@@ -209,6 +209,21 @@ describe('marks that grow long', () => {
     expect(size()).toBeLessThan(maximum / 2);
   });
 
+  test('keep a fence for as long as its period can be asked for, whatever else they drop', () => {
+    const maximum = 100 * RECORD;
+    const log = create(maximum);
+    const [recent, over] = [identity('recent').kpHsId, identity('over').kpHsId];
+    const day = 86_400;
+    log.raiseFence(recent, { floor: NOW - 13 * day, lead: 60 });
+    log.raiseFence(over, { floor: NOW - 15 * day, lead: 60 });
+    log.spend(seconds(70), TIME);
+    log.spend(seconds(16, NOW + 7200), { at: NOW + 7200, proven: NOW + 7200 });
+    expect(size()).toBeLessThan(maximum / 2);
+    for (const each of [log, reopen(maximum)]) {
+      expect([each.fenceOf(recent).lead, each.fenceOf(over).lead]).toEqual([60, 0]);
+    }
+  });
+
   test('try to make room once a minute, so that a full log costs no rewriting for each request', () => {
     const maximum = 100 * RECORD;
     const log = create(maximum);

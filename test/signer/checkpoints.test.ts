@@ -4,7 +4,7 @@ import type { Keyholder as InnerKeyholder } from '../../src/pkcs11/keyholder-ser
 import { vouch, vouchingNote } from '../../src/pkcs11/vouching.ts';
 import { Checkpoints } from '../../src/signer/checkpoints.ts';
 import { SignerError } from '../../src/signer/contract/problems.ts';
-import { parseCheckpoint, parseSignedNote } from '../../src/signer/contract/signed-note.ts';
+import { formatSignedNote, parseCheckpoint, parseSignedNote } from '../../src/signer/contract/signed-note.ts';
 import type { Keyholder } from '../../src/signer/ports.ts';
 import { createRig, now, type Rig } from '../pkcs11/keyholder-rig.ts';
 import chain from '../vectors/own-chain.json' with { type: 'json' };
@@ -71,6 +71,33 @@ describe('heads', () => {
     try {
       const checkpoints = new Checkpoints(older.journal, core.core.keyholder, now);
       expect((await rejection(checkpoints.newest())).code).toBe('CHECKPOINT_FORK');
+    } finally {
+      older.remove();
+    }
+  });
+});
+
+describe('an echo', () => {
+  test('is not excused by the line of a name that was given up, beside one that counts', async () => {
+    const older = new TestJournal();
+    try {
+      // The journal was put back: what the keyholder signed meanwhile is not in it.
+      const newest = await new Checkpoints(core.core.journal, core.core.keyholder, now).newest();
+      const formerName = 'signer.example/test';
+      await older.journal.recovered({ origin: 'signer.example/next', fence: now(), lost: null });
+      expect(older.journal.standing.formerOrigins).toEqual([formerName]);
+      const { text, signatures } = parseSignedNote(newest);
+      const [own] = signatures;
+      if (own === undefined) throw new Error('nobody signed');
+      const former = { ...own, name: formerName };
+      const judge = (...lines: (typeof own)[]): Promise<void> =>
+        new Checkpoints(older.journal, core.core.keyholder, now).check(
+          formatSignedNote({ text, signatures: lines }),
+        );
+      await judge(former);
+      expect(older.journal.standing.halted).toBeUndefined();
+      expect((await rejection(judge(former, own))).code).toBe('CHECKPOINT_AHEAD');
+      expect(older.journal.standing.halted?.code).toBe('CHECKPOINT_AHEAD');
     } finally {
       older.remove();
     }

@@ -9,6 +9,10 @@ const caa = [{ flags: 128, tag: 'issue', value: 'ca.example' }];
 const clients = [1, 2].map(name => noise(`client ${name}`, 32));
 const made = forge({ label: 'our service' });
 const restricted = forge({ label: 'our service', clients, inner: { caa } });
+const longer = forge({
+  label: 'our service',
+  editOuter: text => text.replace('descriptor-lifetime 180', 'descriptor-lifetime 181'),
+});
 const points = made.inner.introductionPoints;
 
 const targetOf = ({ period, at, parts, text }: typeof made): SignedTarget => ({
@@ -101,6 +105,7 @@ describe('a text from the keyholder', () => {
     ['with another counter than it says', approve(), { revisionCounter: target.revisionCounter + 1n }],
     ['of another period', approve(), { periodNum: target.periodNum + 1 }],
     ['with the certificate of another hour', approve(), { second: target.second + 3600 }],
+    ['with another lifetime than 180 minutes', approve(), targetOf(longer)],
     ['with a bad byte', approve(), { text: made.text.with(1000, (made.text[1000] ?? 0) ^ 1) }],
   ])('%s stops the service', (_, approved, changed) => {
     expect(() => verify(approved, changed)).toThrow(expect.objectContaining({ code: 'SERVICE_LATCHED' }));

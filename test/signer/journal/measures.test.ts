@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Measure } from '../../../src/signer/journal/measures.ts';
+import { rejection } from '../failure.ts';
+import { NOW, request, TestJournal } from './open-test-journal.ts';
+
+let made: TestJournal;
+beforeEach(() => {
+  made = new TestJournal();
+});
+afterEach(() => made.remove());
+
+/** What came between the verdict on a request and its reservation. */
+test.each<[code: string, measure: Measure, undo: Measure]>([
+  ['PUBLISHER_UNKNOWN', { kind: 'evicted', publisher: 'vps1' }, { kind: 'readmitted', publisher: 'vps1' }],
+  ['FROZEN', { kind: 'frozen', service: 'frontpage' }, { kind: 'thawed', service: 'frontpage' }],
+])(
+  'nothing is reserved behind a measure (%s), so that the journal can be opened again',
+  async (code, measure, undo) => {
+    const { journal } = made;
+    await journal.measures.record(measure, NOW);
+    // Of one batch with the measure as well.
+    const late = [journal.reserve(request()), journal.reserve(request())];
+    for (const each of late) expect((await rejection(each)).code).toBe(code);
+    const others = request({ publisher: 'vps2', service: 'elsewhere' });
+    expect((await journal.reserve(others)).kind).toBe('reserved');
+    const undone = made.reopen();
+    expect((await rejection(undone.reserve(request()))).code).toBe(code);
+    await undone.measures.record(undo, NOW);
+    expect((await undone.reserve(request())).kind).toBe('reserved');
+    made.reopen();
+  },
+);
+
+test('a measure and a reservation of one turn keep their order', async () => {
+  const { journal } = made;
+  const asked = [
+    journal.reserve(request()),
+    journal.measures.record({ kind: 'evicted', publisher: 'vps1' }, NOW),
+    journal.reserve(request()),
+  ];
+  const [before, evicted, after] = await Promise.allSettled(asked);
+  expect([before?.status, evicted?.status, after?.status]).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  made.reopen();
+});
