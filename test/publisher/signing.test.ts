@@ -1,20 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import PQueue from 'p-queue';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatOnionAddress, proveEvidence, TOR_NETWORK } from '../../src/descriptor/index.ts';
 import type { Offer } from '../../src/publisher/backend-watch.ts';
 import { availablePoints } from '../../src/publisher/backends.ts';
-import { parseConfig } from '../../src/publisher/config.ts';
-import { createLog, PublisherLog } from '../../src/publisher/log.ts';
-import { Shelf } from '../../src/publisher/shelf.ts';
 import { SignerClient } from '../../src/publisher/signer-client.ts';
 import { Signing } from '../../src/publisher/signing.ts';
-import { newServiceState, type ServiceState, startState } from '../../src/publisher/state.ts';
+import { newServiceState, type ServiceState } from '../../src/publisher/state.ts';
 import { timingOf } from '../../src/publisher/timing.ts';
 import { problemBody } from '../../src/signer/contract/problems.ts';
 import { forge, NOON, PERIOD } from '../descriptor/forge.ts';
+import { makeContext } from './make-context.ts';
 import { ToySigner } from './toy-signer.ts';
 
 const NAMES = ['b1', 'b2', 'b3'];
@@ -48,25 +45,12 @@ beforeEach(async () => {
   client = new SignerClient(target);
   state = newServiceState(target.name, signer.description);
   for (const name of NAMES) state.backends[name] = { points: 3, misses: 0 };
-  const queue = new PQueue();
-  const context = {
-    config: parseConfig(`signers: ["unix:${path}"]\nstate: ${folder}\n`),
-    dryRun: false,
-    log: new PublisherLog(createLog('silent')),
-    now: () => now,
-    random: () => 0.5,
-    rng: () => 0,
-    signal: new AbortController().signal,
-    shelf: Shelf.open(folder, { readOnly: false }),
-    state: startState(undefined, [target.name], now),
-    queues: { fetch: queue, upload: queue, probe: queue },
-    tor: () => undefined,
-    view: () => undefined,
-    wake: () => undefined,
-    save: () => undefined,
-    saveNow: () => undefined,
-  };
-  signing = new Signing(context, state, TOR_NETWORK, timingOf(TOR_NETWORK));
+  signing = new Signing(
+    makeContext(folder, () => now),
+    state,
+    TOR_NETWORK,
+    timingOf(TOR_NETWORK),
+  );
 });
 afterEach(async () => {
   client.close();
