@@ -5,6 +5,7 @@ import {
   type Bytes,
   TOR_NETWORK,
   createCachingVerify,
+  examineDescriptor,
   openCookie,
   openDescriptor,
   openDescriptorWithNoble,
@@ -73,10 +74,14 @@ function openEverywhere(text: Bytes, { forged }: Resealer): void {
   }
   checkEvidence(text, forged);
   if (text.length % 4 === 1) inspect(text, forged);
+  if (text.length % 4 === 2) examine(text, forged);
   if ('code' in verdict) openDescriptor(text, options);
 }
 
-function cookieIn(text: Bytes, { kpHsId, at, parts }: Resealer['forged']): Bytes | undefined {
+function cookieIn(
+  text: Bytes,
+  { kpHsId, at, parts }: Pick<Resealer['forged'], 'kpHsId' | 'at' | 'parts'>,
+): Bytes | undefined {
   const bare = verdictOf('descriptor', () =>
     openDescriptor(text, { kpHsId, periods: publishablePeriods(TOR_NETWORK, at) }),
   );
@@ -101,6 +106,31 @@ function checkEvidence(text: Bytes, { kpHsId, at }: Resealer['forged']): void {
     );
     demand(same && points.length === evidence.taken.points.length, 'evidence has the points of the text');
   }
+}
+
+/** An examination reads anything, and finds no fault exactly where a strict opening finds none. */
+function examine(text: Bytes, { kpHsId, at, parts }: Resealer['forged']): void {
+  const clientKey = parts.descriptorCookie === undefined ? undefined : CLIENT;
+  const periods = publishablePeriods(TOR_NETWORK, at);
+  const { faults, inner, points, outer } = examineDescriptor(text, {
+    kpHsId,
+    periods,
+    nowSeconds: at,
+    clientKey,
+  });
+  examineDescriptor(text);
+  demandEqual(outer.text, text, 'the outer text is the input');
+  const descriptorCookie = clientKey && cookieIn(text, { kpHsId, at, parts });
+  const strict = verdictOf('descriptor', () =>
+    openDescriptor(text, { kpHsId, periods, nowSeconds: at, descriptorCookie }),
+  );
+  const opened = 'taken' in strict ? strict.taken.inner : undefined;
+  demand(
+    (opened !== undefined) === (faults.length === 0 && inner?.parsed !== undefined),
+    'no fault is found where a strict opening finds none, and nowhere else',
+  );
+  if (opened !== undefined)
+    demand(points.length === opened.introductionPoints.length, 'every point is examined');
 }
 
 /** `inspect` decodes anything and shows nothing of the input as it was. */
@@ -137,7 +167,24 @@ function withPoint(change: Partial<ReturnType<typeof pointOf>>): Bytes {
   return open.sign(open.outer(padMiddle(open.middle(inner))));
 }
 
+const examined = (name: string, of: Resealer): Target => ({
+  name: `open/examined-${name}`,
+  area: 'descriptor',
+  codes: [],
+  shapes: TEXT,
+  seeds: () => [of.inner, padMiddle(of.middle()), of.outer(), of.sign(), ...corpus()],
+  cost: 60,
+  // The same bytes in each place where they could stand.
+  run: input => {
+    const middle = padMiddle(of.middle(input));
+    for (const text of [input, of.sign(input), of.sign(of.outer(input)), of.sign(of.outer(middle))])
+      examine(text, of.forged);
+  },
+});
+
 export const DESCRIPTOR_OPEN: readonly Target[] = [
+  examined('open', open),
+  examined('restricted', restricted),
   opening({
     name: 'text',
     shapes: TEXT,

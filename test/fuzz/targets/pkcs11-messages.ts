@@ -12,6 +12,7 @@ import { type Frame, FrameReader, encodeFrame } from '../../../src/pkcs11/frames
 import * as keyholder from '../../../src/pkcs11/keyholder-messages.ts';
 import { encodeStatus, parseStatus } from '../../../src/pkcs11/keyholder-status.ts';
 import * as seal from '../../../src/pkcs11/seal-messages.ts';
+import { encodeFence, encodeFreeze, parseFence, parseFreeze } from '../../../src/pkcs11/measure-messages.ts';
 import * as token from '../../../src/pkcs11/token-messages.ts';
 import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
 import { Random } from '../random.ts';
@@ -59,6 +60,11 @@ function settled<T>(
 }
 
 const KEYHOLDER: readonly Target[] = [
+  message('custody/fence', parseFence, encodeFence, [a, b]),
+  message('custody/freeze', parseFreeze, ({ kpHsId, frozen }) => encodeFreeze(kpHsId, frozen), [
+    { kpHsId: a, frozen: true },
+    { kpHsId: b, frozen: false },
+  ]),
   message(
     'keyholder/prove',
     keyholder.parseProve,

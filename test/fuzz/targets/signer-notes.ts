@@ -1,5 +1,7 @@
 // Signed notes, checkpoints and proofs of the log.
 
+import { parseKpHsId } from '../../../src/descriptor/index.ts';
+import { parseBundle } from '../../../src/signer/audit/source.ts';
 import {
   LogFrontier,
   consistencyProof,
@@ -19,9 +21,10 @@ import {
   parseNoteVerifier,
   parseSignedNote,
 } from '../../../src/signer/contract/signed-note.ts';
+import { addressVerifier, openVouching } from '../../../src/signer/contract/vouching.ts';
 import { ed25519Pair, noise } from '../../descriptor/forge.ts';
 import { utf8 } from '../seeds.ts';
-import { type Target, demand } from '../target.ts';
+import { type Target, demand, demandBytes } from '../target.ts';
 
 const signer = (target: Omit<Target, 'area' | 'name'> & { readonly name: string }): Target => ({
   ...target,
@@ -78,6 +81,48 @@ const notes: readonly Target[] = [
     },
   }),
 ];
+
+const identity = ed25519Pair('fuzz identity');
+const VOUCHER = parseKpHsId(identity.publicKey);
+
+/** The identity's word for the key above. */
+function vouching(): string {
+  const { name, publicKey } = addressVerifier(VOUCHER);
+  const body = `onion-signer checkpoint key 1\n${name}\n${formatNoteVerifier(verifier)}\n`;
+  const signature = identity.sign(utf8(body));
+  const keyHash = noteKeyHash({ name, publicKey });
+  return formatSignedNote({ text: body, signatures: [{ name, keyHash, signature }] });
+}
+
+const exported: readonly Target[] = [
+  signer({
+    name: 'vouching',
+    codes: [...NOTE_CODES, 'NOTE_UNVERIFIED'],
+    shapes: ['lines', 'objects', 'bytes'],
+    seeds: () => [utf8(vouching())],
+    run: input => {
+      const { kpHsId, key } = openVouching(text(input));
+      demandBytes(kpHsId, VOUCHER, 'only the identity vouches');
+      demand(formatNoteVerifier(key) === formatNoteVerifier(verifier), 'only for what it signed');
+    },
+  }),
+  signer({
+    name: 'bundle',
+    codes: ['AUDIT_SOURCE'],
+    shapes: ['bytes'],
+    seeds: () => [bundleOf([utf8('{}'), new Uint8Array(0), noise('entry', 300)]), new Uint8Array(0)],
+    run: input => demandBytes(bundleOf(parseBundle(input)), input, 'a bundle has one form'),
+  }),
+];
+
+function bundleOf(entries: readonly Uint8Array[]): Uint8Array {
+  const parts = entries.map(entry => {
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(entry.length);
+    return Buffer.concat([length, entry]);
+  });
+  return new Uint8Array(Buffer.concat(parts));
+}
 
 /** Sizes and index (8 bytes each), two roots, the proof in hashes of 32 bytes, a rest that makes one too short. */
 function readProof(input: Uint8Array) {
@@ -158,4 +203,4 @@ const proofs: readonly Target[] = [
   }),
 ];
 
-export const SIGNER_NOTES: readonly Target[] = [...notes, ...proofs];
+export const SIGNER_NOTES: readonly Target[] = [...notes, ...exported, ...proofs];
