@@ -47,6 +47,7 @@ const PACKAGES = [
     present: machine => machine.exists(`${PYTHON_PACKAGES}/onionbalance/__init__.py`),
   },
   { name: 'age', purpose: 'run', present: machine => machine.program('age') !== undefined },
+  { name: 'openssh-client', purpose: 'run', present: machine => machine.program('ssh-keygen') !== undefined },
   { name: 'libfaketime', purpose: 'run', present: machine => machine.exists(FAKETIME) },
   { name: 'opensc-pkcs11', purpose: 'run', present: machine => machine.exists(SPY_MODULE) },
 ];

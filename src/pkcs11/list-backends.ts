@@ -2,6 +2,10 @@
 
 import { type KpHsId, parseKpHsId } from '../descriptor/index.ts';
 import { CustodyError } from './error.ts';
+import type { WireReader, WireWriter } from './wire.ts';
+
+/** Bound that no policy can widen. */
+const MAX_RETIRED = 1000;
 
 /** An onion service whose points a service may list. */
 export interface ListBackend {
@@ -43,6 +47,32 @@ export function checkKeys(services: readonly ServiceKeys[]): void {
       holders.set(key, service.alias);
     }
   }
+}
+
+/** Keys of retired backends, 32 bytes each behind their number. */
+export function writeRetired(out: WireWriter, retired: readonly KpHsId[]): void {
+  out.u16(retired.length);
+  for (const key of retired) out.bytes(key, 32);
+}
+
+/** @throws CustodyError LIST_SYNTAX; LIST_BACKEND (BACKEND-KEY) */
+export const readRetired = (reader: WireReader): KpHsId[] =>
+  Array.from({ length: reader.u16() }, () => backendKey('retired', reader.bytes(32)));
+
+/** @throws CustodyError LIST_BOUNDS, LIST_ORDER, LIST_DUPLICATE; LIST_BACKEND (BACKEND-RETIRED) */
+export function checkRetired(services: readonly ServiceKeys[], retired: readonly KpHsId[]): void {
+  if (retired.length > MAX_RETIRED) throw new CustodyError('LIST_BOUNDS', 'the number of retired backends');
+  for (const [i, key] of retired.entries()) {
+    const before = retired[i - 1];
+    const order = before === undefined ? -1 : Buffer.compare(before, key);
+    if (order === 0) throw new CustodyError('LIST_DUPLICATE', 'a retired backend');
+    if (order > 0) throw new CustodyError('LIST_ORDER', 'the retired backends');
+  }
+  const barred = new Set(retired.map(hexOf));
+  const returned = services
+    .flatMap(({ backends }) => backends)
+    .find(({ kpHsId }) => barred.has(hexOf(kpHsId)));
+  if (returned !== undefined) throw refuseBackend('BACKEND-RETIRED', returned.name, 'no retired backend');
 }
 
 function refuseBackend(rule: string, observed: string, limit: string, cause?: unknown): CustodyError {

@@ -3,12 +3,19 @@
 
 import { type KpHsId, type NetworkProfile, checkNetworkProfile, parseKpHsId } from '../descriptor/index.ts';
 import { CustodyError } from './error.ts';
-import { type ListBackend, backendKey, checkKeys } from './list-backends.ts';
+import {
+  type ListBackend,
+  backendKey,
+  checkKeys,
+  checkRetired,
+  readRetired,
+  writeRetired,
+} from './list-backends.ts';
 import { type ListAccess, checkAccess, readAccess, writeAccess } from './list-access.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer list 3\n');
+const MAGIC = new TextEncoder().encode('onion-signer list 4\n');
 const ALIAS = /^[a-z0-9][a-z0-9._-]{0,62}$/u;
 /** What a PIN source looks like; the token process reads it in detail. */
 const PIN_SOURCE = /^(?:tty|file:\/\P{Cc}+|credential:[A-Za-z0-9._-]+)$/u;
@@ -76,6 +83,8 @@ export interface KeyholderList {
   readonly tokens: readonly ListToken[];
   /** `file:/path`, `credential:NAME` or `tty`: never a PIN. */
   readonly pinSource: string;
+  /** Ascending; none of them is a backend. */
+  readonly retired: readonly KpHsId[];
   /** Ascending by alias. */
   readonly services: readonly ListService[];
 }
@@ -89,7 +98,9 @@ export function encodeList(list: KeyholderList): Uint8Array {
   out.u32(profile.evidenceMaxAgeSeconds).u32(profile.evidenceMaxSkewSeconds);
   out.u32(list.aheadSeconds).u32(list.runwaySeconds).u32(list.deadlineMs).u8(list.tokens.length);
   for (const token of list.tokens) out.str16(token.uri).str16(token.modulePath);
-  out.str16(list.pinSource).u16(list.services.length);
+  out.str16(list.pinSource);
+  writeRetired(out, list.retired);
+  out.u16(list.services.length);
   for (const service of list.services) {
     out.str8(service.alias).bytes(service.kpHsId, 32).str16(service.envelopePath);
     out.u8(flagsOf(service)).u8(service.minPoints).u8(service.maxPoints);
@@ -112,14 +123,15 @@ function flagsOf({ singleOnion, enabled, caaCritical }: ListService): number {
 /**
  * Reads a list.
  * @throws CustodyError LIST_SYNTAX, LIST_BOUNDS, LIST_ORDER, LIST_DUPLICATE, LIST_CLIENT, or LIST_BACKEND, whose `denial` names
- *   the rule: BACKEND-KEY (anybody could sign for it), BACKEND-NOT-OURS (a backend is one of our services) or BACKEND-EXCLUSIVE (it serves two);
+ *   the rule: BACKEND-KEY (anybody could sign for it), BACKEND-NOT-OURS (a backend is one of our services),
+ *   BACKEND-RETIRED or BACKEND-EXCLUSIVE (it serves two);
  *   URI_SYNTAX, PIN_LITERAL
  */
 export function parseList(bytes: Uint8Array): KeyholderList {
   if (bytes.length > LIST_LIMITS.bytes) throw new CustodyError('LIST_BOUNDS', 'the list is too long');
   const reader = new WireReader(bytes, 'LIST_SYNTAX');
   const magic = reader.bytes(MAGIC.length);
-  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 3');
+  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 4');
   const serial = reader.u64Number();
   const profile: NetworkProfile = {
     name: reader.str8(),
@@ -131,9 +143,20 @@ export function parseList(bytes: Uint8Array): KeyholderList {
   const [aheadSeconds, runwaySeconds, deadlineMs] = [reader.u32(), reader.u32(), reader.u32()];
   const tokens = repeat(reader.u8(), () => ({ uri: reader.str16(), modulePath: reader.str16() }));
   const pinSource = reader.str16();
+  const retired = readRetired(reader);
   const services = repeat(reader.u16(), () => readService(reader));
   reader.end();
-  const list = { serial, profile, aheadSeconds, runwaySeconds, deadlineMs, tokens, pinSource, services };
+  const list = {
+    serial,
+    profile,
+    aheadSeconds,
+    runwaySeconds,
+    deadlineMs,
+    tokens,
+    pinSource,
+    retired,
+    services,
+  };
   checkList(list);
   return list;
 }
@@ -203,6 +226,7 @@ function checkList(list: KeyholderList): void {
   for (const service of list.services) checkService(service, list.serial);
   checkAscending(list.services.map(service => service.alias));
   checkKeys(list.services);
+  checkRetired(list.services, list.retired);
 }
 
 function checkProfile(profile: NetworkProfile): void {

@@ -2,19 +2,20 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { addAuditRoutes } from './audit/routes.ts';
 import { errorBody, SignerError } from './contract/problems.ts';
 import { EXPOSITION_TYPE, type Family, formatExposition } from './program/exposition.ts';
+import { parseApplication, type SignatureFile, type SignerIdentity } from './policy/approval.ts';
 import type { RouteContext } from './routes.ts';
 import { type MeasureReport, type OperatorOrder, parseOrder } from './operator.ts';
 import { describeStatus } from './status.ts';
 
 /** What the daemon does for `policy apply`. */
 export interface PolicyDoor {
-  /** The policy in force: its serial and canonical text. */
-  current(): { readonly serial: number; readonly text: Uint8Array };
+  /** The policy in force: its serial and canonical text, and whom a proposal for the next one must name. */
+  current(): { readonly serial: number; readonly text: Uint8Array; readonly signer: SignerIdentity };
   /**
    * Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already; the same
    * again changes nothing. False when the keyholder has not read its list yet, which the daemon then tries again.
    */
-  apply(serial: number, text: Uint8Array): Promise<boolean>;
+  apply(serial: number, text: Uint8Array, signatures: readonly SignatureFile[]): Promise<boolean>;
 }
 
 /** What the daemon does for `evict`, `readmit`, `fence`, `freeze` and `thaw`. */
@@ -44,18 +45,20 @@ export function createAdminServer(
     reply.type(EXPOSITION_TYPE).send(formatExposition(await collect())),
   );
   server.get('/policy', (_request, reply) => {
-    const { serial, text } = policy.current();
+    const { serial, text, signer } = policy.current();
     return reply
       .header('policy-serial', String(serial))
+      .header('policy-signer', JSON.stringify(signer))
       .type('application/octet-stream')
       .send(Buffer.from(text));
   });
   server.put<{ Params: { serial: string } }>('/policy/:serial', async ({ params, body }) => {
     const serial = Number(params.serial);
     if (!Buffer.isBuffer(body) || !/^[1-9][0-9]{0,14}$/.test(params.serial)) {
-      throw new SignerError('REQUEST_SCHEMA', 'send a canonical policy');
+      throw new SignerError('REQUEST_SCHEMA', 'send a canonical policy and its signatures');
     }
-    return { serial, settled: await policy.apply(serial, body) };
+    const { text, signatures } = parseApplication(body);
+    return { serial, settled: await policy.apply(serial, text, signatures) };
   });
   server.put<{ Params: { kind: string; name: string } }>('/measures/:kind/:name', ({ params }) =>
     take(parseOrder(params.kind, params.name)),

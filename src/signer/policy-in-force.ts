@@ -1,23 +1,27 @@
 import { SignerError } from './contract/problems.ts';
 import type { Journal } from './journal/journal.ts';
 import { parsePolicySnapshot } from './policy/snapshot.ts';
-import type { Policy } from './policy/types.ts';
+import { approveStep, type SignerIdentity } from './policy/approval.ts';
+import type { SignatureFile } from './policy/approval.ts';
+import { type Policy } from './policy/types.ts';
 import type { Keyholder } from './ports.ts';
 
 /** The policy that the core judges by: always the journal's, whether the keyholder has read its list already or not. */
 export class PolicyInForce {
   readonly #journal: Journal;
   readonly #keyholder: Keyholder;
+  readonly #network: string;
   #serial: number;
   #text: Uint8Array;
   #policy: Policy;
 
   /** SignerError POLICY_EMPTY for a journal without a policy, POLICY_SNAPSHOT, JOURNAL_TORN. */
-  constructor(journal: Journal, keyholder: Keyholder) {
+  constructor(journal: Journal, keyholder: Keyholder, network: string) {
     const stored = journal.currentPolicy();
     if (stored === undefined) throw new SignerError('POLICY_EMPTY', 'run `init` first');
     this.#journal = journal;
     this.#keyholder = keyholder;
+    this.#network = network;
     this.#serial = stored.serial;
     this.#text = stored.text;
     this.#policy = parsePolicySnapshot(stored.text);
@@ -31,6 +35,12 @@ export class PolicyInForce {
     return this.#serial;
   }
 
+  /** Which signer a proposal must be for. */
+  get signer(): SignerIdentity {
+    const { journalId, standing } = this.#journal;
+    return { origin: standing.origin, journal: journalId, network: this.#network };
+  }
+
   /** Canonical bytes of the policy. */
   get text(): Uint8Array {
     return this.#text;
@@ -39,11 +49,14 @@ export class PolicyInForce {
   /**
    * Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already. The same
    * again changes nothing. From when the journal has it the core judges by it, whatever the keyholder does; see
-   * `settle`. SignerError POLICY_SNAPSHOT, POLICY_SERIAL, JOURNAL_*.
+   * `settle`. SignerError POLICY_SNAPSHOT, POLICY_SERIAL, JOURNAL_*, and those of approveStep.
    */
-  async apply(serial: number, text: Uint8Array): Promise<void> {
+  async apply(serial: number, text: Uint8Array, signatures: readonly SignatureFile[] = []): Promise<void> {
     const policy = parsePolicySnapshot(text);
-    await this.#journal.applyPolicy(serial, text);
+    const step = { signer: this.signer, before: this.#policy, serial, after: policy };
+    // What is in force already was judged when it came.
+    const signed = serial === this.#serial ? undefined : approveStep(step, signatures);
+    await this.#journal.applyPolicy(serial, text, signed);
     [this.#serial, this.#text, this.#policy] = [serial, Uint8Array.from(text), policy];
   }
 

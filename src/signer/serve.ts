@@ -54,7 +54,7 @@ export class Daemon {
     });
     try {
       this.#keyholder = new KeyholderDoor(config);
-      this.#policy = new PolicyInForce(this.#journal, this.#keyholder);
+      this.#policy = new PolicyInForce(this.#journal, this.#keyholder, config.profile.name);
     } catch (error) {
       this.#journal.close();
       throw error;
@@ -194,8 +194,8 @@ export class Daemon {
   #policyDoor(): PolicyDoor {
     return {
       current: () => this.#policy,
-      apply: async (serial, text) => {
-        await this.#policy.apply(serial, text);
+      apply: async (serial, text, signatures) => {
+        await this.#policy.apply(serial, text, signatures);
         this.#context.core.evidence.retain(this.#policy.policy);
         this.#log.event('policy in force', { serial });
         this.reloadPins();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
+import { describeAdministrators } from './daemon/administrators.ts';
 import { describeAnswers } from './daemon/answers.ts';
 import { describeApply } from './daemon/apply.ts';
 import { backendAddress } from './daemon/backends.ts';
@@ -70,6 +71,7 @@ describe('a running signer', () => describeBadInput(() => home));
 describe('a token that goes away', () => describeLostToken(() => home));
 describe('before the first opening', () => describeFirstOpening(() => fresh));
 describe('policy apply', () => describeApply(() => home));
+describeAdministrators(() => home);
 describe('a PIN', () => describePinLiterals(() => home));
 describe('the state of a signer', () =>
   describeState(

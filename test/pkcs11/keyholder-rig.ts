@@ -93,6 +93,7 @@ export async function createRig(): Promise<Rig> {
         deadlineMs: 30_000,
         tokens: [{ uri: hsm.uri, modulePath: hsm.modulePath }],
         pinSource: hsm.pinSource,
+        retired: [],
         services: [
           { ...service('alpha', alpha, ['a1', 'a2']), ...changesOfAlpha },
           service('beta', beta, ['b1']),

@@ -45,15 +45,25 @@ const list = (changes: Partial<KeyholderList> = {}): KeyholderList => ({
   deadlineMs: 10_000,
   tokens: [{ uri: 'pkcs11:token=press-a', modulePath: '/usr/lib/softhsm/libsofthsm2.so' }],
   pinSource: 'credential:pin',
+  retired: [],
   services: [service('frontpage'), service('intake', { singleOnion: true, enabled: false })],
   ...changes,
 });
 
 const withService = (changes: Partial<ListService>) => list({ services: [service('frontpage', changes)] });
 
+const RETIRED = ['x', 'y', 'z']
+  .map(name => identity(`retired ${name}`).kpHsId)
+  .sort((a, b) => Buffer.compare(a, b));
+
 describe('the canonical list', () => {
   test('is read as it was written, and has one encoding', () => {
-    for (const each of [list(), list({ profile: testNetwork('chutney', 20), services: [] })]) {
+    const retired = RETIRED.slice(0, 2);
+    for (const each of [
+      list(),
+      list({ retired }),
+      list({ profile: testNetwork('chutney', 20), services: [] }),
+    ]) {
       const bytes = encodeList(each);
       expect(parseList(bytes)).toEqual(each);
       expect(encodeList(parseList(bytes))).toEqual(bytes);
@@ -100,6 +110,25 @@ describe('the canonical list', () => {
     expect(error.denial?.rule).toBe('BACKEND-EXCLUSIVE');
     expect(encodeList(list({ services: [service('a', { backends: shared }), service('b')] }))).toBeInstanceOf(
       Uint8Array,
+    );
+  });
+
+  test('names no retired key as a backend', () => {
+    const services = [service('frontpage', { backends: [backend('gone')] })];
+    const gone = backend('gone').kpHsId;
+    const error = expectCode('LIST_BACKEND', () => encodeList(list({ services, retired: [gone] })));
+    expect(error.denial?.rule).toBe('BACKEND-RETIRED');
+    expect(encodeList(list({ services, retired: RETIRED }))).toBeInstanceOf(Uint8Array);
+    expectCode('LIST_ORDER', () => encodeList(list({ retired: RETIRED.toReversed() })));
+    expectCode('LIST_DUPLICATE', () =>
+      encodeList(list({ retired: [...RETIRED.slice(0, 1), ...RETIRED.slice(0, 1)] })),
+    );
+    const bytes = Buffer.from(encodeList(list({ services, retired: RETIRED })));
+    const [first = new Uint8Array()] = RETIRED;
+    // A list that our encoder never wrote.
+    bytes.set(gone, bytes.indexOf(first));
+    expectCode(Buffer.compare(gone, RETIRED[1] ?? gone) < 0 ? 'LIST_BACKEND' : 'LIST_ORDER', () =>
+      parseList(bytes),
     );
   });
 

@@ -29,6 +29,7 @@ const list: KeyholderList = {
   deadlineMs: 10_000,
   tokens: [],
   pinSource: 'tty',
+  retired: [],
   services: [service],
 };
 

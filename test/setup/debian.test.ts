@@ -20,6 +20,7 @@ describe('missing Debian packages', () => {
       'python3-cryptography',
       'onionbalance',
       'age',
+      'openssh-client',
       'libfaketime',
       'opensc-pkcs11',
     ]);

@@ -37,7 +37,11 @@ beforeEach(async () => {
   const offered = [PUBLISHER, OTHER_PUBLISHER].map(
     name => [name, createPublisherServer(core.context, name)] as const,
   );
-  const current = { serial: 1, text: new Uint8Array() };
+  const current = {
+    serial: 1,
+    text: new Uint8Array(),
+    signer: { origin: 'log', journal: '0'.repeat(32), network: 'tor' },
+  };
   const policy = { current: () => current, apply: async () => true };
   const take = (measure: OperatorOrder): Promise<MeasureReport> => takeMeasure(core.core, measure);
   const admin = createAdminServer(core.context, { policy, take }, () =>

@@ -9,6 +9,7 @@ import {
 } from '../../src/signer/sign-descriptor.ts';
 import { denialBody, errorBody, SignerError } from '../../src/signer/contract/problems.ts';
 import type { SignAnswer, SignRequest } from '../../src/signer/contract/requests.ts';
+import { EMPTY_POLICY } from '../../src/signer/policy/types.ts';
 import { backendDescriptor, createRig, now, type Rig } from '../pkcs11/keyholder-rig.ts';
 import { identity } from '../descriptor/forge.ts';
 import { CoreRig, PUBLISHER } from './core-rig.ts';
@@ -68,7 +69,7 @@ describe('a request that was answered', () => {
     for (let i = 0; i < 3; i += 1) await answered(core.request());
     expect(await sign(core.request())).toMatchObject({ kind: 'denied', denied: { rule: 'SIGN-RATE' } });
     core.editStatus = state => ({ ...state, services: [] });
-    core.core.evidence.retain({ services: [] });
+    core.core.evidence.retain(EMPTY_POLICY);
     const before = [core.asked.length, kinds().length];
     expect(await sign({ ...first, evidence: [] })).toEqual({ kind: 'signed', answer, repeated: true });
     expect([core.asked.length, kinds().length]).toEqual(before);
@@ -106,7 +107,7 @@ describe('evidence', () => {
   });
 
   it('that others push out of the store while a request is answered stays with it, up to the archive', async () => {
-    const forget = (): void => core.core.evidence.retain({ services: [] });
+    const forget = (): void => core.core.evidence.retain(EMPTY_POLICY);
     core.editStatus = state => {
       forget();
       return state;

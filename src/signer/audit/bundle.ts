@@ -69,7 +69,10 @@ async function exportEntries(
 /** Digests that an entry names. */
 function textsOf(bytes: Uint8Array): readonly string[] {
   const entry = parseEntry(bytes);
-  if (entry.kind === 'policy') return [entry.digest];
+  if (entry.kind === 'policy') {
+    const signed = entry.proposal === null ? [] : [entry.proposal];
+    return [entry.digest, ...signed, ...entry.signatures.map(({ digest }) => digest)];
+  }
   return entry.kind === 'released' ? [...entry.texts, ...entry.evidence] : [];
 }
 

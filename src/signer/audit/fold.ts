@@ -49,6 +49,8 @@ const broken = (message: string, cause?: unknown): SignerError =>
 export class AuditFold {
   /** Name under which heads are signed now, and all that were given up. */
   origin = '';
+  /** The id of genesis. */
+  journalId = '';
   readonly formerOrigins: string[] = [];
   readonly vouchings: VouchedKey[] = [];
   /** Heads that recoveries say were lost: size, space, root in hex. */
@@ -74,6 +76,7 @@ export class AuditFold {
     switch (entry.kind) {
       case 'genesis':
         this.origin = entry.origin;
+        this.journalId = entry.journal;
         return undefined;
       case 'policy':
         if (entry.serial <= this.#serial) throw broken('a policy serial went back');

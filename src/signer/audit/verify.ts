@@ -7,9 +7,10 @@ import {
   parseCheckpoint,
   parseSignedNote,
 } from '../contract/signed-note.ts';
-import { type Entry, parseEntry } from '../journal/entries.ts';
+import { type Entry, parseEntry, type PolicyEntry } from '../journal/entries.ts';
 import { parsePolicySnapshot } from '../policy/snapshot.ts';
-import type { Policy } from '../policy/types.ts';
+import { EMPTY_POLICY, type Policy } from '../policy/types.ts';
+import { checkApproval } from './check-approval.ts';
 import { ReleaseCheck, type TextCounts } from './check-release.ts';
 import { AuditFold, type OpenReservation } from './fold.ts';
 import type { AuditSource } from './source.ts';
@@ -81,6 +82,8 @@ class Audit {
   readonly #findings: Finding[] = [];
   /** Address and origin of what was released. */
   readonly #served = new Set<string>();
+  /** In force after the entries so far; undefined when its text is not kept. */
+  #policyInForce: Policy | undefined = EMPTY_POLICY;
   #released = 0;
   #lost = 0;
 
@@ -109,10 +112,19 @@ class Audit {
 
   async #takeEntry(index: number, entry: Entry): Promise<void> {
     const reserved = await this.#fold.take(index, entry, digest => this.#policy(digest));
+    if (entry.kind === 'policy') await this.#takePolicy(entry);
     if (entry.kind !== 'released' || reserved === undefined) return;
     this.#released += 1;
     this.#noteServed(reserved);
     await this.#releases.check(index, entry, reserved);
+  }
+
+  /** Those who were administrators before must have signed it. */
+  async #takePolicy(entry: PolicyEntry): Promise<void> {
+    const [before, after] = [this.#policyInForce, await this.#policy(entry.digest)];
+    this.#policyInForce = after;
+    const { origin, journalId } = this.#fold;
+    await checkApproval(this.#source, entry, { before, after, origin, journalId });
   }
 
   #noteServed({ services: [service], origin }: OpenReservation): void {

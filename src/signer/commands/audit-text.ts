@@ -62,6 +62,8 @@ function lineOf(index: number, { kind, at, ...fields }: Entry): string {
 }
 
 function valueOf(name: string, value: unknown): string {
+  if (name === 'signatures' && Array.isArray(value))
+    return value.map((each: { administrator: string }) => each.administrator).join(',') || 'none';
   if (Array.isArray(value)) return String(value.length);
   // Of a vouching the address and the key.
   const text = name === 'note' ? String(value).split('\n').slice(1, 3).join(' ') : value;

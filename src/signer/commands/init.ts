@@ -14,7 +14,7 @@ import {
 } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { createJournal, openJournal } from '../journal/journal.ts';
-import { encodePolicy } from '../policy/types.ts';
+import { EMPTY_POLICY, encodePolicy } from '../policy/types.ts';
 import { writeNew } from '../program/durable-file.ts';
 import { makeTlsKey } from '../program/tls-identity.ts';
 import type { CommandContext } from './context.ts';
@@ -100,13 +100,12 @@ async function createState(config: SignerConfig): Promise<void> {
     // An init that was cut off after this step is taken up again: without a journal nothing was ever signed.
     if (!(error instanceof CustodyError && error.code === 'STATE_EXISTS')) throw error;
   }
-  const nothing = { services: [] };
-  writeKeyholderList(config, encodeKeyholderList(config, nothing, 1));
+  writeKeyholderList(config, encodeKeyholderList(config, EMPTY_POLICY, 1));
   const now = Math.floor(Date.now() / 1000);
   createJournal(journal, { origin: await checkpointOrigin(config), now });
   const opened = openJournal({ path: journal, now: () => now });
   try {
-    await opened.applyPolicy(1, encodePolicy(nothing));
+    await opened.applyPolicy(1, encodePolicy(EMPTY_POLICY));
   } finally {
     opened.close();
   }

@@ -7,6 +7,7 @@ import type { Problem } from '../contract/requests.ts';
 import { openJournal } from '../journal/journal.ts';
 import { type MeasureReport, type OperatorOrder, takeMeasure } from '../operator.ts';
 import { parsePolicySnapshot } from '../policy/snapshot.ts';
+import { EMPTY_POLICY } from '../policy/types.ts';
 import type { CommandContext } from './context.ts';
 import { KeyholderDoor } from './keyholder-door.ts';
 import { confirmed } from './policy.ts';
@@ -110,7 +111,7 @@ async function takeOffline(config: SignerConfig, measure: OperatorOrder): Promis
   const keyholder = new KeyholderDoor(config);
   try {
     const stored = journal.currentPolicy();
-    const policy = stored === undefined ? { services: [] } : parsePolicySnapshot(stored.text);
+    const policy = stored === undefined ? EMPTY_POLICY : parsePolicySnapshot(stored.text);
     const blindedKeys = new BlindedKeys();
     const { profile } = config;
     return await takeMeasure(

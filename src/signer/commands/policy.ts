@@ -2,16 +2,18 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
+import { approveStep } from '../policy/approval.ts';
 import { difference, formatDifference } from '../policy/difference.ts';
 import { explainRule } from '../policy/explain-rule.ts';
-import { loadPolicy } from '../policy/load.ts';
 import { unknownCaaTags } from '../policy/read-access.ts';
-import { encodePolicy, type Policy, policyDigest } from '../policy/types.ts';
-import { type CommandContext, heldAddresses, heldIdentities } from './context.ts';
-import { encodeKeyholderList, readKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
+import { type Policy, policyDigest } from '../policy/types.ts';
+import { type CommandContext, heldIdentities } from './context.ts';
+import { encodeKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
+import { addProposeCommand, readSignatures } from './policy-propose.ts';
+import { nextStep, readPolicy } from './policy-step.ts';
 import { openPolicyStore } from './policy-store.ts';
 
-/** `policy check`, `policy apply`, `policy explain`. */
+/** `policy check`, `policy propose`, `policy apply`, `policy explain`. */
 export function addPolicyCommands(program: Command, context: CommandContext): void {
   const policy = program.command('policy').description('the only list of services, backends and limits');
   policy
@@ -32,20 +34,20 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
     .command('explain <rule>')
     .description('say what a rule is for, who holds it and what to do when it refuses')
     .action((rule: string) => context.print(explainRule(rule)));
+  addProposeCommand(policy, context);
   policy
     .command('apply')
     .description('show what changes and put the files in force under a new serial')
     .option('--yes', 'do not ask')
-    .action(async (options: { yes?: boolean }) => {
-      await applyPolicy(context, context.config(), options.yes === true);
+    .option('--signature <files...>', 'of administrators, on what `policy propose` wrote')
+    .action(async (options: ApplyOptions) => {
+      await applyPolicy(context, context.config(), options);
     });
 }
 
-export function readPolicy(config: SignerConfig): Policy {
-  return loadPolicy(config.policies, {
-    publishers: new Set(config.publishers.keys()),
-    held: heldAddresses(config),
-  });
+interface ApplyOptions {
+  readonly yes?: boolean;
+  readonly signature?: readonly string[];
 }
 
 /** One line for each enabled service whose identity is not sealed here, or is of another address. */
@@ -67,20 +69,29 @@ const unknownTags = ({ services }: Policy): string[] =>
     ),
   );
 
-async function applyPolicy(context: CommandContext, config: SignerConfig, yes: boolean): Promise<void> {
-  const next = readPolicy(config);
+async function applyPolicy(
+  context: CommandContext,
+  config: SignerConfig,
+  { yes, signature }: ApplyOptions,
+): Promise<void> {
   const store = await openPolicyStore(config);
   try {
-    // An application that was cut off may have left a list that the journal never heard of.
-    const earlier = readKeyholderList(config);
-    const serial = 1 + Math.max(store.serial, earlier?.serial ?? 0);
-    const list = encodeKeyholderList(config, next, serial, earlier);
+    const step = nextStep(config, store);
+    const { serial, after: next } = step;
+    const list = encodeKeyholderList(config, next, serial, step.earlier);
     context.print(formatDifference(difference(store.policy, next)));
-    if (!yes && !(await confirmed('Put this in force?')))
+    const signatures = readSignatures(signature ?? []);
+    // Judged before anything is written, and once more by whoever writes the journal.
+    const approval = approveStep(step, signatures);
+    if (approval !== undefined)
+      context.print(
+        `signed by ${approval.signatures.map(({ administrator }) => administrator).join(', ')}\n`,
+      );
+    if (yes !== true && !(await confirmed('Put this in force?')))
       throw new SignerError('DENIED', 'nothing was changed');
     // The list first: the daemon tells the keyholder to read it when it takes the policy.
     writeKeyholderList(config, list);
-    const settled = await store.put(serial, encodePolicy(next));
+    const settled = await store.put(serial, next, signatures);
     checkListIsOurs(config, list);
     context.print(`policy ${serial} is in force, digest ${policyDigest(next)}\n`);
     if (settled) return;

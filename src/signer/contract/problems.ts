@@ -85,9 +85,14 @@ export const PROBLEMS = {
   POLICY_PUBLISHER: row(500, 2, 'A policy names an unknown publisher'),
   POLICY_SERIAL: row(500, 2, 'A policy is older than the one in force'),
   POLICY_SNAPSHOT: row(500, 2, 'A stored policy cannot be read'),
+  POLICY_UNSIGNED: row(500, 2, 'Too few administrators signed this policy'),
+  POLICY_SIGNATURE: row(500, 2, 'A signature is not on this policy'),
+  POLICY_SIGNER: row(500, 2, 'A signature is of nobody who may sign here'),
+  'ADMINISTRATOR-KEY': row(500, 2, 'The key of an administrator cannot be used'),
   'BACKEND-KEY': row(500, 2, 'The key of an onion service in a policy cannot be used'),
   'BACKEND-NOT-OURS': row(500, 2, 'A backend is an identity that this signer holds'),
   'CLIENT-KEY': row(500, 2, 'The key of a client cannot be used'),
+  'BACKEND-RETIRED': row(500, 2, 'The address of a backend was retired'),
   'BACKEND-EXCLUSIVE': row(500, 2, 'A backend serves two services'),
 } as const satisfies Record<string, ProblemRow>;
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { consistencyProof, emptyRoot, inclusionProof, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
-import { parseEntry, type Entry } from './entries.ts';
+import type { Approval } from '../policy/approval.ts';
+import { parseEntry, type Entry, type PolicyEntry } from './entries.ts';
 import { storeError } from './store.ts';
 
 /** A reservation without a release: what was being signed when a process died. */
@@ -43,6 +44,16 @@ export class JournalArchive {
     this.#sql.insert.run(digest, entry, at, publisher, text);
     this.charge(publisher, text.length);
     return digest;
+  }
+
+  /** Stores what administrators signed; gives what the entry of their policy says of it. */
+  storeApproval(approval: Approval | undefined, use: TextUse): Pick<PolicyEntry, 'proposal' | 'signatures'> {
+    if (approval === undefined) return { proposal: null, signatures: [] };
+    const signatures = approval.signatures.map(({ administrator, text }) => ({
+      administrator,
+      digest: this.store(text, use),
+    }));
+    return { proposal: this.store(approval.proposal, use), signatures };
   }
 
   /** Adds to what a publisher's requests take of the quota; see usedBy. */

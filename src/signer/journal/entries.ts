@@ -1,19 +1,21 @@
 import { Type, type Static } from 'typebox';
 import { SignerError } from '../contract/problems.ts';
-import { NAME_PATTERN } from '../contract/name.ts';
 import { compileValidator } from '../contract/requests.ts';
 import { parseStrictJson } from '../contract/strict-json.ts';
+import { closed, digest, index, name, origin, printable, unixSeconds } from './entry-fields.ts';
+import {
+  EvictedSchema,
+  FencedSchema,
+  FencingSchema,
+  FrozenSchema,
+  type publisherMeasure,
+  ReadmittedSchema,
+  type serviceMeasure,
+  ThawedSchema,
+} from './measure-entries.ts';
 
 /** Most seconds in one reservation: two periods, a shelf of 12 hours and room. */
 export const MAX_SECONDS = 512;
-
-const closed = { additionalProperties: false } as const;
-const unixSeconds = () => Type.Integer({ minimum: 0, maximum: 2 ** 40 });
-const index = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const digest = () => Type.String({ pattern: '^[0-9a-f]{64}$' });
-const name = () => Type.String({ pattern: NAME_PATTERN, maxLength: 63 });
-const origin = () => Type.String({ pattern: '^[!-*,-~]{1,255}$' });
-const printable = (maxLength: number) => Type.String({ maxLength, pattern: '^[ -~]*$' });
 
 /** One second of one blinded key and variant, spent by the reservation that holds it. */
 const SecondSchema = Type.Object(
@@ -44,8 +46,18 @@ const StartedSchema = Type.Object(
   closed,
 );
 
+/** With the archived proposal and signatures when administrators were in force, else null and none. */
 const PolicySchema = Type.Object(
-  { kind: Type.Literal('policy'), at: unixSeconds(), serial: index(), digest: digest() },
+  {
+    kind: Type.Literal('policy'),
+    at: unixSeconds(),
+    serial: index(),
+    digest: digest(),
+    proposal: Type.Union([digest(), Type.Null()]),
+    signatures: Type.Array(Type.Object({ administrator: name(), digest: digest() }, closed), {
+      maxItems: 16,
+    }),
+  },
   closed,
 );
 
@@ -126,37 +138,6 @@ const VouchedSchema = Type.Object(
   },
   closed,
 );
-
-/** The operator's word on one publisher: it is let in no more, or again. */
-const publisherMeasure = <K extends 'evicted' | 'readmitted'>(kind: K) =>
-  Type.Object({ kind: Type.Literal(kind), at: unixSeconds(), publisher: name() }, closed);
-
-/** The operator's word on one service: nothing is signed for it, or it is again; or nothing until it is `fenced`. */
-const serviceMeasure = <K extends 'frozen' | 'thawed' | 'fencing'>(kind: K) =>
-  Type.Object({ kind: Type.Literal(kind), at: unixSeconds(), service: name() }, closed);
-
-/**
- * Counters of a service's blinded keys: seconds before `floor` are spent, and what is reserved later lies `lead` seconds after its
- * use. Nothing that was reserved before is released any more. Without floors: nothing was spent that could be fenced.
- */
-const FencedSchema = Type.Object(
-  {
-    kind: Type.Literal('fenced'),
-    at: unixSeconds(),
-    service: name(),
-    floors: Type.Array(
-      Type.Object({ kpHsBlindId: digest(), floor: unixSeconds(), lead: unixSeconds() }, closed),
-      { maxItems: 512 },
-    ),
-  },
-  closed,
-);
-
-const EvictedSchema = publisherMeasure('evicted');
-const ReadmittedSchema = publisherMeasure('readmitted');
-const FrozenSchema = serviceMeasure('frozen');
-const ThawedSchema = serviceMeasure('thawed');
-const FencingSchema = serviceMeasure('fencing');
 
 const checkers = {
   genesis: compileValidator(GenesisSchema),
@@ -253,8 +234,14 @@ function inOrder(entry: Entry): Entry {
       const { version, network, votingInterval } = entry;
       return { kind, at, version, network, votingInterval };
     }
-    case 'policy':
-      return { kind, at, serial: entry.serial, digest: entry.digest };
+    case 'policy': {
+      const { serial, digest: text, proposal } = entry;
+      const signatures = entry.signatures.map(({ administrator, digest: of }) => ({
+        administrator,
+        digest: of,
+      }));
+      return { kind, at, serial, digest: text, proposal, signatures };
+    }
     case 'reserved': {
       const { publisher, service, request, digest: requestDigest } = entry;
       const seconds = entry.seconds.map(({ kpHsBlindId, variant, second }) => ({

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { equalRoots, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
+import type { Approval } from '../policy/approval.ts';
 import { JournalArchive, sha256Hex } from './archive.ts';
 import { Attestations } from './attestations.ts';
 import type { StartedEntry } from './entries.ts';
@@ -200,25 +201,24 @@ export class Journal {
 
   /**
    * Puts a policy in force: its canonical bytes under a serial above the last. The policy in force under its own serial
-   * changes nothing, so that an application that was cut off can be repeated. SignerError POLICY_SERIAL.
+   * changes nothing, so that an application that was cut off can be repeated. `approval` is judged before. SignerError POLICY_SERIAL.
    */
-  async applyPolicy(serial: number, policy: Uint8Array): Promise<LogHead> {
-    const mark = await this.#write(() => {
-      if (serial === this.#policy?.serial && sha256Hex(policy) === this.#policy.digest) {
-        return { head: this.#writer.head() };
-      }
+  async applyPolicy(serial: number, policy: Uint8Array, approval?: Approval): Promise<LogHead> {
+    return await this.#write(() => {
+      if (serial === this.#policy?.serial && sha256Hex(policy) === this.#policy.digest)
+        return this.#writer.head();
       if (!Number.isSafeInteger(serial) || serial <= (this.#policy?.serial ?? 0)) {
         throw new SignerError('POLICY_SERIAL', 'raise the serial above that of the policy in force');
       }
       const at = this.#now();
       const use = { entry: this.#writer.nextIndex, at, publisher: '' };
       const digest = this.archive.store(policy, use);
-      const { head } = this.#writer.append({ kind: 'policy', at, serial, digest });
+      const signed = this.archive.storeApproval(approval, use);
+      const { head } = this.#writer.append({ kind: 'policy', at, serial, digest, ...signed });
       // Set inside the transaction: a second serial of the same batch must see it.
       this.#policy = { serial, digest };
-      return { head };
+      return head;
     });
-    return mark.head;
   }
 
   /** The policy in force, or undefined before the first `policy apply`. SignerError JOURNAL_TORN. */

@@ -7,7 +7,7 @@ import { SignerError, type ProblemCode } from '../contract/problems.ts';
 
 // "OSIJ" in the file's header; another number is another program's file.
 const APPLICATION_ID = 0x4f53494a;
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 
 const SCHEMA = `
   CREATE TABLE entries (

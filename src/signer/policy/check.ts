@@ -1,13 +1,17 @@
 import { errorAt, type Place } from '../program/strict-yaml.ts';
 import type { LoadedService } from './read-service.ts';
+import { barredAddresses, type RetiredBackend } from './retired.ts';
 import type { BackendPolicy } from './types.ts';
 
 /**
  * What only the whole set shows: no alias and no address twice (POLICY_DUPLICATE), no backend that is an
  * identity of this signer, `held` or in a policy (BACKEND-NOT-OURS: its signed output would become evidence, for
- * ever), no backend in two services (BACKEND-EXCLUSIVE).
+ * ever), none that was retired (BACKEND-RETIRED), no backend in two services (BACKEND-EXCLUSIVE).
  */
-export function checkPolicy(loaded: readonly LoadedService[], held: ReadonlySet<string>): void {
+export function checkPolicy(
+  loaded: readonly LoadedService[],
+  { held, retired }: { readonly held: ReadonlySet<string>; readonly retired: readonly RetiredBackend[] },
+): void {
   const [alias, address] = ['give each service a name of its own', 'write one policy per address'];
   refuseTwice(
     loaded,
@@ -22,7 +26,12 @@ export function checkPolicy(loaded: readonly LoadedService[], held: ReadonlySet<
     address,
   );
   const ours = new Set([...held, ...loaded.map(({ policy }) => policy.address)]);
+  const barred = barredAddresses(retired);
   for (const { service, backend } of allBackends(loaded)) {
+    if (barred.has(backend.address)) {
+      const message = 'give this backend a new key and address: the old one was retired';
+      throw errorAt('BACKEND-RETIRED', placeOf(service, backend), message);
+    }
     if (ours.has(backend.address)) {
       const message = 'name the address of a backend, not one that this signer signs for';
       throw errorAt('BACKEND-NOT-OURS', placeOf(service, backend), message);

@@ -54,6 +54,8 @@ export interface KeyholderListInput {
   readonly deadlineMs: number;
   readonly tokens: readonly { readonly uri: string; readonly modulePath: string }[];
   readonly pinSource: string;
+  /** Keys that no backend may have, ascending. */
+  readonly retired: readonly KpHsId[];
   readonly services: readonly KeyholderListService[];
 }
 
@@ -80,6 +82,10 @@ export function compileKeyholderList(policy: Policy, settings: CompileSettings):
   const { envelopePath, earlier, ...fixed } = settings;
   return {
     ...fixed,
+    retired: policy.retired
+      .filter(({ mayReturn }) => !mayReturn)
+      .map(({ kpHsId }) => kpHsId)
+      .sort((a, b) => Buffer.compare(a, b)),
     services: policy.services.map(service => ({
       alias: service.service,
       kpHsId: service.kpHsId,

@@ -1,20 +1,28 @@
 import { accessChanges } from './access-difference.ts';
+import { administratorChanges } from './administrators.ts';
 import { ABSENT, change, type PolicyChange, PRESENT } from './policy-change.ts';
-import type { BackendPolicy, Policy, ServicePolicy } from './types.ts';
+import { retiredChanges } from './retired.ts';
+import { type BackendPolicy, DEFAULT_LIMITS, type Policy, type ServicePolicy } from './types.ts';
 
 /**
- * What changes from `before` (undefined: no policy yet) to `after`, by service in alphabetical order. It holds
+ * What changes from `before` (undefined: no policy yet) to `after`: administrators, retired backends, then services in
+ * alphabetical order. It holds
  * the addresses of backends, for the person at the console to compare: not for logs.
  */
 export function difference(before: Policy | undefined, after: Policy): PolicyChange[] {
   const [old, young] = [byAlias(before?.services ?? []), byAlias(after.services)];
-  return [...new Set([...old.keys(), ...young.keys()])].sort().flatMap(service => {
+  const services = [...new Set([...old.keys(), ...young.keys()])].sort().flatMap(service => {
     const [from, to] = [old.get(service), young.get(service)];
     if (to === undefined) return [change(service, 'service', PRESENT, ABSENT, false)];
     if (from === undefined)
       return [change(service, 'service', ABSENT, PRESENT, true), ...details(service, to)];
     return serviceChanges(service, from, to);
   });
+  return [
+    ...administratorChanges(before?.administrators, after.administrators),
+    ...retiredChanges(before?.retired ?? [], after.retired),
+    ...services,
+  ];
 }
 
 /** One line per change, loosenings marked `LOOSENS`; `no change` when there is none. Ends with a line feed. */
@@ -30,7 +38,7 @@ export function formatDifference(changes: readonly PolicyChange[]): string {
 const byAlias = (services: readonly ServicePolicy[]): Map<string, ServicePolicy> =>
   new Map(services.map(service => [service.service, service]));
 
-/** A new service in full: everything it may do is new. */
+/** A new service in full: everything it may do is new. Of limits what is not the default. */
 function details(service: string, policy: ServicePolicy): PolicyChange[] {
   return [
     change(service, 'address', ABSENT, policy.address, true),
@@ -38,6 +46,8 @@ function details(service: string, policy: ServicePolicy): PolicyChange[] {
     ...policy.backends.map(backend =>
       change(service, `backend ${backend.name}`, ABSENT, formatBackend(backend), backend.enabled),
     ),
+    ...limitChanges(service, { limits: DEFAULT_LIMITS }, policy),
+    ...flagChange(service, 'single_onion', false, policy.singleOnion),
     ...accessChanges(service, undefined, policy),
   ];
 }
@@ -93,8 +103,8 @@ const formatBackend = ({ address, enabled }: BackendPolicy): string =>
 
 function limitChanges(
   service: string,
-  { limits: from }: ServicePolicy,
-  { limits: to }: ServicePolicy,
+  { limits: from }: Pick<ServicePolicy, 'limits'>,
+  { limits: to }: Pick<ServicePolicy, 'limits'>,
 ): PolicyChange[] {
   const rows: readonly [string, number, number, 'raising' | 'lowering'][] = [
     ['least points', from.minPoints, to.minPoints, 'lowering'],

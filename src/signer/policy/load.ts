@@ -3,9 +3,11 @@ import { basename, join } from 'node:path';
 import { SignerError } from '../contract/problems.ts';
 import { readConfigFile } from '../program/read-file.ts';
 import { errorAt, parseStrictYaml } from '../program/strict-yaml.ts';
+import { type Administrators, ADMINISTRATORS_FILE, readAdministrators } from './administrators.ts';
 import { checkPolicy } from './check.ts';
 import { MAX_SERVICES, readPolicyFile } from './read-policy-file.ts';
-import { type Layer, type LoadedService, readDefaults } from './read-service.ts';
+import { type Layer, type LoadedService, readBackendAddress, readDefaults } from './read-service.ts';
+import { readRetired, RETIRED_FILE, type RetiredBackend } from './retired.ts';
 import type { Policy } from './types.ts';
 
 export const DEFAULTS_FILE = '_defaults.yaml';
@@ -29,8 +31,8 @@ export interface PolicyFile {
  * Reads every `*.yaml` of `directory`: a service or a group each, over `_defaults.yaml` if there is one. Other endings
  * are left alone; symbolic links are refused. Gives the policy with its services sorted by alias; SignerError
  * with file, line and column: FILE_UNREADABLE, POLICY_EMPTY, YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY,
- * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, CLIENT-KEY, BACKEND-NOT-OURS,
- * BACKEND-EXCLUSIVE. Nothing is half loaded.
+ * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, CLIENT-KEY, ADMINISTRATOR-KEY, BACKEND-NOT-OURS, BACKEND-EXCLUSIVE,
+ * BACKEND-RETIRED. Nothing is half loaded.
  */
 export function loadPolicy(directory: string, options: LoadOptions): Policy {
   return parsePolicy(readFiles(directory), options);
@@ -59,20 +61,40 @@ export function readFiles(directory: string): PolicyFile[] {
 /** loadPolicy without the file system: the pure part. */
 export function parsePolicy(files: readonly PolicyFile[], options: LoadOptions): Policy {
   const defaults = parseDefaults(files);
-  const loaded = files.filter(file => !isDefaults(file)).flatMap(file => parseFile(file, defaults));
+  const loaded = files.filter(isServiceFile).flatMap(file => parseFile(file, defaults));
   if (loaded.length === 0) {
     throw new SignerError('POLICY_EMPTY', 'write one policy file per service, such as frontpage.yaml');
   }
-  checkTogether(loaded, options);
+  const [administrators, retired] = [parseAdministrators(files), parseRetired(files)];
+  checkTogether(loaded, options, retired);
   const services = loaded.map(({ policy }) => policy).sort((a, b) => (a.service < b.service ? -1 : 1));
-  return Object.freeze({ services: Object.freeze(services) });
+  return Object.freeze({ services: Object.freeze(services), administrators, retired });
 }
+
+const fileOf = (files: readonly PolicyFile[], wanted: string): PolicyFile | undefined =>
+  files.find(({ name }) => basename(name) === wanted);
 
 export const isDefaults = ({ name }: PolicyFile): boolean => basename(name) === DEFAULTS_FILE;
 
+/** Whether a file holds services: all but those with a name of their own. */
+export const isServiceFile = ({ name }: PolicyFile): boolean =>
+  ![DEFAULTS_FILE, ADMINISTRATORS_FILE, RETIRED_FILE].includes(basename(name));
+
+/** `_administrators.yaml` of these files, if there is one. */
+export function parseAdministrators(files: readonly PolicyFile[]): Administrators | undefined {
+  const file = fileOf(files, ADMINISTRATORS_FILE);
+  return file && readAdministrators(parseStrictYaml(file.text, file.name));
+}
+
+/** `_retired.yaml` of these files; without one nothing is retired. */
+export function parseRetired(files: readonly PolicyFile[]): readonly RetiredBackend[] {
+  const file = fileOf(files, RETIRED_FILE);
+  return file ? readRetired(parseStrictYaml(file.text, file.name), readBackendAddress) : Object.freeze([]);
+}
+
 /** `_defaults.yaml` of these files, if there is one. */
 export function parseDefaults(files: readonly PolicyFile[]): Layer | undefined {
-  const file = files.find(isDefaults);
+  const file = fileOf(files, DEFAULTS_FILE);
   return file && readDefaults(parseStrictYaml(file.text, file.name));
 }
 
@@ -81,11 +103,15 @@ export const parseFile = ({ name, text }: PolicyFile, defaults: Layer | undefine
   readPolicyFile(parseStrictYaml(text, name), defaults);
 
 /** What a service alone does not show: its publishers, and the others. */
-export function checkTogether(loaded: readonly LoadedService[], options: LoadOptions): void {
+export function checkTogether(
+  loaded: readonly LoadedService[],
+  options: LoadOptions,
+  retired: readonly RetiredBackend[],
+): void {
   const beyond = loaded[MAX_SERVICES];
   if (beyond !== undefined) throw errorAt('BAD_VALUE', beyond.alias, `keep at most ${MAX_SERVICES} services`);
   for (const service of loaded) checkPublishers(service, options.publishers);
-  checkPolicy(loaded, options.held ?? new Set());
+  checkPolicy(loaded, { held: options.held ?? new Set(), retired });
 }
 
 function checkPublishers({ policy, layers, alias }: LoadedService, known: ReadonlySet<string>): void {

@@ -212,6 +212,12 @@ function readBackend(name: string, node: YamlNode): BackendPolicy {
   });
 }
 
+/** The address of a backend. SignerError BAD_VALUE, BACKEND-KEY. */
+export function readBackendAddress(node: YamlNode): Pick<BackendPolicy, 'address' | 'kpHsId'> {
+  const kpHsId = readAddress(node);
+  return { address: formatOnionAddress(kpHsId), kpHsId };
+}
+
 /** Checksum, version and torsion are checked: whoever knows a torsion address could forge its evidence. */
 function readAddress(node: YamlNode): KpHsId {
   const { text } = readScalar(node, 'an address');

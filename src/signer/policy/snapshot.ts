@@ -3,8 +3,11 @@ import { formatOnionAddress, parseClientAuthFile, parseOnionAddress } from '../.
 import { SignerError } from '../contract/problems.ts';
 import { NAME_PATTERN } from '../contract/name.ts';
 import { compileValidator, MAX_POINTS } from '../contract/requests.ts';
+import { parseSshPublicKey } from '../contract/ssh-key.ts';
 import { parseStrictJson } from '../contract/strict-json.ts';
+import { type Administrators, areSound, MAX_ADMINISTRATORS } from './administrators.ts';
 import { MAX_CLIENTS } from './read-access.ts';
+import { MAX_RETIRED, type RetiredBackend } from './retired.ts';
 import { encodePolicy, type Policy, type ServicePolicy } from './types.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -14,7 +17,24 @@ const count = (maximum: number) => Type.Integer({ minimum: 1, maximum });
 
 const SnapshotSchema = Type.Object(
   {
-    version: Type.Literal(3),
+    version: Type.Literal(4),
+    administrators: Type.Union([
+      Type.Null(),
+      Type.Object(
+        {
+          threshold: count(MAX_ADMINISTRATORS),
+          thresholdLoosening: count(MAX_ADMINISTRATORS),
+          people: Type.Array(Type.Object({ name: name(), key: Type.String({ maxLength: 1_100 }) }, closed), {
+            maxItems: MAX_ADMINISTRATORS,
+          }),
+        },
+        closed,
+      ),
+    ]),
+    retired: Type.Array(
+      Type.Object({ name: name(), address: address(), mayReturn: Type.Boolean() }, closed),
+      { maxItems: MAX_RETIRED },
+    ),
     services: Type.Array(
       Type.Object(
         {
@@ -64,15 +84,53 @@ const checkSnapshot = compileValidator(SnapshotSchema);
 export function parsePolicySnapshot(bytes: Uint8Array): Policy {
   let policy: Policy;
   try {
-    const { services } = checkSnapshot(parseStrictJson(bytes));
-    policy = Object.freeze({ services: Object.freeze(services.map(toService)) });
+    const { services, administrators, retired } = checkSnapshot(parseStrictJson(bytes));
+    policy = Object.freeze({
+      services: Object.freeze(services.map(toService)),
+      administrators: administrators === null ? undefined : toAdministrators(administrators),
+      retired: Object.freeze(retired.map(toRetired)),
+    });
   } catch (cause) {
-    throw new SignerError('POLICY_SNAPSHOT', 'run `policy apply` again', { cause });
+    throw unreadable(cause);
   }
-  if (!Buffer.from(encodePolicy(policy)).equals(bytes)) {
-    throw new SignerError('POLICY_SNAPSHOT', 'run `policy apply` again; the stored policy is not canonical');
-  }
+  if (!Buffer.from(encodePolicy(policy)).equals(bytes)) throw unreadable();
   return policy;
+}
+
+/** Never read as if there were none: its administrators decide on the next one. */
+const unreadable = (cause?: unknown): SignerError =>
+  new SignerError(
+    'POLICY_SNAPSHOT',
+    'use the version of onion-signer that applied this policy, or restore the state directory',
+    { cause },
+  );
+
+function toAdministrators({
+  people,
+  ...thresholds
+}: {
+  readonly threshold: number;
+  readonly thresholdLoosening: number;
+  readonly people: readonly { name: string; key: string }[];
+}): Administrators {
+  const administrators = Object.freeze({
+    ...thresholds,
+    people: Object.freeze(
+      people.map(person => {
+        const key = parseSshPublicKey(person.key);
+        if (key === undefined)
+          throw new SignerError('ADMINISTRATOR-KEY', 'this is no key of an administrator');
+        return Object.freeze({ name: person.name, key });
+      }),
+    ),
+  });
+  if (!areSound(administrators)) throw new SignerError('BAD_VALUE', 'these administrators cannot decide');
+  return administrators;
+}
+
+function toRetired(backend: { name: string; address: string; mayReturn: boolean }): RetiredBackend {
+  const kpHsId = parseOnionAddress(backend.address);
+  return Object.freeze({ ...backend, address: formatOnionAddress(kpHsId), kpHsId });
 }
 
 function toService(

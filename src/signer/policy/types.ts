@@ -5,6 +5,8 @@ import {
   type KpHscDescEnc,
   type KpHsId,
 } from '../../descriptor/index.ts';
+import { type Administrators, encodeAdministrators } from './administrators.ts';
+import { encodeRetired, type RetiredBackend } from './retired.ts';
 
 /** A backend that policy names. A disabled one proves nothing, as if it were absent. */
 export interface BackendPolicy {
@@ -58,7 +60,18 @@ export interface ServicePolicy {
 /** All services, sorted by alias. What is not in it is denied. */
 export interface Policy {
   readonly services: readonly ServicePolicy[];
+  /** Whose signatures the next policy needs; undefined: nobody's. */
+  readonly administrators: Administrators | undefined;
+  /** Sorted by name. */
+  readonly retired: readonly RetiredBackend[];
 }
+
+/** What is in force before the first `policy apply`. */
+export const EMPTY_POLICY: Policy = Object.freeze({
+  services: Object.freeze([]),
+  administrators: undefined,
+  retired: Object.freeze([]),
+});
 
 /** What a file may leave out. */
 export const DEFAULT_LIMITS: ServiceLimits = Object.freeze({
@@ -96,7 +109,10 @@ export function encodePolicy(policy: Policy): Uint8Array {
     caa: service.caa.map(({ flags, tag, value }) => ({ flags, tag, value })),
     caaCritical: service.caaCritical,
   }));
-  return new TextEncoder().encode(`${JSON.stringify({ version: 3, services })}\n`);
+  const administrators =
+    policy.administrators === undefined ? null : encodeAdministrators(policy.administrators);
+  const retired = policy.retired.map(encodeRetired);
+  return new TextEncoder().encode(`${JSON.stringify({ version: 4, administrators, retired, services })}\n`);
 }
 
 /** SHA-256 of the canonical text, 64 hex digits: what the journal's policy entry holds. */

@@ -36,6 +36,7 @@ const LIST: KeyholderList = {
   deadlineMs: 10_000,
   tokens: [{ uri: 'pkcs11:token=press-a', modulePath: '/usr/lib/softhsm/libsofthsm2.so' }],
   pinSource: 'credential:pin',
+  retired: [identity('fuzz retired').kpHsId],
   services: ['frontpage', 'intake'].map(alias => ({
     alias,
     kpHsId: identity(`fuzz ${alias}`).kpHsId,

@@ -69,7 +69,7 @@ const json: readonly Target[] = [
     seeds: () => {
       const entries: Entry[] = [
         { kind: 'genesis', at: 1, version: 1, journal: digest.slice(32), origin: 'signer/log' },
-        { kind: 'policy', at: 2, serial: 3, digest },
+        { kind: 'policy', at: 2, serial: 3, digest, proposal: null, signatures: [] },
         {
           kind: 'refused',
           at: 2,

@@ -30,7 +30,14 @@ const started = (network: string, votingInterval: number): Entry => ({
   network,
   votingInterval,
 });
-const policy = (serial: number): Entry => ({ kind: 'policy', at, serial, digest });
+const policy = (serial: number): Entry => ({
+  kind: 'policy',
+  at,
+  serial,
+  digest,
+  proposal: null,
+  signatures: [],
+});
 const recovered = (origin: string, fence: number): Entry => ({
   kind: 'recovered',
   at,

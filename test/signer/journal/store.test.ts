@@ -89,9 +89,9 @@ describe('opening a journal', () => {
   it('refuses files of others', () => {
     expect(test.openAgain({ journalId: test.journalId }).close()).toBeUndefined();
     expect(failure(() => test.openAgain({ journalId: '0'.repeat(32) })).code).toBe('JOURNAL_FOREIGN');
-    tamper('PRAGMA user_version = 3');
+    tamper('PRAGMA user_version = 4');
     expect(refuses().code).toBe('JOURNAL_FOREIGN');
-    tamper('PRAGMA user_version = 4; PRAGMA application_id = 1');
+    tamper('PRAGMA user_version = 5; PRAGMA application_id = 1');
     expect(refuses().code).toBe('JOURNAL_FOREIGN');
     for (const bytes of ['', 'no database at all\n'.repeat(500)]) {
       writeFileSync(test.path, bytes);

@@ -25,7 +25,7 @@ describe('a stored policy', () => {
       text.trimEnd(),
       text.replace('{"version"', '{ "version"'),
       text.replace('"enabled":true', '"enabled":1'),
-      text.replace('"version":3', '"version":2'),
+      text.replace('"version":4', '"version":3'),
       text.replace('"clients":[]', '"clients":[{"name":"a","key":"' + 'a'.repeat(52) + '"}]'),
       text.replace('"caaCritical":false', '"caaCritical":0'),
       text.replace('"services":[', '"more":1,"services":['),

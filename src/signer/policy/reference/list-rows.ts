@@ -37,6 +37,26 @@ export const LIST_ROWS: readonly RuleRow[] = [
     refuses: { file: LOAD, title: 'share no backend: BACKEND-EXCLUSIVE' },
   },
   {
+    id: 'BACKEND-RETIRED',
+    enforcers: ['policy', 'list'],
+    parameter: 'retired in _retired.yaml',
+    default: 'none',
+    paragraph:
+      'An address that was retired is no backend of any service, and no later policy may forget it: its key may have been ' +
+      'copied, and who has it signs evidence for as long as it is named.',
+    advice: 'give the backend a new key and address; `may_return: true` lets the old one back, and loosens',
+    functions: [
+      'src/signer/policy/check.ts#checkPolicy',
+      'src/signer/policy/retired.ts#checkRetirement',
+      'src/pkcs11/list-backends.ts#checkRetired',
+    ],
+    accepts: {
+      file: 'test/signer/policy/retired.test.ts',
+      title: 'comes back where policy says so, which loosens, and may then leave the list',
+    },
+    refuses: { file: LIST, title: 'names no retired key as a backend' },
+  },
+  {
     id: 'CLIENT-KEY',
     enforcers: ['policy', 'list'],
     parameter: 'clients',
