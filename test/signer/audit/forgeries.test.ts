@@ -64,6 +64,8 @@ const policy = (serial: number, text: Uint8Array): Entry => ({
   at: at + 60 * serial,
   serial,
   digest: sha256Hex(text),
+  proposal: null,
+  signatures: [],
 });
 /** A reservation and its release, as entries `index` and the next. */
 const signed = (index: number, second: number): Entry[] => [
