@@ -11,7 +11,7 @@ import { addBackupCommands } from './backup.ts';
 import { type CommandContext, envelopePath, heldIdentities } from './context.ts';
 import { accessOf, checkCustodians, operatorClient, readHeld, setAside } from './held-envelope.ts';
 import { checkServiceName, collect } from './key-options.ts';
-import { readPolicy } from './policy.ts';
+import { readPolicy } from './policy-step.ts';
 import { addRecipientCommands } from './recipients.ts';
 
 const IMPORT_HINT =
