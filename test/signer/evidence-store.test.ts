@@ -11,6 +11,7 @@ import { parsePolicy } from '../../src/signer/policy/load.ts';
 import type { ServicePolicy } from '../../src/signer/policy/types.ts';
 import { forge, identity, noise, NOON, PERIOD } from '../descriptor/forge.ts';
 import { failure } from './failure.ts';
+import { EMPTY_POLICY } from '../../src/signer/policy/types.ts';
 
 const at = NOON + 3600;
 const KEPT = 64;
@@ -70,7 +71,7 @@ describe('what the core remembers of evidence', () => {
     proveAll(store, service, [textOf(0)]);
     store.retain(policy);
     expect(store.proven('frontpage').size).toBe(1);
-    store.retain({ services: [] });
+    store.retain(EMPTY_POLICY);
     expect(store.proven('frontpage').size).toBe(0);
   });
 });
