@@ -18,11 +18,13 @@ import { rejection } from './failure.ts';
 let rig: Rig;
 let keyholder: Keyholder;
 let core: CoreRig;
+/** By how many seconds the clock of core and keyholder is off. */
+let skew = 0;
 
 beforeAll(async () => {
   rig = await createRig();
   rig.writeList();
-  keyholder = rig.keyholder();
+  keyholder = rig.keyholder({ clock: () => Date.now() + skew * 1000 });
   await keyholder.prepare();
   // Nothing is signed in the second of its start, and a refusal there would count against the rate.
   await nextSecond();
@@ -253,5 +255,26 @@ describe('after a recovery', () => {
     expect(error.retryAfter).toBeGreaterThan(95);
     expect(core.asked).toEqual([]);
     expect((await rejection(check(core.request()))).code).toBe('FENCED');
+  });
+});
+
+describe('a clock that is off', () => {
+  afterEach(() => {
+    skew = 0;
+  });
+  it.each([
+    ['CLOCK-AHEAD', 6 * 3600],
+    ['CLOCK-AHEAD', 3 * 86_400],
+    ['CLOCK-BEHIND', -6 * 3600],
+    ['CLOCK-BEHIND', -3 * 86_400],
+  ])('is called %s at %i s when both backends say so, and nothing is signed', async (rule, seconds) => {
+    skew = seconds;
+    core.clock = () => now() + skew;
+    for (const ask of [sign, check])
+      expect(await ask(core.request())).toMatchObject({ kind: 'denied', denied: { rule } });
+    expect([core.asked.includes('sign'), kinds()]).toEqual([false, ['genesis', 'refused']]);
+    // The control: put right, the same signer signs.
+    skew = 0;
+    await answered(core.request());
   });
 });
