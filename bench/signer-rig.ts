@@ -11,6 +11,8 @@ import {
   sha256,
 } from '../src/descriptor/index.ts';
 import { openToken } from '../src/pkcs11/open-token.ts';
+import { PinGate } from '../src/pkcs11/pin-gate.ts';
+import { PIN_KEY_BYTES } from '../src/pkcs11/pin-tags.ts';
 import { unloadModules } from '../src/pkcs11/pkcs11js.ts';
 import { sealIdentity } from '../src/pkcs11/seal-identity.ts';
 import { forge, identity } from '../test/descriptor/forge.ts';
@@ -93,7 +95,9 @@ async function initialise(folder: string, hsm: SoftHsm): Promise<string> {
 /** What `key new` does, for all services with one login: a process for each would take longer than the measurement. */
 async function sealIdentities(folder: string, hsm: SoftHsm, services: readonly string[]): Promise<string[]> {
   process.env['SOFTHSM2_CONF'] = hsm.env.SOFTHSM2_CONF;
-  const token = await openToken(hsm.access());
+  const nobody = { begin: async () => undefined, taken: async () => undefined };
+  const pins = new PinGate({ key: new Uint8Array(PIN_KEY_BYTES), records: [] }, nobody);
+  const token = await openToken(hsm.access(), pins);
   const envelopes = join(folder, 'state', 'identities');
   mkdirSync(envelopes, { recursive: true, mode: 0o700 });
   try {

@@ -1,31 +1,50 @@
 import { Socket } from 'node:net';
-import { toCustodyError } from './error.ts';
-import { FrameChannel } from './frames.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import { type Frame, FrameChannel } from './frames.ts';
+import { PinGate } from './pin-gate.ts';
+import { parsePinJudgement } from './pin-tags.ts';
 import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from './token-messages.ts';
 
 /**
- * Serves one request on fd 3 and ends the process: reads one frame, answers with `handle`'s bytes or the code of
- * what it threw, then runs `cleanUp` and exits. Exit code 0 when an answer or a failure was sent, 1 otherwise.
+ * Serves one request on fd 3 and ends the process: reads what is known of PINs and one frame, answers with `handle`'s bytes
+ * or the code of what it threw, then runs `cleanUp` and exits. Exit code 0 when an answer or a failure was sent, 1 otherwise.
  */
 export async function serveOneRequest(
-  handle: (type: number, payload: Uint8Array) => Promise<Uint8Array>,
+  handle: (type: number, payload: Uint8Array, pins: PinGate) => Promise<Uint8Array>,
   cleanUp: () => void,
 ): Promise<never> {
-  const channel = new FrameChannel(
-    new Socket({ fd: 3, readable: true, writable: true }),
-    MAX_TOKEN_FRAME_BYTES,
-  );
+  const socket = new Socket({ fd: 3, readable: true, writable: true });
+  const channel = new FrameChannel(socket, MAX_TOKEN_FRAME_BYTES);
   try {
-    const request = await channel.receive();
-    if (request !== undefined) {
-      const [type, answer] = await answerTo(() => handle(request.type, request.payload));
+    const first = await channel.receive();
+    const request = first === undefined ? undefined : await channel.receive();
+    if (first !== undefined && request !== undefined) {
+      const [type, answer] = await answerTo(async () => {
+        const pins = gateOf(first, channel);
+        return handle(request.type, request.payload, pins);
+      });
       await channel.send(type, request.sequence, answer);
     }
+    // What a module does while it unloads spoils no answer.
+    await new Promise(resolve => socket.once('close', resolve).destroy());
     cleanUp();
     process.exit(request === undefined ? 1 : 0);
   } catch {
     process.exit(1);
   }
+}
+
+/** The caller learns of an attempt before it is made. Throws TOKEN_PROTOCOL, FRAME_BAD. */
+function gateOf(first: Frame, channel: FrameChannel): PinGate {
+  if (first.type !== TOKEN_FRAME.pins) throw new CustodyError('TOKEN_PROTOCOL');
+  return new PinGate(parsePinJudgement(first.payload), {
+    begin: async tag => {
+      await channel.send(TOKEN_FRAME.pinBegins, 0, tag);
+      if ((await channel.receive())?.type !== TOKEN_FRAME.pinMayBegin)
+        throw new CustodyError('TOKEN_PROTOCOL');
+    },
+    taken: () => channel.send(TOKEN_FRAME.pinTaken, 0, new Uint8Array(0)),
+  });
 }
 
 async function answerTo(handle: () => Promise<Uint8Array>): Promise<[number, Uint8Array]> {

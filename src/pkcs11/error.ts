@@ -28,6 +28,8 @@ const NEXT_STEP = {
   TOKEN_PROTOCOL: 'the token process and its caller disagree on a message; install both from one release',
 
   PIN_INCORRECT: 'the PIN is wrong and was tried once; correct it before the next attempt',
+  PIN_UNANSWERED:
+    'the token gave no answer to this PIN, and may have counted it; check PIN and token with its own tool, then run pin forget',
   PIN_FINAL_TRY:
     'one attempt is left on the token and is not spent automatically; enter the PIN with its own tool',
   PIN_LOCKED: 'the PIN is locked; unlock the token with its administration tool',
@@ -66,7 +68,7 @@ const NEXT_STEP = {
   SERVICE_FROZEN: 'nothing is signed for this service until `thaw`',
   KEYHOLDER_ENVIRONMENT: 'the keyholder must run without inspector, preloaded modules or Node options',
   KEYHOLDER_ARGUMENTS:
-    'start it as [init [--recover [--fence SECOND]]] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
+    'start it as [init [--recover [--fence SECOND]] | forget-pins] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
   CLOCK_UNPROVEN:
     'the clock is far from the time that evidence proved; correct it, or have a backend’s descriptor sent',
   OPENING_LIMIT: 'this service was opened too often lately; wait, and see its last error in status',

@@ -4,12 +4,17 @@ import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type HostKeySource, createHostKeyFile, deriveHostKey, describeHostKey } from './host-key.ts';
+import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, fillRandom } from './locked-memory.ts';
 import { MarkLog } from './mark-log.ts';
+import type { PinStore } from './pin-memory.ts';
+import { PIN_KEY_BYTES, type PinJudgement } from './pin-tags.ts';
 import { readCheckedFile, removeFile, replaceFile, syncFolder } from './private-file.ts';
 import { type KeyholderState, MAX_STATE_BYTES, openState, sealState, wipeState } from './state-codec.ts';
 
 const PURPOSE = 'onion-signer keyholder state';
+const PIN_KEY_INFO = new TextEncoder().encode('onion-signer pin tags');
+const NO_REFUSAL = Object.freeze({ code: '', fingerprint: new Uint8Array(32) });
 
 /** Opened state and marks of one keyholder. `state` is replaced as a whole by `save`. */
 export class HostState {
@@ -114,6 +119,24 @@ export class HostState {
     }
   }
 
+  /**
+   * What is known of PINs. Tags are keyed with the host's key and this state's id: without both a tag names nothing.
+   * @throws CustodyError STATE_WRITE by `save`
+   */
+  get pins(): PinStore {
+    const judgement = (): PinJudgement => {
+      const key = new Uint8Array(PIN_KEY_BYTES);
+      this.#hostKey.use(hostKey => hkdfSha256Into(key, hostKey, this.#state.id, PIN_KEY_INFO));
+      return { key, records: this.#state.pins };
+    };
+    return { judgement, save: records => this.save({ pins: records }) };
+  }
+
+  /** An operator's word: every PIN may be tried again. @throws CustodyError STATE_WRITE */
+  forgetPins(): void {
+    this.save({ pins: [], pinRefusal: NO_REFUSAL });
+  }
+
   /** Wipes everything and lets go of the files. */
   close(): void {
     wipeState(this.#state);
@@ -130,7 +153,8 @@ function emptyState(): KeyholderState {
     generation: 1n,
     listSerial: 0,
     listDigest: new Uint8Array(32),
-    pinRefusal: { code: '', fingerprint: new Uint8Array(32) },
+    pinRefusal: NO_REFUSAL,
+    pins: [],
     checkpointSeed: Secret.random(32),
     services: [],
   };

@@ -34,6 +34,16 @@ export async function initKeyholder(
   const args = ['init', '--state', paths.state, '--host-key', paths.hostKey];
   if (options.recover === true) args.push('--recover');
   if (options.fence !== undefined) args.push('--fence', String(options.fence));
+  await runTask(args);
+}
+
+/** Every PIN may be tried again, also those that tokens refused. @throws CustodyError STATE_LOCKED while a keyholder runs, STATE_… */
+export async function forgetPins(paths: Pick<KeyholderPaths, 'state' | 'hostKey'>): Promise<void> {
+  await runTask(['forget-pins', '--state', paths.state, '--host-key', paths.hostKey]);
+}
+
+/** Runs a keyholder that changes its state and ends. */
+async function runTask(args: readonly string[]): Promise<void> {
   const child = startKeyholder(args, {}, ['ignore', 'ignore', 'pipe', 'ignore']);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

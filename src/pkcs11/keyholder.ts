@@ -1,5 +1,6 @@
 // Main of the keyholder process.
 //   keyholder init --state DIR --host-key SOURCE [--recover [--fence SECOND]]
+//   keyholder forget-pins --state DIR --host-key SOURCE
 //   keyholder      --state DIR --host-key SOURCE --list FILE [--socket PATH]
 // Without --socket it is a child of the core and speaks on fd 3. Arguments carry paths only.
 
@@ -21,8 +22,11 @@ import { TokenClient } from './token-client.ts';
 const EXPIRE_INTERVAL_MS = 60_000;
 const WAITING_CONNECTIONS = 4;
 
+/** `init` and `forget-pins` change the state and end. */
+type Task = 'serve' | 'init' | 'forget-pins';
+
 interface Arguments {
-  readonly init: boolean;
+  readonly task: Task;
   readonly recover: boolean;
   /** Unix seconds; 0 for none. */
   readonly fence: number;
@@ -38,11 +42,18 @@ async function main(): Promise<void> {
   checkLockedMemory();
   const args = readArguments();
   const source = parseHostKeySource(args.hostKey);
-  if (args.init) {
+  if (args.task === 'init') {
     HostState.create(args.state, source, { recover: args.recover, fence: args.fence });
     return;
   }
   const lock = await lockState(args.state);
+  if (args.task === 'forget-pins') {
+    const host = HostState.open(args.state, source);
+    host.forgetPins();
+    host.close();
+    await lock.release();
+    return;
+  }
   const keyholder = openKeyholder(args, HostState.open(args.state, source));
   setInterval(() => expireQuietly(keyholder), EXPIRE_INTERVAL_MS).unref();
   let server: Server | undefined;
@@ -90,28 +101,33 @@ function readArguments(): Arguments {
       },
     });
     const { state, 'host-key': hostKey, list = '', socket, recover = false, fence = '0' } = values;
-    const init = positionals.join(' ') === 'init';
-    const complete = init
-      ? list === '' && socket === undefined
-      : list !== '' && !recover && positionals.length === 0;
+    const [task = 'serve', ...more] = positionals;
+    if (!isTask(task) || more.length > 0) throw new CustodyError('KEYHOLDER_ARGUMENTS');
+    const complete =
+      task === 'serve'
+        ? list !== '' && !recover
+        : list === '' && socket === undefined && (task === 'init' || !recover);
     const isFit = /^(?:0|[1-9][0-9]{0,11})$/u.test(fence) && (recover || fence === '0');
     if (state === undefined || hostKey === undefined || !complete || !isFit)
       throw new CustodyError('KEYHOLDER_ARGUMENTS');
-    return { init, recover, fence: Number(fence), state, hostKey, list, socket };
+    return { task, recover, fence: Number(fence), state, hostKey, list, socket };
   } catch (thrown) {
     throw toCustodyError(thrown, 'KEYHOLDER_ARGUMENTS');
   }
 }
 
+const isTask = (text: string): text is Task => ['serve', 'init', 'forget-pins'].includes(text);
+
 function openKeyholder(args: Arguments, host: HostState): Keyholder {
   const client = new Map<number, TokenClient>();
+  const { pins } = host;
   try {
     return new Keyholder({
       host,
       listPath: args.list,
       isolation: args.socket === undefined ? 'same user' : 'own process',
       openerFor: deadlineMs => {
-        const known = client.get(deadlineMs) ?? new TokenClient({ deadlineMs });
+        const known = client.get(deadlineMs) ?? new TokenClient({ deadlineMs, pins });
         client.set(deadlineMs, known);
         return known;
       },
@@ -154,7 +170,8 @@ function serveSocket(server: Server, path: string, keyholder: Keyholder): void {
 async function fail(thrown: unknown): Promise<never> {
   const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
   process.stderr.write(`keyholder: ${error.code}: ${error.message}\n`);
-  if (!process.argv.includes('init') && !process.argv.includes('--socket')) {
+  const isAlone = ['init', 'forget-pins', '--socket'].some(each => process.argv.includes(each));
+  if (!isAlone) {
     await channelOf(childSocket())
       .send(KEYHOLDER_FRAME.failed, 0, encodeFailed(error.code))
       .catch(() => undefined);

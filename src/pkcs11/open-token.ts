@@ -2,6 +2,7 @@ import { type Unlock, unlockWithToken } from './envelope.ts';
 import { parseEnvelope, type TokenStanza } from './envelope-header.ts';
 import { CustodyError } from './error.ts';
 import { parsePinSource, readPin } from './pin.ts';
+import type { PinGate } from './pin-gate.ts';
 import { Token } from './pkcs11js.ts';
 import { keyTagOf } from './recipient.ts';
 import { decryptGcm, decryptOaep, findTokenKeys, type TokenKey } from './token-keys.ts';
@@ -21,20 +22,20 @@ export interface TokenKeys {
 }
 
 /**
- * Finds the token, reads the PIN, logs in with one attempt and finds the keys. The PIN source is judged before the
- * token is touched. Throws URI_SYNTAX, MODULE_…, TOKEN_…, PIN_…, KEY_NOT_FOUND, KEY_UNSUITABLE.
+ * Finds the token, reads the PIN, logs in with one attempt when `pins` has nothing against it, and finds the keys. The PIN
+ * source is judged before the token is touched. Throws URI_SYNTAX, MODULE_…, TOKEN_…, PIN_…, KEY_NOT_FOUND, KEY_UNSUITABLE.
  */
-export async function openTokenKeys(access: TokenAccess): Promise<TokenKeys> {
+export async function openTokenKeys(access: TokenAccess, pins: PinGate): Promise<TokenKeys> {
   const uri = parsePkcs11Uri(access.uri);
   const pinSource = parsePinSource(uri.pinSource ?? access.pinSource);
   const token = Token.find(resolveModulePath(uri, access.modulePath), uri);
-  if (token.needsPin()) token.login(await readPin(pinSource, token.label));
+  if (token.needsPin()) await pins.login(token, await readPin(pinSource, token.label), pinSource);
   return { token, keys: findTokenKeys(token, uri) };
 }
 
 /** For sealing: the key must be the only one. Throws as openTokenKeys, and KEY_AMBIGUOUS. */
-export async function openToken(access: TokenAccess): Promise<OpenedToken> {
-  const { token, keys } = await openTokenKeys(access);
+export async function openToken(access: TokenAccess, pins: PinGate): Promise<OpenedToken> {
+  const { token, keys } = await openTokenKeys(access, pins);
   const [key, ...others] = keys;
   if (key === undefined) throw new CustodyError('KEY_NOT_FOUND');
   if (others.length > 0) throw new CustodyError('KEY_AMBIGUOUS');

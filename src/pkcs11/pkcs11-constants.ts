@@ -54,6 +54,7 @@ export const CKR_MEANING = new Map<
   'TOKEN_NOT_FOUND' | 'KEY_NOT_FOUND' | 'MECHANISM' | `PIN_${'INCORRECT' | 'CHANGE' | 'LOCKED'}`
 >([
   [0x03, 'TOKEN_NOT_FOUND'], // slot id invalid
+  [0x32, 'TOKEN_NOT_FOUND'], // device removed
   [0xe0, 'TOKEN_NOT_FOUND'], // token not present
   [0xe1, 'TOKEN_NOT_FOUND'], // token not recognised
   [0x60, 'KEY_NOT_FOUND'], // key handle invalid
@@ -69,6 +70,14 @@ export const CKR_MEANING = new Map<
   [0xa4, 'PIN_LOCKED'],
   [0x102, 'PIN_CHANGE'], // never set
 ]);
+
+/** Device error, memory, removed; session closed, handle invalid; token absent, unknown; not logged in; not initialised. */
+const LOST = new Set([0x30, 0x31, 0x32, 0xb0, 0xb3, 0xe0, 0xe1, 0x101, 0x190]);
+
+/** Whether an error says that token or session are gone, and nothing of what was asked. */
+export function isTokenLost(thrown: unknown): boolean {
+  return LOST.has(ckrOf(thrown) ?? 0);
+}
 
 /** The CKR number of an error of the binding, in any of its three shapes. */
 export function ckrOf(thrown: unknown): number | undefined {

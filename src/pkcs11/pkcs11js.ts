@@ -1,14 +1,16 @@
 import pkcs11 from 'pkcs11js';
-import { CustodyError } from './error.ts';
+import { CustodyError, type CustodyErrorCode } from './error.ts';
 import {
   CKF_OS_LOCKING_OK,
   CKF_SERIAL_SESSION,
   CKF_TOKEN_INITIALIZED,
+  CKF_USER_PIN_COUNT_LOW,
   CKR_CRYPTOKI_ALREADY_INITIALIZED,
   CKR_MEANING,
   CKR_USER_ALREADY_LOGGED_IN,
   ckrOf,
   CKU_USER,
+  isTokenLost,
 } from './pkcs11-constants.ts';
 import { checkPinFlags } from './pin.ts';
 import type { Pkcs11Uri } from './uri.ts';
@@ -56,15 +58,16 @@ function guard<T>(call: () => T, allowed: readonly number[] = []): T | undefined
   } catch (cause) {
     const ckr = ckrOf(cause);
     if (ckr !== undefined && allowed.includes(ckr)) return undefined;
-    throw new CustodyError(
-      (ckr === undefined ? undefined : CKR_MEANING.get(ckr)) ?? 'TOKEN_DEAD',
-      undefined,
-      {
-        cause,
-        ...(ckr === undefined ? {} : { ckr }),
-      },
-    );
+    throw failureOf(cause);
   }
+}
+
+/** What a native call threw → CustodyError: TOKEN_DEAD, or what its number means. A PIN is judged by `login` alone. */
+function failureOf(cause: unknown, code?: CustodyErrorCode): CustodyError {
+  const ckr = ckrOf(cause);
+  const meaning = ckr === undefined ? undefined : CKR_MEANING.get(ckr);
+  const said = code ?? (meaning?.startsWith('PIN_') === true ? undefined : meaning) ?? 'TOKEN_DEAD';
+  return new CustodyError(said, undefined, { cause, ...(ckr === undefined ? {} : { ckr }) });
 }
 
 type AttributeValue = number | boolean | Buffer;
@@ -93,6 +96,17 @@ function namesOf(info: pkcs11.TokenInfo): TokenNames {
   };
 }
 
+/** Undefined without an initialised token. A slot that fails is no reason to miss the token in another: see `failures`. */
+function namesOfToken(module: pkcs11.PKCS11, slot: Buffer, failures: unknown[]): TokenNames | undefined {
+  try {
+    const info = guard(() => module.C_GetTokenInfo(slot));
+    return info === undefined || (info.flags & CKF_TOKEN_INITIALIZED) === 0 ? undefined : namesOf(info);
+  } catch (thrown) {
+    failures.push(thrown);
+    return undefined;
+  }
+}
+
 /** A token with one read-only session. Not for use after `close`. */
 export class Token {
   readonly #module: pkcs11.PKCS11;
@@ -102,12 +116,15 @@ export class Token {
   /** For people, at a terminal. */
   readonly label: string;
   readonly serial: string;
+  /** Label, manufacturer, serial number and model in one text. */
+  readonly identity: string;
 
   private constructor(module: pkcs11.PKCS11, slot: Buffer, names: TokenNames) {
     this.#module = module;
     this.#slot = slot;
     this.label = names.token;
     this.serial = names.serial;
+    this.identity = JSON.stringify(names);
     this.#session = this.#openSession();
   }
 
@@ -115,16 +132,15 @@ export class Token {
   static find(modulePath: string, uri: Pkcs11Uri): Token {
     const module = loadModule(modulePath);
     const wanted = Object.entries(uri.match).filter(([name]) => name !== 'object');
+    const failures: unknown[] = [];
     const found = (guard(() => module.C_GetSlotList(true)) ?? []).flatMap(slot => {
-      const info = guard(() => module.C_GetTokenInfo(slot));
-      if (info === undefined || (info.flags & CKF_TOKEN_INITIALIZED) === 0) return [];
-      const names = namesOf(info);
-      return wanted.every(([name, value]) => names[name as keyof TokenNames] === value)
+      const names = namesOfToken(module, slot, failures);
+      return names !== undefined && wanted.every(([name, value]) => names[name as keyof TokenNames] === value)
         ? [{ slot, names }]
         : [];
     });
     const [only, ...others] = found;
-    if (only === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
+    if (only === undefined) throw failures[0] ?? new CustodyError('TOKEN_NOT_FOUND');
     if (others.length > 0) throw new CustodyError('TOKEN_AMBIGUOUS');
     return new Token(module, only.slot, only.names);
   }
@@ -137,14 +153,29 @@ export class Token {
 
   /** Whether a PIN is needed and may be tried: see `checkPinFlags`. Throws PIN_…, TOKEN_DEAD. */
   needsPin(): boolean {
-    return checkPinFlags(guard(() => this.#module.C_GetTokenInfo(this.#slot))?.flags ?? 0);
+    return checkPinFlags(this.#flags());
+  }
+
+  /** Whether somebody tried a wrong PIN since the last right one. Throws TOKEN_DEAD. */
+  isPinCountLow(): boolean {
+    return (this.#flags() & CKF_USER_PIN_COUNT_LOW) !== 0;
+  }
+
+  #flags(): number {
+    return guard(() => this.#module.C_GetTokenInfo(this.#slot))?.flags ?? 0;
   }
 
   /** Logs in with one attempt; a second call is refused whatever the first one gave. Throws PIN_…, TOKEN_DEAD. */
   login(pin: string): void {
     if (this.#pinWasTried) throw new CustodyError('PIN_INCORRECT');
     this.#pinWasTried = true;
-    guard(() => this.#module.C_Login(this.#session, CKU_USER, pin), [CKR_USER_ALREADY_LOGGED_IN]);
+    try {
+      this.#module.C_Login(this.#session, CKU_USER, pin);
+    } catch (cause) {
+      const ckr = ckrOf(cause);
+      if (ckr === CKR_USER_ALREADY_LOGGED_IN) return;
+      throw failureOf(cause, ckr === undefined ? undefined : CKR_MEANING.get(ckr));
+    }
   }
 
   /** Handles of up to 16 objects with these attributes. Throws TEMPLATE, TOKEN_DEAD. Log in first. */
@@ -163,7 +194,8 @@ export class Token {
     try {
       const value = this.#module.C_GetAttributeValue(this.#session, handle, [{ type }])[0]?.value;
       return value !== undefined && value.length > 0 ? value : undefined;
-    } catch {
+    } catch (cause) {
+      if (isTokenLost(cause)) throw failureOf(cause);
       return undefined;
     }
   }
@@ -177,8 +209,7 @@ export class Token {
     try {
       return this.#module.C_Decrypt(this.#session, Buffer.from(ciphertext), out).length;
     } catch (cause) {
-      const ckr = ckrOf(cause);
-      throw new CustodyError('ENVELOPE_UNWRAP', undefined, { cause, ...(ckr === undefined ? {} : { ckr }) });
+      throw failureOf(cause, isTokenLost(cause) ? undefined : 'ENVELOPE_UNWRAP');
     }
   }
 

@@ -9,6 +9,7 @@ import { formatAgeRecipient } from './bech32.ts';
 import { keyOfEnvelope, type OpenedToken, openToken, openTokenKeys, unlockWith } from './open-token.ts';
 import { withPaperKey } from './paper-key.ts';
 import { readPassphrase } from './passphrase.ts';
+import type { PinGate } from './pin-gate.ts';
 import { parsePinSource } from './pin.ts';
 import { keyTagOf } from './recipient.ts';
 import { resealIdentity, sealIdentity } from './seal-identity.ts';
@@ -27,46 +28,55 @@ import { TOKEN_FRAME, type TokenAccess } from './token-messages.ts';
 import { WireWriter } from './wire.ts';
 
 /** Throws TOKEN_PROTOCOL for a request that is none of these, and what each throws. */
-export async function handleSealing(type: number, payload: Uint8Array): Promise<Uint8Array> {
+export async function handleSealing(type: number, payload: Uint8Array, pins: PinGate): Promise<Uint8Array> {
   switch (type) {
     case TOKEN_FRAME.seal:
-      return encodeSealAnswer(await seal(parseSealRequest(payload)));
+      return encodeSealAnswer(await seal(parseSealRequest(payload), pins));
     case TOKEN_FRAME.reseal: {
       const request = parseResealRequest(payload);
-      const present = await openTokens(request.tokens, request.envelope);
-      return encodeSealAnswer(resealIdentity(request, present, await openTokens(request.added)));
+      const present = await openTokens(request.tokens, pins, request.envelope);
+      return encodeSealAnswer(resealIdentity(request, present, await openTokens(request.added, pins)));
     }
     case TOKEN_FRAME.verify:
-      return new WireWriter().str8(await verify(parseVerifyRequest(payload))).finish();
+      return new WireWriter().str8(await verify(parseVerifyRequest(payload), pins)).finish();
     case TOKEN_FRAME.copy:
-      return new WireWriter().blob32(await copy(parseCopyRequest(payload))).finish();
+      return new WireWriter().blob32(await copy(parseCopyRequest(payload), pins)).finish();
     default:
       throw new CustodyError('TOKEN_PROTOCOL');
   }
 }
 
-async function seal({ tokens: accesses, ageRecipients, source }: SealRequest): Promise<SealedIdentity> {
-  const tokens = await openTokens(accesses);
+async function seal(
+  { tokens: accesses, ageRecipients, source }: SealRequest,
+  pins: PinGate,
+): Promise<SealedIdentity> {
+  const tokens = await openTokens(accesses, pins);
   if (source.kind !== 'backup') return sealIdentity(source, tokens, ageRecipients);
   return await withReadyKey(source.key, key => sealIdentity({ ...source, key }, tokens, ageRecipients));
 }
 
 /** One after the other: at a terminal each asks for its own PIN. With an envelope, by the keys that it is sealed to. */
-async function openTokens(accesses: readonly TokenAccess[], envelope?: Uint8Array): Promise<OpenedToken[]> {
+async function openTokens(
+  accesses: readonly TokenAccess[],
+  pins: PinGate,
+  envelope?: Uint8Array,
+): Promise<OpenedToken[]> {
   const tokens: OpenedToken[] = [];
   for (const access of accesses) {
     tokens.push(
-      envelope === undefined ? await openToken(access) : keyOfEnvelope(await openTokenKeys(access), envelope),
+      envelope === undefined
+        ? await openToken(access, pins)
+        : keyOfEnvelope(await openTokenKeys(access, pins), envelope),
     );
   }
   return tokens;
 }
 
 /** The name of the recipient that opened it: a key tag, `age1…`, or `passphrase`. */
-async function verify({ envelope, kpHsId, by }: VerifyRequest): Promise<string> {
+async function verify({ envelope, kpHsId, by }: VerifyRequest, pins: PinGate): Promise<string> {
   switch (by.kind) {
     case 'token': {
-      const opened = keyOfEnvelope(await openTokenKeys(by.access), envelope);
+      const opened = keyOfEnvelope(await openTokenKeys(by.access, pins), envelope);
       openEnvelope(envelope, { kpHsId, unlock: unlockWith(opened) }, () => undefined);
       return keyTagOf(opened.key);
     }
@@ -87,8 +97,11 @@ function verifyPaper(envelope: Uint8Array, kpHsId: KpHsId, path: string): string
   });
 }
 
-async function copy({ envelope, kpHsId, access, passphraseSource }: CopyRequest): Promise<Uint8Array> {
-  const opened = keyOfEnvelope(await openTokenKeys(access), envelope);
+async function copy(
+  { envelope, kpHsId, access, passphraseSource }: CopyRequest,
+  pins: PinGate,
+): Promise<Uint8Array> {
+  const opened = keyOfEnvelope(await openTokenKeys(access, pins), envelope);
   const passphrase = await readPassphrase(parsePinSource(passphraseSource), true);
   try {
     return openEnvelope(envelope, { kpHsId, unlock: unlockWith(opened) }, ({ payload }) =>

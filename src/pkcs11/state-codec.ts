@@ -6,9 +6,10 @@ import { CustodyError } from './error.ts';
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, equalSecrets, fillRandom, xchachaOpen, xchachaSeal } from './locked-memory.ts';
 import { VOUCHING_BYTES } from './note-key.ts';
+import { type PinRecord, readPinRecords, writePinRecords } from './pin-tags.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer keyholder state 2\n');
+const MAGIC = new TextEncoder().encode('onion-signer keyholder state 3\n');
 /** How a state of any release begins. */
 const ANY_STATE = MAGIC.subarray(0, -2);
 const KEY_ID_LABEL = new TextEncoder().encode('onion-signer host key id');
@@ -56,6 +57,8 @@ export interface KeyholderState {
   readonly listDigest: Uint8Array;
   /** Which PIN (by its source, not its value) was refused, and how; empty code: none. */
   readonly pinRefusal: { readonly code: string; readonly fingerprint: Uint8Array };
+  /** PINs that tokens refused or did not answer to, by keyed digests. */
+  readonly pins: readonly PinRecord[];
   readonly checkpointSeed: Secret;
   readonly services: readonly ServiceRecord[];
 }
@@ -123,7 +126,9 @@ export function wipeState(state: KeyholderState): void {
 function encodeOpenPart(state: KeyholderState): Uint8Array {
   const out = new WireWriter('STATE_CORRUPT').bytes(state.id, 16).u64(state.generation);
   out.u64(state.listSerial).bytes(state.listDigest, 32);
-  out.str8(state.pinRefusal.code).bytes(state.pinRefusal.fingerprint, 32).u16(state.services.length);
+  out.str8(state.pinRefusal.code).bytes(state.pinRefusal.fingerprint, 32);
+  writePinRecords(out, state.pins);
+  out.u16(state.services.length);
   for (const service of state.services) {
     out.bytes(service.kpHsId, 32).str8(service.origin).blob32(service.vouching).u16(service.periods.length);
     for (const period of service.periods) {
@@ -168,6 +173,7 @@ function readState(reader: WireReader, take: () => Secret): KeyholderState {
     listSerial: reader.u64Number(),
     listDigest: reader.bytes(32),
     pinRefusal: { code: reader.str8(), fingerprint: reader.bytes(32) },
+    pins: readPinRecords(reader),
     checkpointSeed: take(),
     services: Array.from({ length: reader.u16() }, () => ({
       kpHsId: reader.bytes(32),

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { childCommand, passedEnvironment } from './child-command.ts';
 import { CustodyError, toCustodyError } from './error.ts';
-import { FrameChannel } from './frames.ts';
+import { type Frame, FrameChannel } from './frames.ts';
+import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
+import { encodePinJudgement, PIN_TAG_BYTES } from './pin-tags.ts';
 import { parsePinSource } from './pin.ts';
 import {
   type CopyRequest,
@@ -39,6 +41,13 @@ export interface TokenClientOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the process id of each child, for status and tests. */
   readonly onSpawn?: (pid: number) => void;
+  /** Remembers what tokens said of PINs; for the life of this client when not given. */
+  readonly pins?: PinStore;
+}
+
+interface ChildOptions extends TokenClientOptions {
+  /** Then everything that a module leaves running in the child's process group is killed with it. */
+  readonly ownSession?: boolean;
 }
 
 /** Entry points beside this file, in source and in the built package. */
@@ -49,14 +58,16 @@ const TERMINAL_DEADLINE_MS = 120_000;
 /** A module that hangs while it unloads does not delay the answer for longer. */
 const EXIT_GRACE_MS = 2_000;
 
-/** Starts a token process for each request and kills it at the deadline. A PIN found wrong is not sent again. */
+/** Starts a token process for each request and kills it at the deadline. A PIN found wrong is not tried again. */
 export class TokenClient {
   readonly #options: TokenClientOptions;
+  readonly #pins: PinStore;
   // What named the PIN and its state then: a corrected file is tried again, an unchanged one never.
   readonly #wrongPins = new Set<string>();
 
   constructor(options: TokenClientOptions = {}) {
     this.#options = options;
+    this.#pins = options.pins ?? volatilePinStore();
   }
 
   /**
@@ -123,7 +134,8 @@ export class TokenClient {
     const keys = accesses.map(access => this.#pinKey(access));
     if (keys.some(key => this.#wrongPins.has(key))) throw new CustodyError('PIN_INCORRECT');
     try {
-      return await askChild('token-process', type, payload, this.#childOptions(accesses, asks), stdin);
+      const options = this.#childOptions(keys.includes('') || stdin === 'inherit', asks.length > 0);
+      return await askChild('token-process', type, payload, options, stdin);
     } catch (thrown) {
       if (thrown instanceof CustodyError && thrown.code === 'PIN_INCORRECT') {
         for (const key of keys) if (key !== '') this.#wrongPins.add(key);
@@ -132,11 +144,16 @@ export class TokenClient {
     }
   }
 
-  /** `passphrases` are sources too; scrypt takes a while on any machine. */
-  #childOptions(accesses: readonly TokenAccess[], passphrases: readonly string[]): TokenClientOptions {
+  /** A process in a session of its own has no terminal; one that asks at ours needs it, and more time, as scrypt does. */
+  #childOptions(asksPerson: boolean, hasPassphrase: boolean): ChildOptions {
     const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS;
-    const isLong = passphrases.length > 0 || accesses.some(({ pinSource }) => pinSource === 'tty');
-    return { ...this.#options, deadlineMs: isLong ? Math.max(deadlineMs, TERMINAL_DEADLINE_MS) : deadlineMs };
+    const isLong = asksPerson || hasPassphrase;
+    return {
+      ...this.#options,
+      pins: this.#pins,
+      ownSession: !isLong,
+      deadlineMs: isLong ? Math.max(deadlineMs, TERMINAL_DEADLINE_MS) : deadlineMs,
+    };
   }
 
   /** Names the PIN of an access and the state of its source; '' when a person types it. Throws URI_…, PIN_…. */
@@ -159,13 +176,14 @@ export async function askChild(
   entry: 'token-process' | 'administration',
   type: number,
   payload: Uint8Array,
-  options: TokenClientOptions,
+  options: ChildOptions,
   stdin: 'ignore' | 'inherit' = 'ignore',
 ): Promise<Uint8Array> {
   const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
   const child = spawn(...childCommand([...CHILD_FLAGS, path]), {
     env: { ...passedEnvironment(), ...options.env },
     stdio: [stdin, 'ignore', 'ignore', 'pipe'],
+    detached: options.ownSession ?? false,
   });
   const exited = exitOf(child);
   if (child.pid !== undefined) options.onSpawn?.(child.pid);
@@ -175,7 +193,7 @@ export async function askChild(
     child.kill('SIGKILL');
   }, options.deadlineMs ?? DEADLINE_MS);
   try {
-    return await exchange(child, type, payload);
+    return await exchange(child, { type, payload }, options.pins ?? volatilePinStore());
   } catch (thrown) {
     throw timedOut
       ? new CustodyError('TOKEN_TIMEOUT', undefined, { cause: thrown })
@@ -185,21 +203,64 @@ export async function askChild(
     const grace = setTimeout(() => child.kill('SIGKILL'), EXIT_GRACE_MS);
     await exited;
     clearTimeout(grace);
+    if (options.ownSession === true) killGroup(child);
   }
 }
 
-async function exchange(child: ChildProcess, type: number, payload: Uint8Array): Promise<Uint8Array> {
+async function exchange(
+  child: ChildProcess,
+  request: Pick<Frame, 'type' | 'payload'>,
+  pins: PinStore,
+): Promise<Uint8Array> {
   const channel = new FrameChannel(child.stdio[3] as Duplex, MAX_TOKEN_FRAME_BYTES);
+  const attempts = new PinAttempts(pins);
   try {
-    await channel.send(type, 0, payload);
-    const answer = await channel.receive();
-    if (answer === undefined) throw new CustodyError('TOKEN_DEAD');
-    if (answer.sequence !== 0) throw new CustodyError('TOKEN_PROTOCOL');
-    if (answer.type === TOKEN_FRAME.failure) throw parseFailure(answer.payload);
-    if (answer.type !== TOKEN_FRAME.answer) throw new CustodyError('TOKEN_PROTOCOL');
-    return answer.payload;
+    await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement(pins.judgement()));
+    await channel.send(request.type, 0, request.payload);
+    const { type, payload } = await answerOf(channel, attempts);
+    if (type === TOKEN_FRAME.answer) {
+      attempts.settle();
+      return payload;
+    }
+    const error = parseFailure(payload);
+    attempts.fail(error);
+    throw error;
   } finally {
     channel.close();
+  }
+}
+
+/** The frame with answer or failure. Throws TOKEN_DEAD, TOKEN_PROTOCOL, FRAME_…, STATE_WRITE. */
+async function answerOf(channel: FrameChannel, attempts: PinAttempts): Promise<Frame> {
+  for (;;) {
+    const frame = await channel.receive();
+    if (frame === undefined) throw new CustodyError('TOKEN_DEAD');
+    if (frame.sequence !== 0) throw new CustodyError('TOKEN_PROTOCOL');
+    switch (frame.type) {
+      case TOKEN_FRAME.answer:
+      case TOKEN_FRAME.failure:
+        return frame;
+      case TOKEN_FRAME.pinBegins:
+        if (frame.payload.length !== PIN_TAG_BYTES) throw new CustodyError('TOKEN_PROTOCOL');
+        attempts.begin(frame.payload);
+        await channel.send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
+        break;
+      case TOKEN_FRAME.pinTaken:
+        attempts.settle();
+        break;
+      default:
+        throw new CustodyError('TOKEN_PROTOCOL');
+    }
+  }
+}
+
+/** What a module forked would keep a copy of identity and PIN. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody is left.
   }
 }
 

@@ -30,6 +30,12 @@ export const TOKEN_FRAME = Object.freeze({
   reseal: 0x10,
   verify: 0x11,
   copy: 0x12,
+  /** Before each request: what is known of PINs, see pin-tags.ts. */
+  pins: 0x40,
+  /** To the caller: this PIN is tried as soon as `pinMayBegin` comes back. */
+  pinBegins: 0x41,
+  pinMayBegin: 0x42,
+  pinTaken: 0x43,
   answer: 0x80,
   failure: 0xff,
 } as const);

@@ -113,7 +113,7 @@ describe('the state of a keyholder', () => {
 
   test('of another release is refused, and not taken for a damaged one', () => {
     const whole = readFileSync(join(state, 'state'));
-    expect(whole.toString('latin1', 0, 31)).toBe('onion-signer keyholder state 2\n');
+    expect(whole.toString('latin1', 0, 31)).toBe('onion-signer keyholder state 3\n');
     writeFileSync(
       join(state, 'state'),
       Buffer.concat([Buffer.from('onion-signer keyholder state 1\n'), whole.subarray(31)]),

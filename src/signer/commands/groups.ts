@@ -14,6 +14,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { words: ['init'], load: async () => (await import('./init.ts')).addInitCommand },
   { words: ['key'], load: async () => (await import('./key.ts')).addKeyCommands },
   { words: ['token'], load: async () => (await import('./token.ts')).addTokenCommands },
+  { words: ['pin'], load: async () => (await import('./pin.ts')).addPinCommands },
   { words: ['policy'], load: async () => (await import('./policy.ts')).addPolicyCommands },
   {
     words: ['evict', 'readmit', 'fence', 'freeze', 'thaw'],

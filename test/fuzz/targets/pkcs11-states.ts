@@ -23,7 +23,7 @@ const custody = (target: Omit<Target, 'area' | 'name'> & { readonly name: string
 const KP_HS_ID = identity('fuzz state').kpHsId;
 
 const HOST_KEY = Secret.copyOf(noise('fuzz host key', 32));
-const STATE_MAGIC = utf8('onion-signer keyholder state 2\n');
+const STATE_MAGIC = utf8('onion-signer keyholder state 3\n');
 
 function sealedState(): Uint8Array {
   const secret = (label: string): Secret => Secret.copyOf(noise(label, 32));
@@ -35,6 +35,7 @@ function sealedState(): Uint8Array {
     listSerial: 7,
     listDigest: noise('list', 32),
     pinRefusal: { code: '', fingerprint: new Uint8Array(32) },
+    pins: [{ tag: new Uint8Array(32), refused: true, unanswered: 0 }],
     checkpointSeed: secret('checkpoint'),
     services: [
       {

@@ -1,0 +1,112 @@
+/** What the token process does when it is asked; the identity is wiped before there is an answer. */
+
+import {
+  type KpHsDescSign,
+  type KpHsId,
+  type NetworkProfile,
+  publicationWindow,
+  type TimePeriod,
+  timePeriod,
+} from '../descriptor/index.ts';
+import { blindIdentity, signLadder } from './blinded-sign.ts';
+import { handleSealing } from './sealing-requests.ts';
+import { openEnvelope, type OpenedIdentity } from './envelope.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import { boxSeal, checkLockedMemory } from './locked-memory.ts';
+import { keyOfEnvelope, openTokenKeys, type TokenKeys, unlockWith } from './open-token.ts';
+import type { PinGate } from './pin-gate.ts';
+import {
+  encodeOpenAnswer,
+  type Ladder,
+  type OpeningRequest,
+  type OpeningResult,
+  type OpenRequest,
+  parseOpenRequest,
+  TOKEN_FRAME,
+} from './token-messages.ts';
+import { vouch } from './vouching.ts';
+
+/** Answers every request of TokenClient. Throws CustodyError, which becomes the answer. */
+export async function handleTokenRequest(
+  type: number,
+  payload: Uint8Array,
+  pins: PinGate,
+): Promise<Uint8Array> {
+  checkLockedMemory();
+  switch (type) {
+    case TOKEN_FRAME.open:
+      return encodeOpenAnswer(await open(parseOpenRequest(payload), pins));
+    default:
+      return await handleSealing(type, payload, pins);
+  }
+}
+
+async function open(request: OpenRequest, pins: PinGate): Promise<OpeningResult[]> {
+  // Everything that can be refused without a PIN is refused before one is spent.
+  const now = Math.floor(Date.now() / 1000);
+  const plans = request.openings.map(opening => ({
+    opening,
+    tasks: opening.periods.map(({ periodNum, kpHsDescSign }) => ({
+      period: allowedPeriod(request, periodNum, now),
+      kpHsDescSign,
+    })),
+  }));
+  const opened = await openTokenKeys(request.access, pins);
+  return plans.map(({ opening, tasks }) => {
+    try {
+      return openOne(request, opening, tasks, opened);
+    } catch (thrown) {
+      return { error: toCustodyError(thrown, 'TOKEN_DEAD') };
+    }
+  });
+}
+
+/** The period, when its publication window meets [now, now + horizon]. Throws PERIOD_REFUSED. */
+function allowedPeriod(request: OpenRequest, periodNum: number, now: number): TimePeriod {
+  const period = periodOf(request.profile, periodNum);
+  const { from, to } = publicationWindow(request.profile, period);
+  if (to <= now || from > now + request.horizonSeconds) throw new CustodyError('PERIOD_REFUSED');
+  return period;
+}
+
+function periodOf(profile: NetworkProfile, periodNum: number): TimePeriod {
+  try {
+    return timePeriod(profile, periodNum);
+  } catch (cause) {
+    throw new CustodyError('PERIOD_REFUSED', undefined, { cause });
+  }
+}
+
+/** One period and the key to be certified for it. */
+interface LadderTask {
+  readonly period: TimePeriod;
+  readonly kpHsDescSign: KpHsDescSign;
+}
+
+function openOne(
+  { boxPublicKey, checkpointKey, profile }: OpenRequest,
+  { envelope, kpHsId }: OpeningRequest,
+  tasks: readonly LadderTask[],
+  keys: TokenKeys,
+): OpeningResult {
+  return openEnvelope(envelope, { kpHsId, unlock: unlockWith(keyOfEnvelope(keys, envelope)) }, identity => ({
+    sealedServiceSecret: boxSeal(identity.serviceSecret, boxPublicKey),
+    origin: identity.origin,
+    ladders: tasks.map(task => makeLadder(identity, kpHsId, profile, task)),
+    vouching: vouch(identity, kpHsId, checkpointKey),
+  }));
+}
+
+function makeLadder(
+  identity: OpenedIdentity,
+  kpHsId: KpHsId,
+  profile: NetworkProfile,
+  { period, kpHsDescSign }: LadderTask,
+): Ladder {
+  const key = blindIdentity(identity, kpHsId, period);
+  try {
+    return { periodNum: period.periodNum, rungs: signLadder(key, kpHsDescSign, profile, period) };
+  } finally {
+    key.secret.wipe();
+  }
+}
