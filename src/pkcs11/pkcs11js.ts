@@ -1,5 +1,5 @@
 import pkcs11 from 'pkcs11js';
-import { CustodyError, type CustodyErrorCode } from './error.ts';
+import { CustodyError, type CustodyErrorCode, toCustodyError } from './error.ts';
 import {
   CKF_OS_LOCKING_OK,
   CKF_SERIAL_SESSION,
@@ -102,7 +102,7 @@ function namesOfToken(module: pkcs11.PKCS11, slot: Buffer, failures: unknown[]):
     const info = guard(() => module.C_GetTokenInfo(slot));
     return info === undefined || (info.flags & CKF_TOKEN_INITIALIZED) === 0 ? undefined : namesOf(info);
   } catch (thrown) {
-    failures.push(thrown);
+    failures.push(toCustodyError(thrown, 'TOKEN_DEAD'));
     return undefined;
   }
 }
@@ -132,7 +132,7 @@ export class Token {
   static find(modulePath: string, uri: Pkcs11Uri): Token {
     const module = loadModule(modulePath);
     const wanted = Object.entries(uri.match).filter(([name]) => name !== 'object');
-    const failures: unknown[] = [];
+    const failures: CustodyError[] = [];
     const found = (guard(() => module.C_GetSlotList(true)) ?? []).flatMap(slot => {
       const names = namesOfToken(module, slot, failures);
       return names !== undefined && wanted.every(([name, value]) => names[name as keyof TokenNames] === value)

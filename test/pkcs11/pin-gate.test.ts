@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CustodyError } from '../../src/pkcs11/error.ts';
 import { PinGate, type PinToken } from '../../src/pkcs11/pin-gate.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from '../../src/pkcs11/pin-memory.ts';
+import type { PinSource } from '../../src/pkcs11/pin.ts';
 import { encodePinJudgement, MAX_PIN_RECORDS, parsePinJudgement, pinTag } from '../../src/pkcs11/pin-tags.ts';
 import { expectCode, expectCodeOf } from './expect-code.ts';
 
@@ -11,8 +12,9 @@ const FILE = { kind: 'file', path: '/run/pin' } as const;
 async function attempt(
   store: PinStore,
   login: () => void,
-  { pin = '1234', identity = 'a', low = false, source = FILE as Parameters<PinGate['login']>[2] } = {},
+  options: { pin?: string; identity?: string; low?: boolean; source?: PinSource } = {},
 ): Promise<string> {
+  const { pin = '1234', identity = 'a', low = false, source = FILE } = options;
   const attempts = new PinAttempts(store);
   let tried = false;
   const token: PinToken = {
