@@ -25,6 +25,8 @@ export function withPaperKey<T>(path: string, use: (privateKey: Buffer) => T): T
 function readKey(path: string, privateKey: Buffer): void {
   withScratch(MAX_FILE_BYTES, scratch => {
     try {
+      // Which would be standard input, of whoever runs this.
+      if (path === '') throw new CustodyError('PAPER_KEY');
       const lines = linesOf(scratch.subarray(0, readSecretFile(scratch, path)));
       const [line, ...more] = lines.filter(each => each.length > 0 && each[0] !== HASH);
       // One key has one name in the report; an encrypted identity file is no line of ours either.

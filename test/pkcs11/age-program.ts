@@ -9,6 +9,8 @@ export interface AgeProgram {
   readonly recipient: string;
   /** The X25519 private key, 32 bytes. */
   readonly privateKey: Buffer;
+  /** The identity file, mode 0600. */
+  readonly keyFile: string;
   /** `age -d -i key`: the payload, or undefined when the program refuses. */
   decrypt(file: Uint8Array): Buffer | undefined;
   /** `age -r recipient`. */
@@ -32,6 +34,7 @@ export function createAgeProgram(): AgeProgram {
   return {
     recipient,
     privateKey,
+    keyFile,
     decrypt: file => {
       const { status, stdout } = spawnSync('age', ['-d', '-i', keyFile], { input: file });
       return status === 0 ? stdout : undefined;

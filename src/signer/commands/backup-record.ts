@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SignerConfig } from '../config.ts';
 import { writeDurably } from '../program/durable-file.ts';
+import { readHeld, recipientNames } from './held-envelope.ts';
 
 /** When a recipient last opened the envelope, or a copy its passphrase. */
 export interface Verified {
@@ -58,4 +59,39 @@ export function verifiedText(verified: Verified | undefined, digest?: string): s
   const when = new Date(verified.at * 1000).toISOString().slice(0, 16).replace('T', ' ');
   const earlier = digest === undefined || verified.file === digest ? '' : ', in an earlier file';
   return `opened ${when} UTC${earlier}`;
+}
+
+/** A recipient of an envelope, or a copy, and its last success. */
+export interface RecipientState {
+  readonly name: string;
+  readonly verified?: Verified;
+}
+
+/** Service → its recipients and copies. */
+export type Backups = ReadonlyMap<string, readonly RecipientState[]>;
+
+/** What is known of the backups of these services; one whose envelope cannot be read here is left out. */
+export function readBackups(config: SignerConfig, services: readonly string[]): Backups {
+  const backups = new Map<string, RecipientState[]>();
+  for (const service of services) {
+    try {
+      const names = recipientNames(readHeld(config, service).header);
+      const record = readRecord(config, service);
+      const copies = [...record.keys()].filter(name => name.startsWith('copy:'));
+      const states = [...names, ...copies].map(name => {
+        const verified = record.get(name);
+        return { name, ...(verified === undefined ? {} : { verified }) };
+      });
+      backups.set(service, states);
+    } catch {
+      // The signer says what it lacks; whoever asks may not be the one who reads envelopes.
+    }
+  }
+  return backups;
+}
+
+/** For one line of status: `age1zvkyg2l… opened 2026-11-30 09:00 UTC`. */
+export function recipientState({ name, verified }: RecipientState): string {
+  const short = name.startsWith('age1') ? `${name.slice(0, 12)}…` : name;
+  return `${short === '' ? 'a recipient without a name' : short} ${verifiedText(verified)}`;
 }

@@ -4,6 +4,7 @@ import { askDaemon } from '../daemon-client.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { ServiceStatus, StatusAnswer } from '../contract/requests.ts';
 import { formatSize } from '../program/read-yaml.ts';
+import { type Backups, readBackups, type RecipientState, recipientState } from './backup-record.ts';
 import type { CommandContext } from './context.ts';
 
 /** `status` and `config`: read only. */
@@ -18,7 +19,15 @@ export function addLookCommands(program: Command, context: CommandContext): void
       if (answer.status !== 200)
         throw new SignerError('KEYHOLDER_UNAVAILABLE', 'the daemon cannot tell; see its log');
       const status = JSON.parse(answer.body.toString('utf8')) as StatusAnswer;
-      context.print(options.json === true ? `${JSON.stringify(status)}\n` : formatStatus(status));
+      const backups = readBackups(
+        context.config(),
+        status.services.map(({ service }) => service),
+      );
+      context.print(
+        options.json === true
+          ? `${JSON.stringify({ ...status, backups: Object.fromEntries(backups) })}\n`
+          : formatStatus(status, backups),
+      );
       process.exitCode = exitCode(status);
     });
   program
@@ -44,8 +53,11 @@ const DOWN: ReadonlySet<string> = new Set([
   'JOURNAL_FAILED',
 ]);
 
-export function formatStatus(status: StatusAnswer): string {
-  const lines = status.services.flatMap(service => serviceLines(service, status));
+export function formatStatus(status: StatusAnswer, backups: Backups = new Map()): string {
+  const lines = status.services.flatMap(service => [
+    ...serviceLines(service, status),
+    ...backupLines(backups.get(service.service)),
+  ]);
   if (status.evicted !== undefined && status.evicted.length > 0)
     lines.push(`evicted     ${status.evicted.join(', ')}: let in again only by \`readmit\``);
   const code = status.code === undefined ? '' : `${status.code}   `;
@@ -76,6 +88,10 @@ function serviceLines(service: ServiceStatus, { runwaySeconds }: StatusAnswer): 
     '            thief of the signer, switched on: the identity.',
   ];
 }
+
+/** When each recipient of the envelope last opened it. */
+const backupLines = (recipients: readonly RecipientState[] = []): string[] =>
+  recipients.length === 0 ? [] : [`  backup    ${recipients.map(recipientState).join(' · ')}`];
 
 /** Who may read; a service that is open needs no word. */
 const readerLines = ({ clients = 0 }: ServiceStatus): string[] =>

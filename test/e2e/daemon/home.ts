@@ -17,6 +17,7 @@ export interface Settings {
   readonly runway: string;
   readonly deadline: string;
   readonly pin: string;
+  readonly tokens: readonly string[];
   /** Publishers that come in another way than by the socket of their name. */
   readonly publishers: Readonly<Record<string, string>>;
   /** Further lines of signer.yaml. */
@@ -57,6 +58,7 @@ export class SignerHome {
       runway: '20s',
       deadline: '10s',
       pin: hsm.pinSource,
+      tokens: [hsm.uri],
       publishers: {},
       lines: [],
     };
@@ -89,11 +91,11 @@ export class SignerHome {
   /** Writes signer.yaml; what a daemon reads takes effect with its next start. */
   async configure(changes: Partial<Settings> = {}): Promise<void> {
     this.settings = { ...this.settings, ...changes };
-    const { intervalSeconds, ahead, runway, deadline, pin, lines: more } = this.settings;
+    const { intervalSeconds, ahead, runway, deadline, pin, tokens, lines: more } = this.settings;
     const doors = { [PUBLISHER]: 'unix', [OTHER_PUBLISHER]: 'unix', ...this.settings.publishers };
     await mkdir(this.folder, { recursive: true });
     const lines = [
-      `tokens: ["${this.hsm.uri}"]`,
+      `tokens: ${JSON.stringify(tokens)}`,
       `pin: ${pin}`,
       `publishers: ${JSON.stringify(doors)}`,
       `state: ${this.state}`,
