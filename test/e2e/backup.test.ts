@@ -112,6 +112,21 @@ describe('verify-backup', () => {
   });
 });
 
+describe('a wrong PIN', () => {
+  test('is tried at one token, and not at the next one of the same source', async () => {
+    const wrong = join(home.folder, 'wrong-pin');
+    writeFileSync(wrong, 'not the pin\n', { mode: 0o600 });
+    const { pin } = home.settings;
+    await home.configure({ pin: `file:${wrong}` });
+    const { code, stdout } = await home.command('key', 'verify-backup', 'frontpage');
+    await home.configure({ pin });
+    expect(code).toBe(2);
+    const tried = stdout.split('\n').filter(line => line.endsWith('PIN_INCORRECT'));
+    expect(tried.map(line => line.split('\t')[0])).toEqual(['failed', 'not tried']);
+    expect((await home.command('key', 'verify-backup', 'frontpage')).stdout).not.toContain('PIN_INCORRECT');
+  });
+});
+
 describe('a passphrase copy', () => {
   test('is written once, verified, and brings the service back to a new token', async () => {
     const words = join(home.folder, 'words');

@@ -5,6 +5,7 @@ import type { BackupKey } from '../../pkcs11/backup.ts';
 import { type CustodyError, toCustodyError } from '../../pkcs11/error.ts';
 import { recipientName } from '../../pkcs11/recipient.ts';
 import type { VerifyRequest } from '../../pkcs11/seal-messages.ts';
+import type { TokenClient } from '../../pkcs11/token-client.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { writeNew } from '../program/durable-file.ts';
@@ -100,17 +101,24 @@ async function tryAll(
     throw new SignerError('BAD_VALUE', 'give --copy FILE and --passphrase SOURCE together');
   const outcomes: Outcome[] = [];
   const file = copy === undefined ? new Uint8Array(0) : readFileSync(copy);
+  const client = operatorClient(config);
   for (const uri of config.tokens) {
     const by = { kind: 'token', access: accessOf(config, uri) } as const;
-    outcomes.push(await tryOne(config, held, by, uri));
+    const refused = outcomes.find(({ code }) => code === 'PIN_INCORRECT');
+    // A wrong PIN is tried once, and not at the next token.
+    outcomes.push(
+      refused === undefined
+        ? await tryOne(client, held, by, uri)
+        : { ...refused, result: 'not tried', name: uri, by: uri },
+    );
   }
   for (const each of identityFile) {
     const path = resolve(each);
-    outcomes.push(await tryOne(config, held, { kind: 'paper', path }, path));
+    outcomes.push(await tryOne(client, held, { kind: 'paper', path }, path));
   }
   if (copy !== undefined && passphrase !== undefined) {
     const by: BackupKey = { kind: 'passphrase', source: passphrase };
-    const outcome = await tryOne(config, { ...held, bytes: file }, by, resolve(copy));
+    const outcome = await tryOne(client, { ...held, bytes: file }, by, resolve(copy));
     outcomes.push({ ...outcome, name: `copy:${resolve(copy)}` });
   }
   const tried = new Set(outcomes.map(({ name }) => name));
@@ -124,13 +132,13 @@ async function tryAll(
 }
 
 async function tryOne(
-  config: SignerConfig,
+  client: TokenClient,
   { bytes, kpHsId }: HeldEnvelope,
   by: VerifyRequest['by'],
   tried: string,
 ): Promise<Outcome> {
   try {
-    const name = await operatorClient(config).verify({ envelope: bytes, kpHsId, by });
+    const name = await client.verify({ envelope: bytes, kpHsId, by });
     return { result: 'opened', name, by: tried };
   } catch (thrown) {
     const { code }: CustodyError = toCustodyError(thrown, 'TOKEN_DEAD');

@@ -74,6 +74,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
 }
 
 function isServed(config: SignerConfig, address: string): boolean {
+  if (!existsSync(config.policies)) return false;
   try {
     return readPolicy(config).services.some(service => service.address === address);
   } catch (error) {
