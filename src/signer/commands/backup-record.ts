@@ -3,15 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SignerConfig } from '../config.ts';
 import { writeDurably } from '../program/durable-file.ts';
+import type { Backups, RecipientState, Verified } from './backup-text.ts';
 import { readHeld, recipientNames } from './held-envelope.ts';
-
-/** When a recipient last opened the envelope, or a copy its passphrase. */
-export interface Verified {
-  /** Unix seconds. */
-  readonly at: number;
-  /** SHA-256 of the file that was opened, hex. */
-  readonly file: string;
-}
 
 /** Recipient's name (a key tag, `age1…`, or `copy:` and a path) → its last success. */
 export type BackupRecord = ReadonlyMap<string, Verified>;
@@ -53,23 +46,6 @@ export function noteVerified(
   writeDurably(recordPath(config, service), Buffer.from(text), 0o600);
 }
 
-/** `opened 2026-11-30 09:00 UTC`, with a word when that was another file than today's. */
-export function verifiedText(verified: Verified | undefined, digest?: string): string {
-  if (verified === undefined) return 'never opened yet';
-  const when = new Date(verified.at * 1000).toISOString().slice(0, 16).replace('T', ' ');
-  const earlier = digest === undefined || verified.file === digest ? '' : ', in an earlier file';
-  return `opened ${when} UTC${earlier}`;
-}
-
-/** A recipient of an envelope, or a copy, and its last success. */
-export interface RecipientState {
-  readonly name: string;
-  readonly verified?: Verified;
-}
-
-/** Service → its recipients and copies. */
-export type Backups = ReadonlyMap<string, readonly RecipientState[]>;
-
 /** What is known of the backups of these services; one whose envelope cannot be read here is left out. */
 export function readBackups(config: SignerConfig, services: readonly string[]): Backups {
   const backups = new Map<string, RecipientState[]>();
@@ -88,10 +64,4 @@ export function readBackups(config: SignerConfig, services: readonly string[]): 
     }
   }
   return backups;
-}
-
-/** For one line of status: `age1zvkyg2l… opened 2026-11-30 09:00 UTC`. */
-export function recipientState({ name, verified }: RecipientState): string {
-  const short = name.startsWith('age1') ? `${name.slice(0, 12)}…` : name;
-  return `${short === '' ? 'a recipient without a name' : short} ${verifiedText(verified)}`;
 }

@@ -4,7 +4,7 @@ import { askDaemon } from '../daemon-client.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { ServiceStatus, StatusAnswer } from '../contract/requests.ts';
 import { formatSize } from '../program/read-yaml.ts';
-import { type Backups, readBackups, type RecipientState, recipientState } from './backup-record.ts';
+import { type Backups, type RecipientState, recipientState } from './backup-text.ts';
 import type { CommandContext } from './context.ts';
 
 /** `status` and `config`: read only. */
@@ -19,6 +19,8 @@ export function addLookCommands(program: Command, context: CommandContext): void
       if (answer.status !== 200)
         throw new SignerError('KEYHOLDER_UNAVAILABLE', 'the daemon cannot tell; see its log');
       const status = JSON.parse(answer.body.toString('utf8')) as StatusAnswer;
+      // Reads envelopes, and so loads what nothing else here needs.
+      const { readBackups } = await import('./backup-record.ts');
       const backups = readBackups(
         context.config(),
         status.services.map(({ service }) => service),

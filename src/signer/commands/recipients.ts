@@ -6,7 +6,8 @@ import type { ResealRequest, SealedIdentity } from '../../pkcs11/seal-messages.t
 import type { TokenAccess } from '../../pkcs11/token-messages.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
-import { fileDigest, readRecord, verifiedText } from './backup-record.ts';
+import { fileDigest, readRecord } from './backup-record.ts';
+import { verifiedText } from './backup-text.ts';
 import type { CommandContext } from './context.ts';
 import {
   accessOf,

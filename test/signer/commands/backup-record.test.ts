@@ -9,9 +9,8 @@ import {
   noteVerified,
   readBackups,
   readRecord,
-  recipientState,
-  verifiedText,
 } from '../../../src/signer/commands/backup-record.ts';
+import { recipientState, verifiedText } from '../../../src/signer/commands/backup-text.ts';
 import { formatStatus } from '../../../src/signer/commands/look.ts';
 import { parseConfig } from '../../../src/signer/config.ts';
 import type { StatusAnswer } from '../../../src/signer/contract/requests.ts';
