@@ -4,7 +4,7 @@ import {
   type PrepareRequest,
   type TokenSummary,
 } from './administration-messages.ts';
-import { askChild, type TokenClientOptions } from './token-client.ts';
+import { askChild, type TokenClientOptions } from './ask-child.ts';
 import { TOKEN_FRAME } from './token-messages.ts';
 import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';

@@ -5,12 +5,19 @@ import { PinGate } from './pin-gate.ts';
 import { parsePinJudgement } from './pin-tags.ts';
 import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from './token-messages.ts';
 
+/** Who asked, as far as a request has to do with it before its answer. */
+export interface Caller {
+  readonly pins: PinGate;
+  /** Says that one more part of the request is done: the next one has the whole deadline again. */
+  progress(): Promise<void>;
+}
+
 /**
  * Serves one request on fd 3 and ends the process: reads what is known of PINs and one frame, answers with `handle`'s bytes
  * or the code of what it threw, then runs `cleanUp` and exits. Exit code 0 when an answer or a failure was sent, 1 otherwise.
  */
 export async function serveOneRequest(
-  handle: (type: number, payload: Uint8Array, pins: PinGate) => Promise<Uint8Array>,
+  handle: (type: number, payload: Uint8Array, caller: Caller) => Promise<Uint8Array>,
   cleanUp: () => void,
 ): Promise<never> {
   const socket = new Socket({ fd: 3, readable: true, writable: true });
@@ -20,8 +27,11 @@ export async function serveOneRequest(
     const request = first === undefined ? undefined : await channel.receive();
     if (first !== undefined && request !== undefined) {
       const [type, answer] = await answerTo(async () => {
-        const pins = gateOf(first, channel);
-        return handle(request.type, request.payload, pins);
+        const caller = {
+          pins: gateOf(first, channel),
+          progress: () => channel.send(TOKEN_FRAME.progress, 0, new Uint8Array(0)),
+        };
+        return handle(request.type, request.payload, caller);
       });
       await channel.send(type, request.sequence, answer);
     }

@@ -25,6 +25,7 @@ import { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import { type PlannedTarget, aheadSeconds, fenceAt, planTargets, runwaySeconds } from './sign-plan.ts';
 import { rateLimits } from './sign-rate.ts';
+import { TokenReturn } from './token-return.ts';
 
 /** What a keyholder is given. */
 export interface KeyholderOptions {
@@ -51,6 +52,7 @@ export class Keyholder {
   readonly #proven: ProvenTime;
   /** The earliest second seen: a clock that was ahead at the start must not forbid everything until then. */
   #firstSecond = Infinity;
+  readonly #tokenReturn = new TokenReturn();
   #list: KeyholderList;
   #preparing: Promise<void> | undefined;
 
@@ -264,6 +266,7 @@ export class Keyholder {
     const token = openerFor(list.deadlineMs);
     const [book, proven] = [this.#book, this.#proven];
     const checkpointKey = this.#checkpoints.publicKey;
+    await this.#tokenReturn.notice(book.slots, list, token, this.#now());
     await prepareServices({ host, book, list, token, proven, checkpointKey, now: () => this.#now() });
   }
 

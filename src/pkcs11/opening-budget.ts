@@ -20,8 +20,17 @@ export class OpeningBudget {
   /** Whether an opening may begin. Unix seconds; a clock that steps back does not lock it for long. */
   allows(nowSeconds: number): boolean {
     this.#openings = this.#openings.filter(at => at > nowSeconds - this.#interval && at <= nowSeconds);
-    const waits = nowSeconds < this.#notBefore && this.#notBefore <= nowSeconds + this.#interval;
-    return !waits && this.#openings.length < OPENINGS_PER_INTERVAL;
+    return !this.isPaused(nowSeconds) && this.#openings.length < OPENINGS_PER_INTERVAL;
+  }
+
+  /** Whether the pause after a failure is not over. */
+  isPaused(nowSeconds: number): boolean {
+    return nowSeconds < this.#notBefore && this.#notBefore <= nowSeconds + this.#interval;
+  }
+
+  /** What failed may go well now; the openings of the interval stay counted. */
+  endPause(): void {
+    this.#notBefore = 0;
   }
 
   begin(nowSeconds: number): void {

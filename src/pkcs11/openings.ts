@@ -22,7 +22,7 @@ import { Secret, boxSealOpen, x25519PublicInto } from './locked-memory.ts';
 import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from './period-keys.ts';
 import { readCheckedFile } from './private-file.ts';
 import type { ServiceSlot } from './service-slot.ts';
-import type { OpenRequest, OpeningResult } from './token-messages.ts';
+import type { OpenRequest, OpeningResult, TokenAccess } from './token-messages.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { isVouching } from './vouching.ts';
 
@@ -32,6 +32,8 @@ const SECRET_BYTES = 32;
 /** The token client's side of an opening. */
 export interface TokenOpener {
   open(request: OpenRequest): Promise<OpeningResult[]>;
+  /** Throws when the token is not there. Without it, no pause ends before its time. */
+  find?(access: TokenAccess): Promise<void>;
 }
 
 /** A period key that waits for its certificates. */

@@ -30,12 +30,15 @@ export const TOKEN_FRAME = Object.freeze({
   reseal: 0x10,
   verify: 0x11,
   copy: 0x12,
+  find: 0x20,
   /** Before each request: what is known of PINs, see pin-tags.ts. */
   pins: 0x40,
   /** To the caller: this PIN is tried as soon as `pinMayBegin` comes back. */
   pinBegins: 0x41,
   pinMayBegin: 0x42,
   pinTaken: 0x43,
+  /** To the caller: one more part of the request is done. */
+  progress: 0x44,
   answer: 0x80,
   failure: 0xff,
 } as const);
@@ -96,6 +99,21 @@ export function writeAccess(writer: WireWriter, access: TokenAccess): void {
 
 export function readAccess(reader: WireReader): TokenAccess {
   return { modulePath: reader.str16(), uri: reader.str16(), pinSource: reader.str16() };
+}
+
+/** FIND: whether there is such a token. Its answer is empty. */
+export function encodeFindRequest(access: TokenAccess): Uint8Array {
+  const writer = new WireWriter();
+  writeAccess(writer, access);
+  return writer.finish();
+}
+
+/** Throws FRAME_BAD. */
+export function parseFindRequest(payload: Uint8Array): TokenAccess {
+  const reader = new WireReader(payload);
+  const access = readAccess(reader);
+  reader.end();
+  return access;
 }
 
 export function encodeOpenRequest(request: OpenRequest): Uint8Array {

@@ -9,39 +9,46 @@ import {
   timePeriod,
 } from '../descriptor/index.ts';
 import { blindIdentity, signLadder } from './blinded-sign.ts';
+import type { Caller } from './child-entry.ts';
 import { handleSealing } from './sealing-requests.ts';
 import { openEnvelope, type OpenedIdentity } from './envelope.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { boxSeal, checkLockedMemory } from './locked-memory.ts';
 import { keyOfEnvelope, openTokenKeys, type TokenKeys, unlockWith } from './open-token.ts';
-import type { PinGate } from './pin-gate.ts';
+import { Token } from './pkcs11js.ts';
 import {
   encodeOpenAnswer,
   type Ladder,
   type OpeningRequest,
   type OpeningResult,
   type OpenRequest,
+  parseFindRequest,
   parseOpenRequest,
+  type TokenAccess,
   TOKEN_FRAME,
 } from './token-messages.ts';
+import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
 import { vouch } from './vouching.ts';
 
 /** Answers every request of TokenClient. Throws CustodyError, which becomes the answer. */
 export async function handleTokenRequest(
   type: number,
   payload: Uint8Array,
-  pins: PinGate,
+  caller: Caller,
 ): Promise<Uint8Array> {
   checkLockedMemory();
   switch (type) {
     case TOKEN_FRAME.open:
-      return encodeOpenAnswer(await open(parseOpenRequest(payload), pins));
+      return encodeOpenAnswer(await open(parseOpenRequest(payload), caller));
+    case TOKEN_FRAME.find:
+      find(parseFindRequest(payload));
+      return new Uint8Array(0);
     default:
-      return await handleSealing(type, payload, pins);
+      return await handleSealing(type, payload, caller.pins);
   }
 }
 
-async function open(request: OpenRequest, pins: PinGate): Promise<OpeningResult[]> {
+async function open(request: OpenRequest, { pins, progress }: Caller): Promise<OpeningResult[]> {
   // Everything that can be refused without a PIN is refused before one is spent.
   const now = Math.floor(Date.now() / 1000);
   const plans = request.openings.map(opening => ({
@@ -52,13 +59,22 @@ async function open(request: OpenRequest, pins: PinGate): Promise<OpeningResult[
     })),
   }));
   const opened = await openTokenKeys(request.access, pins);
-  return plans.map(({ opening, tasks }) => {
+  const results: OpeningResult[] = [];
+  for (const { opening, tasks } of plans) {
+    await progress();
     try {
-      return openOne(request, opening, tasks, opened);
+      results.push(openOne(request, opening, tasks, opened));
     } catch (thrown) {
-      return { error: toCustodyError(thrown, 'TOKEN_DEAD') };
+      results.push({ error: toCustodyError(thrown, 'TOKEN_DEAD') });
     }
-  });
+  }
+  return results;
+}
+
+/** Without login. Throws URI_SYNTAX, MODULE_…, TOKEN_…. */
+function find(access: TokenAccess): void {
+  const uri = parsePkcs11Uri(access.uri);
+  Token.find(resolveModulePath(uri, access.modulePath), uri);
 }
 
 /** The period, when its publication window meets [now, now + horizon]. Throws PERIOD_REFUSED. */

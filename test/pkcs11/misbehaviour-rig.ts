@@ -27,8 +27,8 @@ export interface MisbehaviourRig {
   readonly token: TokenRig;
   /** A module of its own in front of the rig's token. */
   module(): MisbehavingModule;
-  /** An opening through the module by a token process, as the keyholder asks for it. */
-  open(module: MisbehavingModule, options?: TokenClientOptions): Promise<Outcome>;
+  /** Openings (one) through the module by a token process, as the keyholder asks for it; the outcome of the last one. */
+  open(module: MisbehavingModule, options?: TokenClientOptions, openings?: number): Promise<Outcome>;
   /** The same, one after the other, in one process. */
   openInOne(module: MisbehavingModule): Promise<Outcome>;
   dispose(): Promise<void>;
@@ -41,7 +41,7 @@ export async function createMisbehaviourRig(): Promise<MisbehaviourRig> {
   const channel = new FrameChannel(child.stdio[3] as Duplex, MAX_TOKEN_FRAME_BYTES);
   // Its ladders are short, so that the time goes into the calls.
   const profile = testNetwork('short', 20);
-  const requestOf = ({ modulePath }: MisbehavingModule): OpenRequest =>
+  const requestOf = ({ modulePath }: MisbehavingModule, openings = 1): OpenRequest =>
     token.openRequest({
       profile,
       access: {
@@ -49,19 +49,19 @@ export async function createMisbehaviourRig(): Promise<MisbehaviourRig> {
         uri: `pkcs11:token=${token.hsm.label}`,
         pinSource: token.hsm.pinSource,
       },
-      openings: [
-        {
-          kpHsId: token.sealed.kpHsId,
-          envelope: token.sealed.envelope,
-          periods: [{ periodNum: timePeriodAt(profile, now()).periodNum, kpHsDescSign }],
-        },
-      ],
+      openings: Array.from({ length: openings }, () => ({
+        kpHsId: token.sealed.kpHsId,
+        envelope: token.sealed.envelope,
+        periods: [{ periodNum: timePeriodAt(profile, now()).periodNum, kpHsDescSign }],
+      })),
     });
   return {
     token,
     module: () => modules.create(token.hsm.modulePath),
-    open: (module, options = {}) =>
-      outcomeOf(async () => token.client({ deadlineMs: 120_000, ...options }).open(requestOf(module))),
+    open: (module, options = {}, openings = 1) =>
+      outcomeOf(async () =>
+        token.client({ deadlineMs: 120_000, ...options }).open(requestOf(module, openings)),
+      ),
     openInOne: module =>
       outcomeOf(async () => {
         await channel.send(TOKEN_FRAME.open, 0, encodeOpenRequest(requestOf(module)));
@@ -89,7 +89,7 @@ function startServer(env: Readonly<Record<string, string>>): ChildProcess {
 
 async function outcomeOf(open: () => Promise<OpeningResult[]>): Promise<Outcome> {
   try {
-    const [result] = await open();
+    const result = (await open()).at(-1);
     return result === undefined || 'error' in result ? (result?.error.code ?? 'nothing') : 'opened';
   } catch (thrown) {
     if (thrown instanceof CustodyError) return thrown.code;

@@ -13,7 +13,8 @@ import {
 } from '../../src/descriptor/index.ts';
 import { descSigningCertBody } from '../../src/pkcs11/blinded-sign.ts';
 import { parseEnvelope } from '../../src/pkcs11/envelope-header.ts';
-import { askChild, TokenClient } from '../../src/pkcs11/token-client.ts';
+import { askChild } from '../../src/pkcs11/ask-child.ts';
+import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import { isVouching } from '../../src/pkcs11/vouching.ts';
 import { createSoftHsm } from '../softhsm/create-softhsm.ts';
 import { expectCodeOf } from './expect-code.ts';

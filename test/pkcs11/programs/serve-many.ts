@@ -11,6 +11,7 @@ import { handleTokenRequest } from '../../../src/pkcs11/token-requests.ts';
 
 const nobody = { begin: async () => undefined, taken: async () => undefined };
 const pins = new PinGate({ key: new Uint8Array(PIN_KEY_BYTES), records: [] }, nobody);
+const caller = { pins, progress: async () => undefined };
 const channel = new FrameChannel(
   new Socket({ fd: 3, readable: true, writable: true }),
   MAX_TOKEN_FRAME_BYTES,
@@ -20,7 +21,7 @@ for (;;) {
   if (request === undefined) process.exit(0);
   let answer: readonly [type: number, payload: Uint8Array];
   try {
-    answer = [TOKEN_FRAME.answer, await handleTokenRequest(request.type, request.payload, pins)];
+    answer = [TOKEN_FRAME.answer, await handleTokenRequest(request.type, request.payload, caller)];
   } catch (thrown) {
     answer = [TOKEN_FRAME.failure, encodeFailure(toCustodyError(thrown, 'TOKEN_DEAD'))];
   }

@@ -1,0 +1,153 @@
+// The processes that load vendor modules, seen from who starts them.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { childCommand, passedEnvironment } from './child-command.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import { type Frame, FrameChannel } from './frames.ts';
+import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
+import { encodePinJudgement, PIN_TAG_BYTES } from './pin-tags.ts';
+import { MAX_TOKEN_FRAME_BYTES, parseFailure, TOKEN_FRAME } from './token-messages.ts';
+
+export interface TokenClientOptions {
+  /** From spawn to login, and for each opening, default 10 s; a terminal as PIN source gets 120 s at least. Then SIGKILL. */
+  readonly deadlineMs?: number;
+  /** Added to what PKCS#11 modules need of our environment. Nothing secret. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with the process id of each child, for status and tests. */
+  readonly onSpawn?: (pid: number) => void;
+  /** Remembers what tokens said of PINs; for the life of this client when not given. */
+  readonly pins?: PinStore;
+}
+
+export interface ChildOptions extends TokenClientOptions {
+  /** Then everything that a module leaves running in the child's process group is killed with it. */
+  readonly ownSession?: boolean;
+  /** How often the child may say that a part is done and get the whole deadline again. */
+  readonly parts?: number;
+}
+
+/** Entry points beside this file, in source and in the built package. */
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const CHILD_FLAGS = ['--disable-sigusr1', '--disallow-code-generation-from-strings', '--no-warnings'];
+export const DEADLINE_MS = 10_000;
+/** A module that hangs while it unloads does not delay the answer for longer. */
+const EXIT_GRACE_MS = 2_000;
+
+/**
+ * Spawns an entry point beside this file with a cleared environment, sends one frame on its fd 3 and returns the
+ * payload of the answer once the child has ended. Its standard output and error are discarded: vendor modules write
+ * there. Throws the failure that the child names, TOKEN_TIMEOUT at the deadline, TOKEN_DEAD when it ends mute.
+ */
+export async function askChild(
+  entry: 'token-process' | 'administration',
+  type: number,
+  payload: Uint8Array,
+  options: ChildOptions,
+  stdin: 'ignore' | 'inherit' = 'ignore',
+): Promise<Uint8Array> {
+  const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
+  const child = spawn(...childCommand([...CHILD_FLAGS, path]), {
+    env: { ...passedEnvironment(), ...options.env },
+    stdio: [stdin, 'ignore', 'ignore', 'pipe'],
+    detached: options.ownSession ?? false,
+  });
+  const exited = exitOf(child);
+  if (child.pid !== undefined) options.onSpawn?.(child.pid);
+  let timedOut = false;
+  const deadline = setTimeout(() => {
+    timedOut = true;
+    child.kill('SIGKILL');
+  }, options.deadlineMs ?? DEADLINE_MS);
+  try {
+    let parts = options.parts ?? 0;
+    return await exchange(child, { type, payload }, options.pins ?? volatilePinStore(), () => {
+      if (parts > 0) deadline.refresh();
+      parts -= 1;
+    });
+  } catch (thrown) {
+    throw timedOut
+      ? new CustodyError('TOKEN_TIMEOUT', undefined, { cause: thrown })
+      : toCustodyError(thrown, 'TOKEN_DEAD');
+  } finally {
+    clearTimeout(deadline);
+    const grace = setTimeout(() => child.kill('SIGKILL'), EXIT_GRACE_MS);
+    await exited;
+    clearTimeout(grace);
+    if (options.ownSession === true) killGroup(child);
+  }
+}
+
+async function exchange(
+  child: ChildProcess,
+  request: Pick<Frame, 'type' | 'payload'>,
+  pins: PinStore,
+  onProgress: () => void,
+): Promise<Uint8Array> {
+  const channel = new FrameChannel(child.stdio[3] as Duplex, MAX_TOKEN_FRAME_BYTES);
+  const attempts = new PinAttempts(pins);
+  try {
+    await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement(pins.judgement()));
+    await channel.send(request.type, 0, request.payload);
+    const { type, payload } = await answerOf(channel, attempts, onProgress);
+    if (type === TOKEN_FRAME.answer) {
+      attempts.settle();
+      return payload;
+    }
+    const error = parseFailure(payload);
+    attempts.fail(error);
+    throw error;
+  } finally {
+    channel.close();
+  }
+}
+
+/** The frame with answer or failure. Throws TOKEN_DEAD, TOKEN_PROTOCOL, FRAME_…, STATE_WRITE. */
+async function answerOf(
+  channel: FrameChannel,
+  attempts: PinAttempts,
+  onProgress: () => void,
+): Promise<Frame> {
+  for (;;) {
+    const frame = await channel.receive();
+    if (frame === undefined) throw new CustodyError('TOKEN_DEAD');
+    if (frame.sequence !== 0) throw new CustodyError('TOKEN_PROTOCOL');
+    switch (frame.type) {
+      case TOKEN_FRAME.answer:
+      case TOKEN_FRAME.failure:
+        return frame;
+      case TOKEN_FRAME.pinBegins:
+        if (frame.payload.length !== PIN_TAG_BYTES) throw new CustodyError('TOKEN_PROTOCOL');
+        attempts.begin(frame.payload);
+        await channel.send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
+        break;
+      case TOKEN_FRAME.pinTaken:
+        attempts.settle();
+        break;
+      case TOKEN_FRAME.progress:
+        onProgress();
+        break;
+      default:
+        throw new CustodyError('TOKEN_PROTOCOL');
+    }
+  }
+}
+
+/** What a module forked would keep a copy of identity and PIN. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody is left.
+  }
+}
+
+/** Resolves when the child is gone, or was never there. */
+async function exitOf(child: ChildProcess): Promise<void> {
+  await new Promise<void>(resolve => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+}
