@@ -9,7 +9,7 @@ import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from './token-messa
 export interface Caller {
   readonly pins: PinGate;
   /** Says that one more part of the request is done: the next one has the whole deadline again. */
-  progress(): Promise<void>;
+  readonly progress: () => Promise<void>;
 }
 
 /**

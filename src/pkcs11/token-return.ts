@@ -36,6 +36,8 @@ export class TokenReturn {
       this.#notBefore = 0;
       return;
     }
+    if (this.#looks === 0)
+      this.#notBefore = Math.max(...waiting.map(slot => slot.lastErrorAt)) + FIRST_PAUSE_SECONDS;
     const paused = waiting.filter(slot => slot.budget.isPaused(nowSeconds));
     const isClockBack = this.#notBefore > nowSeconds + LONGEST_PAUSE_SECONDS;
     if (paused.length === 0 || (nowSeconds < this.#notBefore && !isClockBack)) return;

@@ -13,6 +13,7 @@ import * as keyholder from '../../../src/pkcs11/keyholder-messages.ts';
 import { encodeStatus, parseStatus } from '../../../src/pkcs11/keyholder-status.ts';
 import * as seal from '../../../src/pkcs11/seal-messages.ts';
 import { encodeFence, encodeFreeze, parseFence, parseFreeze } from '../../../src/pkcs11/measure-messages.ts';
+import { encodePinJudgement, parsePinJudgement } from '../../../src/pkcs11/pin-tags.ts';
 import * as token from '../../../src/pkcs11/token-messages.ts';
 import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
 import { Random } from '../random.ts';
@@ -196,6 +197,17 @@ const TOKEN: readonly Target[] = [
   ]),
   message('token/seal-answer', seal.parseSealAnswer, seal.encodeSealAnswer, [
     { envelope: bytes, kpHsId: a, origin: 'born' },
+  ]),
+  message('token/find-request', token.parseFindRequest, token.encodeFindRequest, [access]),
+  message('token/pins', parsePinJudgement, encodePinJudgement, [
+    { key: noise('key of pins', 32), records: [] },
+    {
+      key: noise('key of pins', 32),
+      records: [
+        { tag: noise('tag', 32), refused: true, unanswered: 0 },
+        { tag: noise('another tag', 32), refused: false, unanswered: 1 },
+      ],
+    },
   ]),
   settled('token/failure', token.parseFailure, token.encodeFailure, [new CustodyError('TOKEN_DEAD')]),
   message('token/list', administration.parseTokenList, administration.encodeTokenList, [

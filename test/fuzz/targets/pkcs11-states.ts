@@ -57,6 +57,10 @@ function openPart(): Uint8Array {
   out
     .str8('')
     .bytes(new Uint8Array(32), 32)
+    .u8(1)
+    .bytes(noise('tag', 32), 32)
+    .u8(0)
+    .u8(1)
     .u16(1)
     .bytes(KP_HS_ID, 32)
     .str8('born')
