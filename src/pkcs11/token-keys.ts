@@ -134,7 +134,7 @@ function withoutLeadingZeros(bytes: Buffer): Uint8Array {
  * Throws MECHANISM when the token does not take the hash, ENVELOPE_UNWRAP when it refuses the ciphertext.
  */
 export function decryptOaep(
-  token: Token,
+  token: Pick<Token, 'decrypt'>,
   key: RsaTokenKey,
   hash: OaepHash,
   ciphertext: Uint8Array,
@@ -155,7 +155,12 @@ export function decryptOaep(
  * AES-GCM of `plaintext` (locked memory): nonce | ciphertext | tag. The nonce is ours, 12 random bytes; a token that
  * takes only its own gets 12 zeros and writes its nonce over them. Throws MECHANISM, TOKEN_DEAD.
  */
-export function encryptGcm(token: Token, key: AesTokenKey, plaintext: Buffer, aad: Uint8Array): Uint8Array {
+export function encryptGcm(
+  token: Pick<Token, 'encrypt'>,
+  key: AesTokenKey,
+  plaintext: Buffer,
+  aad: Uint8Array,
+): Uint8Array {
   const iv = Buffer.alloc(IV_BYTES);
   fillRandom(iv);
   try {
@@ -166,7 +171,13 @@ export function encryptGcm(token: Token, key: AesTokenKey, plaintext: Buffer, aa
   return gcmOf(token, key, plaintext, iv.fill(0), aad);
 }
 
-function gcmOf(token: Token, key: AesTokenKey, plaintext: Buffer, iv: Buffer, aad: Uint8Array): Uint8Array {
+function gcmOf(
+  token: Pick<Token, 'encrypt'>,
+  key: AesTokenKey,
+  plaintext: Buffer,
+  iv: Buffer,
+  aad: Uint8Array,
+): Uint8Array {
   const sealed = Buffer.alloc(plaintext.length + TAG_BYTES);
   const length = token.encrypt(gcm(iv, aad), key.handle, plaintext, sealed);
   // A nonce that nobody chose would be the same each time.
@@ -179,7 +190,7 @@ function gcmOf(token: Token, key: AesTokenKey, plaintext: Buffer, iv: Buffer, aa
  * Returns the plaintext's length. Throws MECHANISM; ENVELOPE_UNWRAP for another key, text or AAD.
  */
 export function decryptGcm(
-  token: Token,
+  token: Pick<Token, 'decrypt'>,
   key: AesTokenKey,
   sealed: Uint8Array,
   aad: Uint8Array,
