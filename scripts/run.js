@@ -25,6 +25,7 @@ const TASKS = {
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
   openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
   rules: { extent: 'packages', args: () => [file('scripts/rules.ts')] },
+  schema: { extent: 'packages', args: () => [file('scripts/schema.ts')] },
   corpus: { extent: 'packages', args: () => [file('test/corpus-maker/generate.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },

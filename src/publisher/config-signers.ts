@@ -21,6 +21,7 @@ export type TlsTarget = {
 
 /** Longest path of a Unix socket on Linux, in bytes. */
 const MAX_SOCKET_PATH = 107;
+export const SIGNER_MAP_KEYS = ['url', 'pin', 'key', 'exec'] as const;
 const MAX_WORDS = 64;
 const FORMS = '"unix:/absolute/path", "https://HOST:PORT#sha256/…" or "exec:PROGRAM WORD…"';
 /** What no shell would give a meaning to: so nobody can expect one. */
@@ -56,7 +57,7 @@ function readSigner(node: YamlNode, state: string): SignerTarget {
 
 /** `{ url, pin, key }` or `{ exec: [PROGRAM, WORD, …] }`, where a word may be anything. */
 function readSignerMap(node: YamlNode, state: string): SignerTarget {
-  const map = readMap(node, ['url', 'pin', 'key', 'exec'], 'a signer');
+  const map = readMap(node, SIGNER_MAP_KEYS, 'a signer');
   const { url, pin, key, exec } = Object.fromEntries(map.entries);
   if (exec !== undefined) {
     if (map.entries.size > 1) throw errorAt('BAD_VALUE', node, 'write nothing beside `exec`');

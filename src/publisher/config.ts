@@ -41,6 +41,11 @@ export type PublisherConfig = MetricsConfig & {
 
 export const DEFAULT_CONFIG_PATH = '/etc/onion-publisher/publisher.yaml';
 
+/** Of publisher.yaml and its maps. */
+export const PUBLISHER_KEYS = ['signers', 'tor', 'state', 'record', 'probe', 'only', 'metrics'] as const;
+export const TOR_KEYS = ['control', 'socks', 'cookie'] as const;
+export const PROBE_KEYS = ['enabled', 'port', 'timeout', 'interval'] as const;
+
 const DEFAULTS = {
   control: { host: '127.0.0.1', port: 9051 },
   socks: { host: '127.0.0.1', port: 9050 },
@@ -59,11 +64,7 @@ export function loadConfig(path: string): PublisherConfig {
  * Throws SignerError YAML_SYNTAX, YAML_SUBSET, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY or BAD_VALUE with place.
  */
 export function parseConfig(text: string, file = 'publisher.yaml'): PublisherConfig {
-  const root = readMap(
-    parseStrictYaml(text, file),
-    ['signers', 'tor', 'state', 'record', 'probe', 'only', 'metrics'],
-    'publisher.yaml',
-  );
+  const root = readMap(parseStrictYaml(text, file), PUBLISHER_KEYS, 'publisher.yaml');
   const state = readPath(root, 'state') ?? DEFAULTS.state;
   return {
     signers: readSigners(requireKey(root, 'signers', 'publisher.yaml'), state),
@@ -78,7 +79,7 @@ export function parseConfig(text: string, file = 'publisher.yaml'): PublisherCon
 
 function readTor(node: YamlNode | undefined): PublisherConfig['tor'] {
   if (node === undefined) return { control: DEFAULTS.control, socks: DEFAULTS.socks, cookieFile: undefined };
-  const tor = readMap(node, ['control', 'socks', 'cookie'], '`tor`');
+  const tor = readMap(node, TOR_KEYS, '`tor`');
   return {
     control: readEndpoint(tor, 'control') ?? DEFAULTS.control,
     socks: readEndpoint(tor, 'socks') ?? DEFAULTS.socks,
@@ -101,7 +102,7 @@ function readEndpoint(map: YamlMap, key: string): Endpoint | undefined {
 
 function readProbe(node: YamlNode | undefined): ProbeConfig {
   if (node === undefined) return DEFAULTS.probe;
-  const { entries } = readMap(node, ['enabled', 'port', 'timeout', 'interval'], '`probe`');
+  const { entries } = readMap(node, PROBE_KEYS, '`probe`');
   const [enabled, port] = [entries.get('enabled'), entries.get('port')];
   const [timeout, interval] = [entries.get('timeout'), entries.get('interval')];
   return {

@@ -1,6 +1,9 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { addAuditRoutes } from './audit/routes.ts';
 import { errorBody, SignerError } from './contract/problems.ts';
+import { NAME_PATTERN } from './contract/name.ts';
+import { parseSignRequest } from './contract/requests.ts';
+import { explainRequest } from './explain-request.ts';
 import { EXPOSITION_TYPE, type Family, formatExposition } from './program/exposition.ts';
 import { parseApplication, type SignatureFile, type SignerIdentity } from './policy/approval.ts';
 import type { RouteContext } from './routes.ts';
@@ -21,6 +24,7 @@ export interface PolicyDoor {
 /** What the daemon does for `evict`, `readmit`, `fence`, `freeze` and `thaw`. */
 export type MeasureDoor = (order: OperatorOrder) => Promise<MeasureReport>;
 
+const NAME = new RegExp(NAME_PATTERN);
 const MAX_POLICY_BYTES = 16 * 2 ** 20;
 
 /** The server behind the administration socket, not listening yet. */
@@ -60,6 +64,15 @@ export function createAdminServer(
     const { text, signatures } = parseApplication(body);
     return { serial, settled: await policy.apply(serial, text, signatures) };
   });
+  server.post<{ Querystring: { publisher?: unknown } }>(
+    '/explain',
+    async ({ query: { publisher }, body }) => {
+      const isName = publisher === undefined || (typeof publisher === 'string' && NAME.test(publisher));
+      if (!Buffer.isBuffer(body) || !isName) throw new SignerError('REQUEST_SCHEMA', 'send a request');
+      const { core, checkpoints } = context;
+      return await explainRequest(core, publisher, parseSignRequest(body), { halted: checkpoints.halted });
+    },
+  );
   server.put<{ Params: { kind: string; name: string } }>('/measures/:kind/:name', ({ params }) =>
     take(parseOrder(params.kind, params.name)),
   );

@@ -68,7 +68,8 @@ export interface Setting {
   readonly from: string;
 }
 
-const KEYS = [
+/** Of signer.yaml. */
+export const SIGNER_KEYS = [
   'tokens',
   'pin',
   'publishers',
@@ -105,7 +106,7 @@ export function loadConfig(path: string): SignerConfig {
  * file, line and column: YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY, BAD_VALUE, PIN_LITERAL.
  */
 export function parseConfig(text: string, file: string): SignerConfig {
-  const reader = new ConfigReader(readMap(parseStrictYaml(text, file), KEYS, 'signer.yaml'), file);
+  const reader = new ConfigReader(readMap(parseStrictYaml(text, file), SIGNER_KEYS, 'signer.yaml'), file);
   const tokens = Object.freeze(
     readList(reader.required('tokens'), '`tokens`', 8).map(node => readTokenUri(node)),
   );
@@ -167,30 +168,30 @@ class ConfigReader {
     this.#file = file;
   }
 
-  node(key: (typeof KEYS)[number]): YamlNode | undefined {
+  node(key: (typeof SIGNER_KEYS)[number]): YamlNode | undefined {
     return this.#top.entries.get(key);
   }
 
-  required(key: (typeof KEYS)[number]): YamlNode {
+  required(key: (typeof SIGNER_KEYS)[number]): YamlNode {
     return requireKey(this.#top, key, 'signer.yaml');
   }
 
-  note(key: (typeof KEYS)[number], value: string): void {
+  note(key: (typeof SIGNER_KEYS)[number], value: string): void {
     const place = this.#top.keys.get(key);
     this.settings.set(key, { value, from: place === undefined ? 'default' : `${this.#file}:${place.line}` });
   }
 
-  noted(key: (typeof KEYS)[number], value: string): string {
+  noted(key: (typeof SIGNER_KEYS)[number], value: string): string {
     this.note(key, value);
     return value;
   }
 
-  text(key: (typeof KEYS)[number], fallback: string, read: (node: YamlNode) => string): string {
+  text(key: (typeof SIGNER_KEYS)[number], fallback: string, read: (node: YamlNode) => string): string {
     const node = this.node(key);
     return this.noted(key, node === undefined ? fallback : read(node));
   }
 
-  path(key: (typeof KEYS)[number], fallback: string): string {
+  path(key: (typeof SIGNER_KEYS)[number], fallback: string): string {
     return this.text(key, fallback, node => readPath(node, `\`${key}\``));
   }
 
@@ -204,14 +205,14 @@ class ConfigReader {
     return address;
   }
 
-  duration(key: (typeof KEYS)[number], fallback: number, min: number, max: number): number {
+  duration(key: (typeof SIGNER_KEYS)[number], fallback: number, min: number, max: number): number {
     const node = this.node(key);
     const seconds = node === undefined ? fallback : readDuration(node, `\`${key}\``, min, max);
     this.note(key, formatDuration(seconds));
     return seconds;
   }
 
-  size(key: (typeof KEYS)[number], fallback: number, min: number, max: number): number {
+  size(key: (typeof SIGNER_KEYS)[number], fallback: number, min: number, max: number): number {
     const node = this.node(key);
     const bytes = node === undefined ? fallback : readSize(node, `\`${key}\``, min, max);
     this.note(key, formatSize(bytes));

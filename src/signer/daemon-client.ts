@@ -15,7 +15,7 @@ export interface AdminAnswer {
 /** One request to the running daemon; undefined when none runs. SignerError NOT_READY when it breaks off. */
 export async function askDaemon(
   config: Pick<SignerConfig, 'run'>,
-  method: 'GET' | 'PUT',
+  method: 'GET' | 'POST' | 'PUT',
   path: string,
   body?: Uint8Array,
 ): Promise<AdminAnswer | undefined> {

@@ -70,6 +70,13 @@ export class EvidenceStore {
     }
   }
 
+  /** Another store with what this one knows; neither notices what is done with the other. */
+  copy(): EvidenceStore {
+    const copy = new EvidenceStore(this.#profile, this.#blindedKeys);
+    for (const [alias, kept] of this.#services) copy.#services.set(alias, new Map(kept));
+    return copy;
+  }
+
   /** What was proven for this service, by digest. */
   proven(service: string): ReadonlyMap<string, StoredEvidence> {
     return this.#services.get(service) ?? new Map<string, StoredEvidence>();

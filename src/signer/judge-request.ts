@@ -1,13 +1,20 @@
-import { INVARIANTS } from '../descriptor/index.ts';
+import { INVARIANTS, sha256, toHex } from '../descriptor/index.ts';
 import { type RuleId, type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { SignRequest } from './contract/requests.ts';
 import { diagnoseClock } from './clock-diagnosis.ts';
 import type { EvidenceStore, StoredEvidence } from './evidence-store.ts';
+import type { RequestName, ReserveOutcome } from './journal/journal.ts';
 import { type Custody, planTargets } from './plan-targets.ts';
-import { type Approved, evaluate, evaluateRequest, type Verdict } from './policy/evaluate.ts';
-import type { RequestContext } from './policy/rules.ts';
-import type { ServicePolicy } from './policy/types.ts';
-import type { Refusal, Refused } from './ports.ts';
+import {
+  type Approved,
+  evaluate,
+  evaluatePublisher,
+  evaluateRequest,
+  type Verdict,
+} from './policy/evaluate.ts';
+import type { PolicyContext, RequestContext } from './policy/rules.ts';
+import { findService, type ServicePolicy } from './policy/types.ts';
+import type { CustodyStatus, Keyholder, KeyholderState, Refusal, Refused } from './ports.ts';
 import type { SignerCore } from './sign-descriptor.ts';
 
 /**
@@ -22,6 +29,25 @@ export type Judged =
       readonly evidence: readonly StoredEvidence[];
     };
 
+/** What judging asks of the keyholder: proof, and what it can sign for. */
+export interface JudgeKeyholder extends Pick<Keyholder, 'prove'> {
+  status(): Promise<
+    Pick<KeyholderState, 'runwaySeconds'> & {
+      readonly services: readonly Pick<CustodyStatus, 'alias' | 'certifiedUntil'>[];
+    }
+  >;
+}
+
+/** What judging needs of the core. */
+export type JudgeCore = Pick<
+  SignerCore,
+  'profile' | 'runwaySeconds' | 'policy' | 'policySerial' | 'journal' | 'blindedKeys' | 'latched' | 'now'
+> & {
+  readonly evidence: Pick<SignerCore['evidence'], 'of'>;
+  readonly pointSets: Pick<SignerCore['pointSets'], 'of'>;
+  readonly keyholder: JudgeKeyholder;
+};
+
 /** What is known of a request before its evidence is looked at. */
 export const contextOf = (
   publisher: string,
@@ -29,13 +55,48 @@ export const contextOf = (
   requestsLastHour: number,
 ): RequestContext => ({ publisher, service, points, requestsLastHour });
 
+/** A request is the same when it asks for the same points of the same service; evidence and echo may differ. */
+export const nameOf = (publisher: string, { id, service, points }: SignRequest): RequestName => ({
+  publisher,
+  service,
+  requestId: id,
+  requestDigest: toHex(sha256(Buffer.from(JSON.stringify([service, points])))),
+});
+
+/** The fate of a request whose id was used before. */
+export interface Recalled {
+  readonly kind: 'recalled';
+  readonly known: Exclude<ReserveOutcome, { kind: 'reserved' }>;
+}
+
+/**
+ * What is decided of a request that is to be signed before anything is spent: whether its publisher may ask at all, what its
+ * id means, then judgeRequest at the publisher's rate. SignerError as there.
+ */
+export async function judgeOrRecall(
+  core: JudgeCore,
+  publisher: string,
+  request: SignRequest,
+): Promise<Judged | Recalled> {
+  const allowed = evaluatePublisher(core.policy(), contextOf(publisher, request, 0));
+  if (allowed.kind === 'denied') return allowed;
+  core.journal.measures.inForce.check(publisher, request.service);
+  const known = core.journal.recall(nameOf(publisher, request));
+  if (known !== undefined) return { kind: 'recalled', known };
+  return await judgeRequest(core, publisher, request, signedLastHour(core, publisher, request));
+}
+
+/** What SIGN-RATE counts. */
+export const signedLastHour = (core: JudgeCore, publisher: string, { service }: SignRequest): number =>
+  core.journal.reservationsSince(publisher, service, core.now() - 3600);
+
 /**
  * Everything that is judged before anything is spent: policy's cheap half, proof by the core and by the keyholder,
  * custody, policy's verdict at the moment at which it is given. Of a dry run this is all. SignerError SERVICE_LATCHED,
  * PUBLISHER_UNKNOWN, FROZEN, FENCED, EVIDENCE_*, CUSTODY_UNAVAILABLE, KEYHOLDER_*.
  */
 export async function judgeRequest(
-  core: SignerCore,
+  core: JudgeCore,
   publisher: string,
   request: SignRequest,
   requestsLastHour: number,
@@ -68,7 +129,7 @@ export async function judgeRequest(
  * is the clock's: then the refusal says so.
  */
 async function proveOrDiagnose(
-  core: SignerCore,
+  core: JudgeCore,
   publisher: string,
   service: ServicePolicy,
   request: SignRequest,
@@ -102,7 +163,7 @@ interface Proof {
  * its word is final. A reference to what this publisher never showed is an error.
  */
 async function proveEvidence(
-  { keyholder }: SignerCore,
+  { keyholder }: JudgeCore,
   store: EvidenceStore,
   service: ServicePolicy,
   { evidence, points }: SignRequest,
@@ -125,7 +186,10 @@ async function proveEvidence(
   return { evidence: named };
 }
 
-async function askCustody({ keyholder }: SignerCore, { service }: ServicePolicy): Promise<Custody> {
+export async function askCustody(
+  { keyholder }: JudgeCore,
+  { service }: Pick<ServicePolicy, 'service'>,
+): Promise<Custody> {
   const { services, runwaySeconds } = await keyholder.status();
   const certifiedUntil = services.find(({ alias }) => alias === service)?.certifiedUntil ?? 0;
   return { certifiedUntil, runwaySeconds };
@@ -138,25 +202,36 @@ const unavailable = (): SignerError =>
 
 /** The verdict at this moment, over what the points stand in. */
 function judge(
-  core: SignerCore,
+  core: JudgeCore,
   publisher: string,
   request: SignRequest,
   proven: readonly StoredEvidence[],
   { now, custody }: { readonly now: number; readonly custody: Custody },
 ): Verdict {
-  const policy = core.policy();
-  const service = policy.services.find(each => each.service === request.service);
-  return evaluate(policy, {
-    ...contextOf(publisher, request, 0), // the rate was judged before anything was proven
+  // The rate was judged before anything was proven.
+  const asked = contextOf(publisher, request, 0);
+  return evaluate(core.policy(), policyContext(core, asked, proven, { now, custody }));
+}
+
+/** What the rules see at `now`, Unix seconds, of what was proven. */
+export function policyContext(
+  core: JudgeCore,
+  asked: RequestContext,
+  proven: readonly StoredEvidence[],
+  { now, custody }: { readonly now: number; readonly custody: Custody },
+): PolicyContext {
+  const service = findService(core.policy(), asked.service);
+  return {
+    ...asked,
     evidence: new Map(proven.map(({ evidence }) => [evidence.digest, evidence])),
     policySerial: core.policySerial(),
-    pointSets: core.pointSets.of(publisher, request.service),
+    pointSets: core.pointSets.of(asked.publisher, asked.service),
     targets: service === undefined ? [] : planTargets(core, service, now, custody),
     profile: core.profile,
     now,
     // Reservation decides this durably, with Retry-After; the rule's row covers doubles within one request.
     isSpent: () => false,
-  });
+  };
 }
 
 /** The keyholder's rules as ours. What is no rule of a request is the state of the signer: SignerError. */

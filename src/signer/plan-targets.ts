@@ -1,7 +1,7 @@
 import { publicationWindow, publishablePeriods, toHex } from '../descriptor/index.ts';
 import type { Target } from './policy/rules.ts';
 import type { ServicePolicy } from './policy/types.ts';
-import type { SignerCore } from './sign-descriptor.ts';
+import type { JudgeCore } from './judge-request.ts';
 
 /** A second is spent in steps of one voting interval, so the shelf skips at most this many spent ones. */
 const MAX_SHELF_SKIP = 8;
@@ -19,7 +19,7 @@ export interface Custody {
  * ends where the keyholder's runway and its period keys do: it must not cost the text for now.
  */
 export function planTargets(
-  core: SignerCore,
+  core: JudgeCore,
   service: ServicePolicy,
   now: number,
   custody: Custody,

@@ -1,12 +1,12 @@
-import { checkRunway, type NetworkProfile, publicationWindow, sha256, toHex } from '../descriptor/index.ts';
+import { checkRunway, type NetworkProfile, publicationWindow, toHex } from '../descriptor/index.ts';
 import type { BlindedKeys } from './blinded-keys.ts';
 import { type Denied, RULE_PROBLEMS, SignerError } from './contract/problems.ts';
 import type { CheckAnswer, SignRequest } from './contract/requests.ts';
 import type { EvidenceBook } from './evidence-book.ts';
 import type { StoredEvidence } from './evidence-store.ts';
 import type { HourlyBudget } from './hourly-budget.ts';
-import type { Journal, RequestName, Reserved, ReserveOutcome } from './journal/journal.ts';
-import { contextOf, judgeRequest, toDenied } from './judge-request.ts';
+import type { Journal, Reserved, ReserveOutcome } from './journal/journal.ts';
+import { contextOf, judgeOrRecall, judgeRequest, nameOf, toDenied } from './judge-request.ts';
 import { orderSignatures } from './order-signatures.ts';
 import { type Approved, evaluatePublisher } from './policy/evaluate.ts';
 import type { PointSetBook } from './point-set-book.ts';
@@ -60,18 +60,15 @@ export async function signDescriptor(
   publisher: string,
   request: SignRequest,
 ): Promise<SignOutcome> {
-  const allowed = evaluatePublisher(core.policy(), contextOf(publisher, request, 0));
-  if (allowed.kind === 'denied') return refuse(core, publisher, request.service, allowed.denied);
-  core.journal.measures.inForce.check(publisher, request.service);
-  const name = nameOf(publisher, request);
-  const known = core.journal.recall(name);
-  if (known !== undefined) return { kind: 'signed', answer: readEarlier(core, known), repeated: true };
-
-  const spent = core.journal.reservationsSince(publisher, request.service, core.now() - 3600);
-  const verdict = await judgeRequest(core, publisher, request, spent);
+  const verdict = await judgeOrRecall(core, publisher, request);
   if (verdict.kind === 'denied') return refuse(core, publisher, request.service, verdict.denied);
+  if (verdict.kind === 'recalled')
+    return { kind: 'signed', answer: readEarlier(core, verdict.known), repeated: true };
   const { approved, evidence } = verdict;
-  const outcome = await core.journal.reserve({ ...name, seconds: secondsOf(core, approved) });
+  const outcome = await core.journal.reserve({
+    ...nameOf(publisher, request),
+    seconds: secondsOf(core, approved),
+  });
   if (outcome.kind !== 'reserved')
     return { kind: 'signed', answer: readEarlier(core, outcome), repeated: true };
   const { reserved } = outcome;
@@ -112,14 +109,6 @@ export async function checkDescriptor(
   const periods = new Map(verdict.approved.targets.map(({ period }) => [period.periodNum, period]));
   return { kind: 'approved', answer: { service, verdict: 'approved', periods: [...periods.values()] } };
 }
-
-/** A request is the same when it asks for the same points of the same service; evidence and echo may differ. */
-const nameOf = (publisher: string, { id, service, points }: SignRequest): RequestName => ({
-  publisher,
-  service,
-  requestId: id,
-  requestDigest: toHex(sha256(Buffer.from(JSON.stringify([service, points])))),
-});
 
 /** The answer that was given for this id, word for word; SignerError for every other fate of an earlier request. */
 function readEarlier(

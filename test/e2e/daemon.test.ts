@@ -10,6 +10,7 @@ import { backendAddress } from './daemon/backends.ts';
 import { describeBadInput } from './daemon/bad-input.ts';
 import { describeFirstOpening, describeLostToken } from './daemon/custody.ts';
 import { describeEvidenceAge } from './daemon/evidence-age.ts';
+import { describeExplain } from './daemon/explain.ts';
 import { OTHER_PUBLISHER, PUBLISHER, SignerHome } from './daemon/home.ts';
 import { describeLogs } from './daemon/logs.ts';
 import { describeMeasures } from './daemon/measures.ts';
@@ -72,6 +73,7 @@ describe('a token that goes away', () => describeLostToken(() => home));
 describe('before the first opening', () => describeFirstOpening(() => fresh));
 describe('policy apply', () => describeApply(() => home));
 describeAdministrators(() => home);
+describe('policy check and policy explain', () => describeExplain(() => home));
 describe('a PIN', () => describePinLiterals(() => home));
 describe('the state of a signer', () =>
   describeState(

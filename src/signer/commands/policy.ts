@@ -4,10 +4,11 @@ import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { approveStep } from '../policy/approval.ts';
 import { difference, formatDifference } from '../policy/difference.ts';
-import { explainRule } from '../policy/explain-rule.ts';
+import { lonelyNotices } from '../policy/explain-words.ts';
 import { unknownCaaTags } from '../policy/read-access.ts';
 import { type Policy, policyDigest } from '../policy/types.ts';
 import { type CommandContext, heldIdentities } from './context.ts';
+import { addExplainCommand } from './explain.ts';
 import { encodeKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
 import { addProposeCommand, readSignatures } from './policy-propose.ts';
 import { nextStep, readPolicy } from './policy-step.ts';
@@ -28,12 +29,9 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
       const found = missing.length === 0 ? 'nothing wrong' : 'not complete';
       context.print(`services: ${loaded.services.length}, digest ${policyDigest(loaded)}: ${found}\n`);
       if (missing.length > 0) process.exitCode = 1;
-      process.stderr.write([...missing, ...unknownTags(loaded)].join(''));
+      process.stderr.write([...missing, ...unknownTags(loaded), ...lonelyNotices(loaded.services)].join(''));
     });
-  policy
-    .command('explain <rule>')
-    .description('say what a rule is for, who holds it and what to do when it refuses')
-    .action((rule: string) => context.print(explainRule(rule)));
+  addExplainCommand(policy, context);
   addProposeCommand(policy, context);
   policy
     .command('apply')

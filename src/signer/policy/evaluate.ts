@@ -106,6 +106,19 @@ export function evaluate(policy: Policy, context: PolicyContext): Verdict {
   return { kind: 'approved', approved: new ApprovedRequest(request.service, context) };
 }
 
+/**
+ * Everything that denies, in the order of judging: not only the first, for who wants to know what else is wrong. Nothing is
+ * approved by an empty list: see evaluate.
+ */
+export function evaluateAll(policy: Policy, context: PolicyContext): Denied[] {
+  const service = findService(policy, context.service);
+  if (service === undefined) return [denied('PUBLISHER-SERVICE', NOT_LISTED).denied];
+  return RULES.flatMap(rule => {
+    const denial = rule.check(service, context);
+    return denial === undefined ? [] : [denied(rule.id, denial).denied];
+  });
+}
+
 /** The rule's id comes from the table, so that a denial never names a rule that is not in it. */
 function denied(rule: Denied['rule'], denial: RuleDenial): Extract<Verdict, { kind: 'denied' }> {
   return { kind: 'denied', denied: { ...denial, rule } };

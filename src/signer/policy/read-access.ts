@@ -20,14 +20,14 @@ import type { ClientPolicy } from './types.ts';
 
 /** More leave no room for three introduction points; the keyholder's list has the same bounds. */
 export const MAX_CLIENTS = 368;
-const MAX_CAA = 8;
+export const MAX_CAA = 8;
 const MAX_CAA_VALUE = 255;
 
 const CLIENT_NAME = new RegExp(NAME_PATTERN);
 /** What stands before the key in tor's own `.auth` file; it may be left out. */
 const CLIENT_KIND = 'descriptor:x25519:';
 
-const CAA_KEYS = ['flags', 'tag', 'value'] as const;
+export const CAA_KEYS = ['flags', 'tag', 'value'] as const;
 const CAA_TAG = /^[a-z0-9]{1,15}$/;
 /** What a line of a descriptor can carry between quotation marks. */
 const CAA_VALUE = /^[ !#-[\]-~]*$/;

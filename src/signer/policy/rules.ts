@@ -150,11 +150,19 @@ function checkAges(service: ServicePolicy, context: PolicyContext): RuleDenial |
   );
   const { profile, now } = context;
   return firstDenial(used, one => {
-    const denial =
-      invariants.checkEvidencePeriod(one, profile, now) ?? invariants.checkEvidenceAge(one, profile, now);
+    const denial = checkEvidenceTime(one, profile, now);
     return denial && { ...denial, evidence: one.digest };
   });
 }
+
+/** EVIDENCE-AGE of one descriptor, by the invariants that the keyholder has. */
+export const checkEvidenceTime = (
+  evidence: Evidence,
+  profile: NetworkProfile,
+  now: number,
+): Denial | undefined =>
+  invariants.checkEvidencePeriod(evidence, profile, now) ??
+  invariants.checkEvidenceAge(evidence, profile, now);
 
 function checkChurn(service: ServicePolicy, context: PolicyContext): Denial | undefined {
   const set = pointSetName(resolvePoints(context.points, ownEvidence(service, context)));

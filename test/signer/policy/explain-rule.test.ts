@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
-import { explainRule } from '../../../src/signer/policy/explain-rule.ts';
+import { describeRule, formatRule } from '../../../src/signer/policy/explain-rule.ts';
 import { RULE_REFERENCE } from '../../../src/signer/policy/reference/index.ts';
 import { failure } from '../failure.ts';
+
+const explainRule = (id: string): string => formatRule(describeRule(id));
 
 it.each(RULE_REFERENCE)('says of $id what it is for, its key and what to do', row => {
   const text = explainRule(row.id);

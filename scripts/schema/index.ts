@@ -1,0 +1,13 @@
+import { defaultsSchema, serviceSchema } from './policy.ts';
+import { publisherSchema, signerSchema } from './programs.ts';
+import type { Schema } from './words.ts';
+
+/** What stands in policies/schema/, by the name of the file. */
+export const SCHEMAS: Readonly<Record<string, Schema>> = {
+  'service.json': serviceSchema,
+  'defaults.json': defaultsSchema,
+  'signer.json': signerSchema,
+  'publisher.json': publisherSchema,
+};
+
+export const renderSchema = (schema: Schema): string => `${JSON.stringify(schema, undefined, 2)}\n`;

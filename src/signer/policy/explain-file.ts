@@ -1,0 +1,173 @@
+import { basename } from 'node:path';
+import { SignerError } from '../contract/problems.ts';
+import { parseStrictYaml } from '../program/strict-yaml.ts';
+import { collectProblems } from './collect-problems.ts';
+import { allowsOf, refusesOf } from './explain-words.ts';
+import { explainValues, type ValueExplanation } from './explain-values.ts';
+import {
+  checkTogether,
+  isDefaults,
+  isServiceFile,
+  type LoadOptions,
+  parseDefaults,
+  parseFile,
+  parseRetired,
+  type PolicyFile,
+} from './load.ts';
+import { readPolicyFile } from './read-policy-file.ts';
+import { type Layer, type LoadedService, readDefaults } from './read-service.ts';
+import type { RetiredBackend } from './retired.ts';
+import { DEFAULT_LIMITS } from './types.ts';
+
+/** Why a file would not be taken: the message begins with file, line and column and says what to write. */
+export interface FileProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+}
+
+export interface ServiceExplanation {
+  readonly service: string;
+  readonly address: string;
+  readonly allows: readonly string[];
+  readonly refuses: readonly string[];
+  readonly values: readonly ValueExplanation[];
+}
+
+/** What a policy file says, in words. */
+export interface FileExplanation {
+  readonly kind: 'file';
+  readonly file: string;
+  readonly what: 'service' | 'group' | 'defaults';
+  /** Empty when it would be taken. */
+  readonly problems: readonly FileProblem[];
+  readonly services: readonly ServiceExplanation[];
+  /** What `_defaults.yaml` sets; empty for other files. */
+  readonly values: readonly ValueExplanation[];
+  readonly notJudged: readonly string[];
+}
+
+/**
+ * Says what `file` allows and refuses among `others`, the files that stand beside it. Everything that is wrong with it is a
+ * problem, never thrown.
+ */
+export function explainFile(
+  file: PolicyFile,
+  others: readonly PolicyFile[],
+  options: LoadOptions,
+): FileExplanation {
+  const said = {
+    kind: 'file',
+    file: file.name,
+    what: 'service',
+    services: [],
+    values: [],
+    notJudged: [],
+  } as const;
+  try {
+    return isDefaults(file)
+      ? { ...said, what: 'defaults', ...explainDefaults(file) }
+      : { ...said, ...explainServices(file, others, options) };
+  } catch (error) {
+    // Not even its keys can be told apart, or its defaults cannot be read.
+    if (!(error instanceof SignerError)) throw error;
+    return { ...said, ...(isDefaults(file) ? { what: 'defaults' } : {}), problems: [toProblem(error)] };
+  }
+}
+
+type Explained<Key extends keyof FileExplanation> = Pick<FileExplanation, 'problems' | Key>;
+
+function explainDefaults(file: PolicyFile): Explained<'values'> {
+  const layer = readDefaults(parseStrictYaml(file.text, file.name));
+  const { limits, ...values } = layer.values;
+  const effective = {
+    publishers: [],
+    enabled: true,
+    singleOnion: false,
+    caa: [],
+    caaCritical: false,
+    ...values,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+  };
+  return { problems: [], values: explainValues(effective, [layer]) };
+}
+
+function explainServices(
+  file: PolicyFile,
+  others: readonly PolicyFile[],
+  options: LoadOptions,
+): Explained<'what' | 'services' | 'notJudged'> {
+  const defaults = parseDefaults(others);
+  const top = parseStrictYaml(file.text, file.name);
+  const { loaded, problems } = collectProblems(top, map => readPolicyFile(map, defaults));
+  const retired = parseRetired(others);
+  const beside = readOthers(others, defaults, { options, retired });
+  return {
+    what: top.entries.has('services') ? 'group' : 'service',
+    problems: [...problems, ...together(loaded, beside.loaded, { options, retired })].map(toProblem),
+    services: loaded.map(({ policy, layers }) => ({
+      service: policy.service,
+      address: policy.address,
+      allows: allowsOf(policy),
+      refuses: refusesOf(policy, options.publishers),
+      values: explainValues(policy, layers),
+    })),
+    notJudged: beside.notJudged,
+  };
+}
+
+/** What services are checked with beside each other. */
+interface Together {
+  readonly options: LoadOptions;
+  readonly retired: readonly RetiredBackend[];
+}
+
+/** The other files as far as they can be read; a broken one must not hide what this one says. */
+function readOthers(
+  others: readonly PolicyFile[],
+  defaults: Layer | undefined,
+  { options, retired }: Together,
+): { loaded: LoadedService[]; notJudged: string[] } {
+  const [loaded, notJudged] = [new Array<LoadedService>(), new Array<string>()];
+  for (const file of others.filter(isServiceFile)) {
+    try {
+      const services = parseFile(file, defaults);
+      checkTogether([...loaded, ...services], options, retired);
+      loaded.push(...services);
+    } catch (error) {
+      if (!(error instanceof SignerError)) throw error;
+      notJudged.push(
+        `whether it fits beside ${basename(file.name)}, which is refused itself: ${error.message}`,
+      );
+    }
+  }
+  return { loaded, notJudged };
+}
+
+/** What is wrong with services only beside others: each alone first, then with the rest of its file. */
+function together(
+  own: readonly LoadedService[],
+  beside: readonly LoadedService[],
+  { options, retired }: Together,
+): SignerError[] {
+  const problems = new Map<string, SignerError>();
+  for (const services of [...own.map(each => [each]), own]) {
+    try {
+      if (services.length > 0) checkTogether([...beside, ...services], options, retired);
+    } catch (error) {
+      if (!(error instanceof SignerError)) throw error;
+      problems.set(error.message, error);
+    }
+  }
+  return [...problems.values()];
+}
+
+const toProblem = ({ code, message, file, line, column }: SignerError): FileProblem => ({
+  code,
+  message,
+  file,
+  line,
+  column,
+});

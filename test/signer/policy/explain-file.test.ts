@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { subjectOf } from '../../../src/signer/commands/explain.ts';
+import { formatFile } from '../../../src/signer/commands/explain-text.ts';
+import { explainFile, type FileExplanation } from '../../../src/signer/policy/explain-file.ts';
+import { SHARED_VALUES } from '../../../src/signer/policy/explain-values.ts';
+import { lonelyNotices } from '../../../src/signer/policy/explain-words.ts';
+import type { PolicyFile } from '../../../src/signer/policy/load.ts';
+import { LIMIT_KEYS, SHARED_KEYS } from '../../../src/signer/policy/read-service.ts';
+import { RULE_REFERENCE } from '../../../src/signer/policy/reference/index.ts';
+import { failure } from '../failure.ts';
+import { BACKENDS, load, MASTER, newService, PUBLISHERS, serviceYaml } from './services.ts';
+
+const file = (text: string, name = 'frontpage.yaml'): PolicyFile => ({ name, text });
+const explain = (text: string, ...others: PolicyFile[]): FileExplanation =>
+  explainFile(file(text), others, { publishers: PUBLISHERS });
+
+const DEFAULTS = file('single_onion: true\nlimits:\n  points: 4..9\n  requests: 7/h\n', '_defaults.yaml');
+const [A, B, C] = BACKENDS.map(({ address }) => address);
+const GROUP = [
+  'publishers: [vps2]',
+  'limits: { requests: 9/h }',
+  'services:',
+  '  frontpage:',
+  `    address: ${MASTER.address}`,
+  `    backends: { torbox-1: ${A}, torbox-2: ${B} }`,
+  '    limits: { min_backends: 2 }',
+  '  intake:',
+  `    address: ${newService().address}`,
+  `    backends: { desk-1: ${C} }`,
+  '',
+].join('\n');
+
+describe('what is explained', () => {
+  it.each([
+    ['SIGN-RATE', 'rule'],
+    ['sign-rate', 'rule'],
+    ['HORIZON', 'rule'],
+    ['frontpage.yaml', 'file'],
+    ['./SIGN-RATE.yaml', 'file'],
+    ['/a/b/request.json', 'request'],
+    ['SIGN-RATE.json', 'request'],
+  ])('%s is a %s by its ending alone', (name, kind) => {
+    expect(subjectOf(name, {})).toEqual({ kind, name });
+  });
+
+  it.each(['frontpage', 'frontpage.yml', './SIGN-RATE', 'x.json.gz', '', '-', 'SIGN_RATE'])(
+    '%j is none of them, or a rule that nobody knows',
+    name => {
+      const isWord = /^[a-z]+$/u.test(name);
+      if (isWord) expect(subjectOf(name, {}).kind).toBe('rule');
+      else expect(failure(() => subjectOf(name, {}))).toMatchObject({ code: 'NOT_FOUND' });
+    },
+  );
+
+  it('asks by whom only of a request', () => {
+    expect(subjectOf('a.json', { publisher: 'vps1' }).kind).toBe('request');
+    for (const [name, publisher] of [
+      ['a.yaml', 'vps1'],
+      ['HORIZON', 'vps1'],
+      ['a.json', 'a/b'],
+    ] as const)
+      expect(failure(() => subjectOf(name, { publisher }))).toMatchObject({ code: 'BAD_VALUE' });
+  });
+});
+
+describe('a policy file that is explained', () => {
+  it('names each value that holds, its rule, and where it came from', () => {
+    const { problems, what, services } = explain(GROUP, DEFAULTS);
+    expect([problems, what, services.map(({ service }) => service)]).toEqual([
+      [],
+      'group',
+      ['frontpage', 'intake'],
+    ]);
+    const values = services.map(each => Object.fromEntries(each.values.map(value => [value.key, value])));
+    expect(values[0]).toMatchObject({
+      publishers: { value: 'vps2', from: 'group', place: 'frontpage.yaml:1', rule: 'PUBLISHER-SERVICE' },
+      'limits.min_backends': { value: '2', from: 'service', place: 'frontpage.yaml:7', rule: 'MIN-BACKENDS' },
+      'limits.requests': { value: '9/h', from: 'group', place: 'frontpage.yaml:2', rule: 'SIGN-RATE' },
+      'limits.points': { value: '4..9', from: 'defaults', place: '_defaults.yaml:3', rule: 'POINT-COUNT' },
+      'limits.point_sets': { value: '12/h', from: 'built in', place: undefined, rule: 'CONTENT-CHURN' },
+      single_onion: { value: 'true', from: 'defaults', place: '_defaults.yaml:1', rule: 'SINGLE-ONION' },
+    });
+    expect(values[1]?.['limits.min_backends']).toMatchObject({ value: '1', from: 'built in' });
+  });
+
+  it('knows every key that the reader knows, and every rule that has one', () => {
+    const heads = new Set(Object.keys(SHARED_VALUES).map(key => key.split('.')[0]));
+    expect([...heads].sort()).toEqual([...SHARED_KEYS].sort());
+    const limits = Object.keys(SHARED_VALUES).filter(key => key.startsWith('limits.'));
+    expect(limits.sort()).toEqual(LIMIT_KEYS.map(key => `limits.${key}`).sort());
+    const parameters = RULE_REFERENCE.flatMap(({ parameter }) => parameter ?? []);
+    expect(parameters.filter(key => !Object.hasOwn(SHARED_VALUES, key))).toEqual(['clients']);
+  });
+
+  it('says in words what it allows and refuses', () => {
+    const text = serviceYaml(
+      `clients: { alice: descriptor:x25519:jpw2s3nfqsrjls53m6rrswny3xwy7t432pr3zco4kvq5qkegc5eq }\n`,
+    ).replace(/torbox-2: (\S+)/u, 'torbox-2: { address: $1, enabled: false }');
+    const [service] = explain(text).services;
+    expect(service?.allows.join('\n')).toMatch(
+      /vps1 may ask, 60 times an hour\n.*3 to 20.*torbox-1 [^]*alice/u,
+    );
+    expect(service?.refuses.join('\n')).toMatch(/vps2: not named[^]*torbox-2: not enabled[^]*HORIZON/u);
+    const [asleep] = explain(`${text}enabled: false\n`).services;
+    expect([asleep?.allows, asleep?.refuses[0]]).toEqual([
+      [],
+      'everything: it answers as if it did not exist',
+    ]);
+  });
+
+  it('says what would be refused at load, where, and what to write; as loading does', () => {
+    const bad = serviceYaml('enabld: true\nlimits: { points: 3-20, requests: 5 }\nsingle_onion: yes\n');
+    const { problems, services } = explain(bad);
+    expect(problems.map(({ code, file: name, line }) => [code, name, line])).toEqual([
+      ['UNKNOWN_KEY', 'frontpage.yaml', 5],
+      ['BAD_VALUE', 'frontpage.yaml', 7],
+      ['BAD_VALUE', 'frontpage.yaml', 6],
+    ]);
+    expect(problems[0]?.message).toBe('frontpage.yaml:5:1: `enabld` is not known here; write `enabled`');
+    expect(failure(() => load(file(bad)))).toMatchObject(problems[0] ?? {});
+    expect(services.map(({ service }) => service)).toEqual(['frontpage']);
+    expect(explain(serviceYaml()).problems).toEqual([]);
+  });
+
+  it.each([
+    ['no YAML', 'a: [', 'YAML_SYNTAX'],
+    ['no address', serviceYaml().replace(/address.*\n/u, ''), 'MISSING_KEY'],
+    ['a bad address', serviceYaml().replace('.onion\n', '.onio\n'), 'BAD_VALUE'],
+    ['an unknown publisher', serviceYaml().replace('vps1', 'vps9'), 'POLICY_PUBLISHER'],
+    ['a limit out of reach', serviceYaml('limits: { min_backends: 3 }\n'), 'BAD_VALUE'],
+    ['limits of the defaults out of reach', `${serviceYaml()}`, 'BAD_VALUE', 'limits: { min_backends: 3 }\n'],
+    ['defaults that cannot be read', serviceYaml(), 'UNKNOWN_KEY', 'service: x\n'],
+  ])(
+    'with %s has one problem, and no other that follows from it',
+    (_, text, code, defaults = 'enabled: true\n') => {
+      expect(explain(text, file(defaults, '_defaults.yaml')).problems.map(each => each.code)).toEqual([code]);
+      expect(explain(serviceYaml()).problems).toEqual([]);
+    },
+  );
+
+  it('drops a service of a group at fault, and explains the others', () => {
+    const { problems, services } = explain(GROUP.replace(/ {4}address.*\n/u, ''), DEFAULTS);
+    expect(problems.map(({ code, line }) => [code, line])).toEqual([['MISSING_KEY', 5]]);
+    expect(services.map(({ service }) => service)).toEqual(['intake']);
+    const both = explain(GROUP.replace('    limits: {', '    limit: {').replace(String(C), 'x'), DEFAULTS);
+    expect(both.problems.map(({ code, line }) => [code, line])).toEqual([
+      ['UNKNOWN_KEY', 7],
+      ['BAD_VALUE', 10],
+    ]);
+    expect(both.services.map(({ service }) => service)).toEqual(['frontpage']);
+  });
+
+  it('is judged beside the other files, each alone', () => {
+    const twice = explain(GROUP, DEFAULTS, file(serviceYaml('enabled: true\n'), 'other.yaml'));
+    expect(twice.problems.map(({ code }) => code)).toEqual(['POLICY_DUPLICATE']);
+    const broken = explain(GROUP, DEFAULTS, file('x: y\n', 'other.yaml'));
+    expect(broken.problems).toEqual([]);
+    expect(broken.notJudged.join()).toContain('other.yaml');
+  });
+
+  it('may be the defaults, which are explained alone', () => {
+    const said = explainFile(DEFAULTS, [file(serviceYaml())], { publishers: PUBLISHERS });
+    expect(said).toMatchObject({ what: 'defaults', problems: [], services: [] });
+    expect(said.values.find(({ key }) => key === 'limits.points')).toMatchObject({
+      value: '4..9',
+      from: 'defaults',
+    });
+    expect(said.values.find(({ key }) => key === 'publishers')).toMatchObject({
+      value: 'none',
+      from: 'built in',
+    });
+    const bad = explainFile(file('address: x\n', '_defaults.yaml'), [], { publishers: PUBLISHERS });
+    expect(bad).toMatchObject({ what: 'defaults', problems: [{ code: 'UNKNOWN_KEY', line: 1 }] });
+  });
+
+  it('is a page of short lines for people', () => {
+    const text = formatFile(explain(GROUP, DEFAULTS));
+    expect(text).toContain('frontpage.yaml: a group of services; would be taken\n');
+    expect(text).toMatch(/limits\.points +4\.\.9 +the defaults, _defaults\.yaml:3, for POINT-COUNT\n/u);
+    expect(formatFile(explain('x: y\n'))).toMatch(
+      /would be refused\n {2}refused at load\n {4}UNKNOWN_KEY {2}/u,
+    );
+  });
+});
+
+it('a service with several backends of which one is enough gets a notice, others none', () => {
+  const noticed = (text: string): number => lonelyNotices(load(text).services).length;
+  expect(noticed(serviceYaml())).toBe(1);
+  expect(noticed(serviceYaml('limits: { min_backends: 2 }\n'))).toBe(0);
+  expect(noticed(serviceYaml('enabled: false\n'))).toBe(0);
+  const one = serviceYaml().replace(/torbox-2: (\S+)/u, 'torbox-2: { address: $1, enabled: false }');
+  expect(noticed(one)).toBe(0);
+});
