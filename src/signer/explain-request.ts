@@ -25,6 +25,8 @@ export interface Finding {
   readonly title: string;
   readonly observed?: string;
   readonly limit?: string;
+  /** Digest of the one descriptor that it is about, hex. */
+  readonly evidence?: string;
   /** What to change. */
   readonly advice: string;
 }
@@ -198,23 +200,26 @@ async function askOrAssume(
 const LATCHED = 'a result failed verification: keep the journal, read the log, start the signer again';
 const NO_PERIOD = 'bring the token back; status says why it was not opened';
 
-const ofError = ({ code, message }: SignerError): Finding => ({
+const ofError = ({ code, message, evidence }: SignerError): Finding => ({
   refusedBy: code,
   title: PROBLEMS[code].title,
   advice: message,
+  ...(evidence === undefined ? {} : { evidence }),
 });
 
-const ofDenied = ({ rule, observed, limit }: Denied): Finding => ({
+const ofDenied = ({ rule, observed, limit, evidence }: Denied): Finding => ({
   refusedBy: rule,
   title: RULE_PROBLEMS[rule].title,
   observed,
   limit,
   advice: findRule(rule)?.advice ?? 'see docs/rules.md',
+  ...(evidence === undefined ? {} : { evidence }),
 });
 
 /** Only descriptors fail one by one. */
 const isSame = (one: Finding, other: Finding): boolean =>
-  one.refusedBy === other.refusedBy && (one.refusedBy !== 'EVIDENCE_INVALID' || one.advice === other.advice);
+  one.refusedBy === other.refusedBy &&
+  (one.refusedBy !== 'EVIDENCE_INVALID' || one.evidence === other.evidence);
 
 /** What `act` gives, or the SignerError that it ends with. */
 async function attempt<T>(act: () => T | Promise<T>): Promise<T | SignerError> {

@@ -38,6 +38,8 @@ const explain = (request: SignRequest, publisher?: string): Promise<RequestExpla
   explainRequest(core.core, publisher, request);
 const refusals = ({ findings }: RequestExplanation): string[] => findings.map(each => each.refusedBy);
 
+const sha256Hex = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex');
+
 /** What any request could change. */
 const traces = (): unknown => ({
   entries: [...core.core.journal.archive.entries()].map(({ entry }) => entry.kind),
@@ -97,13 +99,15 @@ describe('a request that is explained', () => {
   it('with evidence that is broken, unknown or old is told so', async () => {
     const good = core.request();
     const broken = { ...good, evidence: ['hs-descriptor 4\n', ...good.evidence] };
-    expect(refusals(await explain(broken))).toEqual(['EVIDENCE_INVALID']);
+    const unproven = await explain(broken);
+    expect(refusals(unproven)).toEqual(['EVIDENCE_INVALID']);
+    expect(unproven.findings[0]?.evidence).toBe(sha256Hex('hs-descriptor 4\n'));
     const unsent = await explain({ ...good, evidence: [] });
     expect(refusals(unsent)).toEqual(['EVIDENCE_UNKNOWN', 'INTRO-PROVENANCE', 'MIN-BACKENDS']);
     const old = backendDescriptor('a1', { at: now() - 5 * 3600 });
     const request = core.request();
     const text = Buffer.from(old).toString('latin1');
-    const evidence = createHash('sha256').update(old).digest('hex');
+    const evidence = sha256Hex(old);
     const stale = {
       ...request,
       evidence: [...request.evidence, text],

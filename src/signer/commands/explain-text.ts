@@ -68,10 +68,11 @@ export function formatRequest(said: RequestExplanation): string {
   ]);
 }
 
-function findingLines({ refusedBy, title, observed, limit, advice }: Finding): string[] {
+function findingLines({ refusedBy, title, observed, limit, evidence, advice }: Finding): string[] {
   return [
     `${refusedBy}: ${title}`,
     ...(observed === undefined || limit === undefined ? [] : [`  observed: ${observed}; limit: ${limit}`]),
+    ...(evidence === undefined ? [] : [`  descriptor: ${evidence}`]),
     `  do: ${advice}`,
   ];
 }
