@@ -232,19 +232,14 @@ export function describeBadInput(homeOf: () => SignerHome): void {
   });
 
   describe('what is not HTTP as it is read here', () => {
-    test.each(SMUGGLED)(
-      'ends the connection with one answer: %s',
-      async (_, bytes, code = 'REQUEST_MALFORMED') => {
-        const said = await sayRaw(home.socket(), bytes);
-        expect(said.match(/HTTP\/1\.1/gu)).toHaveLength(1);
-        expect(said).toMatch(
-          code === 'HEADERS_TOO_LARGE' ? /^HTTP\/1\.1 431 / : /^HTTP\/1\.1 400 Bad Request\r\n/u,
-        );
-        expect(said).toContain('application/problem+json');
-        expect(said).toContain(`"code":"${code}"`);
-        expect(said).not.toContain('backends');
-      },
-    );
+    test.each(SMUGGLED)('ends the connection with one answer: %s', async (_, bytes, status) => {
+      const said = await sayRaw(home.socket(), bytes);
+      expect(said.match(/HTTP\/1\.1/gu)).toHaveLength(1);
+      expect(said).toContain(`HTTP/1.1 ${status} `);
+      expect(said).toContain('application/problem+json');
+      expect(said).toContain(status === 431 ? '"code":"HEADERS_TOO_LARGE"' : '"code":"REQUEST_MALFORMED"');
+      expect(said).not.toContain('backends');
+    });
 
     test('more connections than one publisher may hold are turned away, and the others live', async () => {
       const held = Array.from({ length: 40 }, () => connect(home.socket()).on('error', () => undefined));
