@@ -5,6 +5,7 @@ import {
   type TokenSummary,
 } from './administration-messages.ts';
 import { askChild, type TokenClientOptions } from './ask-child.ts';
+import { parsePinSource } from './pin.ts';
 import { TOKEN_FRAME } from './token-messages.ts';
 import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
@@ -17,7 +18,9 @@ export async function listTokens(module: string, options: TokenClientOptions = {
   const uri = module.startsWith('pkcs11:') ? parsePkcs11Uri(module) : { match: {} };
   const path = resolveModulePath(uri, module.startsWith('pkcs11:') ? '' : module);
   const payload = new WireWriter().str16(path).finish();
-  return parseTokenList(await askChild('administration', TOKEN_FRAME.list, payload, options));
+  return parseTokenList(
+    await askChild('administration', TOKEN_FRAME.list, payload, { ...options, ownSession: true }),
+  );
 }
 
 /**
@@ -28,7 +31,12 @@ export async function prepareToken(
   request: PrepareRequest,
   options: TokenClientOptions = {},
 ): Promise<string> {
-  const timed = { ...options, deadlineMs: options.deadlineMs ?? PREPARE_DEADLINE_MS };
+  const source = parsePinSource(parsePkcs11Uri(request.access.uri).pinSource ?? request.access.pinSource);
+  const timed = {
+    ...options,
+    deadlineMs: options.deadlineMs ?? PREPARE_DEADLINE_MS,
+    ownSession: source.kind !== 'tty',
+  };
   const answer = await askChild('administration', TOKEN_FRAME.prepare, encodePrepareRequest(request), timed);
   const reader = new WireReader(answer);
   const uri = reader.str16();

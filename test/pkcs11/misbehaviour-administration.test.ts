@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listTokens, prepareToken } from '../../src/pkcs11/administration-client.ts';
+import { CustodyError } from '../../src/pkcs11/error.ts';
+import {
+  compileMisbehavingModule,
+  type MisbehavingModule,
+  type MisbehavingModules,
+} from '../misbehaving-module/misbehaving-module.ts';
+import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
+import { runAll } from './misbehaviour-rig.ts';
+
+/** What `token list` and `token prepare` call beyond what an opening does × misbehaviours, one row each. */
+
+const CALLS = [
+  'C_GetInfo',
+  'C_GetSlotInfo',
+  'C_GetMechanismList',
+  'C_GetMechanismInfo',
+  'C_GetSessionInfo',
+  'C_GenerateKeyPair',
+] as const;
+const DEEDS = ['return 0x5', 'return 0x32', 'return 0xb3', 'hang', 'abort', 'exit', 'print', 'fork'] as const;
+
+/** What fails before a token was chosen is the module's fault; that the token is gone is told as that. */
+function outcomeOf(call: (typeof CALLS)[number], deed: (typeof DEEDS)[number]): string {
+  if (deed === 'print' || deed === 'fork') return 'made';
+  if (deed === 'hang') return 'TOKEN_TIMEOUT';
+  if (deed === 'return 0x32') return 'TOKEN_NOT_FOUND';
+  const isUsed = call === 'C_GetSessionInfo' || call === 'C_GenerateKeyPair';
+  return deed.startsWith('return') && !isUsed ? 'MODULE_LOAD' : 'TOKEN_DEAD';
+}
+
+let hsm: SoftHsm;
+let modules: MisbehavingModules;
+const seen = new Map<string, string>();
+
+beforeAll(async () => {
+  hsm = await createSoftHsm();
+  modules = compileMisbehavingModule();
+  const began = performance.now();
+  expect(await prepare(modules.create(hsm.modulePath), 'first')).toBe('made');
+  const deadlineMs = 5_000 + Math.ceil(12 * (performance.now() - began));
+  const run = (call: string, deed: string) => async () => {
+    const module = modules.create(hsm.modulePath);
+    module.command(`${call} ${deed}`);
+    const outcome = await prepare(module, `${call} ${deed}`, deed === 'hang' ? deadlineMs : 300_000);
+    seen.set(`${call} ${deed}`, module.count(call) > 0 ? outcome : `${outcome}, not reached`);
+  };
+  const rows = (deeds: readonly string[]) => CALLS.flatMap(call => deeds.map(deed => run(call, deed)));
+  await Promise.all([
+    runAll(rows(['hang']), CALLS.length),
+    runAll(rows(DEEDS.filter(deed => deed !== 'hang')), 4),
+  ]);
+}, 900_000);
+afterAll(async () => {
+  modules.dispose();
+  await hsm.dispose();
+});
+
+async function prepare(module: MisbehavingModule, label: string, deadlineMs = 300_000): Promise<string> {
+  const access = { ...hsm.access(`pkcs11:token=${hsm.label}`), modulePath: module.modulePath };
+  try {
+    await prepareToken({ access, bits: 2048, label }, { env: hsm.env, deadlineMs });
+    return 'made';
+  } catch (thrown) {
+    if (thrown instanceof CustodyError) return thrown.code;
+    throw thrown;
+  }
+}
+
+describe.each(CALLS)('%s', call => {
+  test.each(DEEDS)('that does: %s', deed => {
+    expect(seen.get(`${call} ${deed}`)).toBe(outcomeOf(call, deed));
+  });
+});
+
+test('leaves the token as it was', async () => {
+  expect(await listTokens(hsm.modulePath, { env: hsm.env })).toHaveLength(1);
+});
