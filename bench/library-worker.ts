@@ -23,7 +23,8 @@ import {
 } from '../src/descriptor/index.ts';
 import { blindIdentity, descSigningCertBody, signExpanded } from '../src/pkcs11/blinded-sign.ts';
 import { Secret, basepointTimes, fillRandom, withScratch } from '../src/pkcs11/locked-memory.ts';
-import { PeriodKey, descSignPublic, discardKeys } from '../src/pkcs11/period-keys.ts';
+import { PeriodKey, discardKeys } from '../src/pkcs11/period-keys.ts';
+import { SeedSigningKey, descSignPublic } from '../src/pkcs11/desc-signing-key.ts';
 
 const NTOR = 2;
 const FIRST_PERIOD = 20_000;
@@ -54,8 +55,9 @@ function makePeriodKey(period: TimePeriod, second: number): PeriodKey {
     return signExpanded(blinded, body, hedge);
   });
   blinded.secret.wipe();
-  const record = { ...period, seed, secret: Secret.random(32), ladder: [{ expiryHours, signature }] };
-  return new PeriodKey({ kpHsId, profile: TOR_NETWORK, record });
+  const key = { kind: 'seed', seed } as const;
+  const record = { ...period, key, secret: Secret.random(32), ladder: [{ expiryHours, signature }] };
+  return new PeriodKey({ kpHsId, profile: TOR_NETWORK, record, signing: new SeedSigningKey(seed) });
 }
 
 async function build(

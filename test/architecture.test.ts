@@ -152,6 +152,7 @@ describe('what the processes with secrets load', () => {
     // It asks node:inspector whether somebody looks into it, and then refuses to start.
     'src/pkcs11/keyholder.ts': [...BESIDE_KEYS, 'node:inspector'],
     'src/pkcs11/token-process.ts': [...BESIDE_KEYS, 'pkcs11js'],
+    'src/pkcs11/signing-process.ts': [...BESIDE_KEYS, 'pkcs11js'],
   };
   /** Network, protocols and ways to run text as code: none of them belongs beside a key. */
   const NOT_BESIDE_KEYS =

@@ -159,6 +159,8 @@ export type { CertBody, CertExpectation, CertType, Ed25519Cert } from './ed25519
 // # Building descriptors
 export { MAX_MIDDLE_LENGTH, assembleDescriptor, finishDescriptor } from './assemble.ts';
 export type { DescriptorParts, SignableDescriptor } from './assemble.ts';
+export { messageOfUnsigned } from './unsigned-text.ts';
+export type { UnsignedExpectation } from './unsigned-text.ts';
 export { MAX_T, counterTimeInterval, createRevisionCounter, revisionCounterAt } from './revision-counter.ts';
 export type { RevisionCounter } from './revision-counter.ts';
 

@@ -135,7 +135,7 @@ async function answerOf(
 }
 
 /** What a module forked would keep a copy of identity and PIN. */
-function killGroup({ pid }: ChildProcess): void {
+export function killGroup({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');

@@ -44,8 +44,8 @@ export async function serveOneRequest(
   }
 }
 
-/** The caller learns of an attempt before it is made. Throws TOKEN_PROTOCOL, FRAME_BAD. */
-function gateOf(first: Frame, channel: FrameChannel): PinGate {
+/** From the first frame of a child. The caller learns of an attempt before it is made. Throws TOKEN_PROTOCOL, FRAME_BAD. */
+export function gateOf(first: Frame, channel: FrameChannel): PinGate {
   if (first.type !== TOKEN_FRAME.pins) throw new CustodyError('TOKEN_PROTOCOL');
   return new PinGate(parsePinJudgement(first.payload), {
     begin: async tag => {

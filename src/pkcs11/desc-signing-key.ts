@@ -9,8 +9,10 @@ import {
   encodeCertBody,
   parseKpHsDescSign,
 } from '../descriptor/index.ts';
-import { Secret, ed25519FromSeed, ed25519Sign } from './locked-memory.ts';
+import { CustodyError, type CustodyErrorCode } from './error.ts';
+import { type Secret, ed25519FromSeed, ed25519Sign, withScratch } from './locked-memory.ts';
 
+const SEED_BYTES = 32;
 const SECRET_KEY_BYTES = 64;
 
 /** What an introduction point's certificate says; the descriptor signing key signs it. */
@@ -19,6 +21,10 @@ export type PointCert = Omit<CertBody, 'certType' | 'signingKey'> & { readonly c
 /** The descriptor signing key of one service and period. */
 export interface DescSigningKey {
   readonly kpHsDescSign: KpHsDescSign;
+  /** Why it does not seem to be able to sign now, for status; '' when it does. */
+  readonly fault: CustodyErrorCode | '';
+  /** @throws CustodyError why it cannot sign now */
+  check(): void;
   /** The signature (64 bytes) of a descriptor that was assembled in this process. */
   signDescriptor(descriptor: SignableDescriptor): Promise<Bytes>;
   /** The certificates (140 bytes each), in order. */
@@ -29,17 +35,21 @@ export interface DescSigningKey {
   destroy(): void;
 }
 
-/** In locked memory, from a seed (32 bytes) that belongs to the key's record. @throws CustodyError SECRET_WIPED */
+/** In locked memory, from a seed (32 bytes) that belongs to the key's record. */
 export class SeedSigningKey implements DescSigningKey {
   readonly kpHsDescSign: KpHsDescSign;
+  readonly fault = '';
   readonly #seed: Secret;
-  readonly #secretKey = new Secret(SECRET_KEY_BYTES);
+  #forgotten = false;
 
   constructor(seed: Secret) {
     this.#seed = seed;
-    this.kpHsDescSign = parseKpHsDescSign(
-      this.#secretKey.use(out => seed.use(bytes => ed25519FromSeed(out, bytes))),
-    );
+    this.kpHsDescSign = descSignPublic(seed);
+  }
+
+  /** @throws CustodyError SECRET_WIPED */
+  check(): void {
+    if (this.#forgotten) throw new CustodyError('SECRET_WIPED');
   }
 
   // oxlint-disable-next-line typescript/require-await -- a key in a token takes its time
@@ -56,7 +66,7 @@ export class SeedSigningKey implements DescSigningKey {
   }
 
   wipe(): void {
-    this.#secretKey.wipe();
+    this.#forgotten = true;
   }
 
   destroy(): void {
@@ -65,6 +75,19 @@ export class SeedSigningKey implements DescSigningKey {
   }
 
   #sign(message: Uint8Array): Bytes {
-    return this.#secretKey.use(secretKey => ed25519Sign(message, secretKey));
+    this.check();
+    return withScratch(SECRET_KEY_BYTES, secretKey => {
+      // libsodium's form: seed and public half.
+      this.#seed.use(seed => secretKey.set(seed));
+      secretKey.set(this.kpHsDescSign, SEED_BYTES);
+      return ed25519Sign(message, secretKey);
+    });
   }
+}
+
+/** The public half of a seed: KP_hs_desc_sign. */
+export function descSignPublic(seed: Secret): KpHsDescSign {
+  return withScratch(SECRET_KEY_BYTES, secretKey =>
+    seed.use(bytes => parseKpHsDescSign(ed25519FromSeed(secretKey, bytes))),
+  );
 }

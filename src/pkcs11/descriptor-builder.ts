@@ -185,3 +185,8 @@ const sameLine = (a: AuthClientLine, b: AuthClientLine): boolean =>
   equalBytes(a.clientId, b.clientId) &&
   equalBytes(a.iv, b.iv) &&
   equalBytes(a.encryptedCookie, b.encryptedCookie);
+
+/** Once nobody needs to look into the texts any more. */
+export function wipeCookies(signed: readonly SignedDescriptor[]): void {
+  for (const { descriptorCookie } of signed) if (descriptorCookie !== undefined) wipeBytes(descriptorCookie);
+}

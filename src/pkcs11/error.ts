@@ -21,6 +21,8 @@ const NEXT_STEP = {
   KEY_EXISTS: 'the token has a key of this name already; use it, or give the new one another --label',
   KEY_UNSUITABLE:
     'the key on the token is not a non-extractable key that may decrypt: RSA of 2048 to 4096 bits, or AES',
+  TOKEN_UNSUITED:
+    'the token does not make Ed25519 keys or does not sign 50 kB with them; set period_keys: keyholder',
   MECHANISM: 'the token refuses the mechanism; use a token with RSA-OAEP or AES-GCM',
   TEMPLATE: 'a PKCS#11 template or mechanism is malformed; this is a defect, report it',
   TOKEN_DEAD: 'the token or its module failed; check reader and token, then try again',

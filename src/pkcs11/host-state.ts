@@ -157,6 +157,7 @@ function emptyState(): KeyholderState {
     pins: [],
     checkpointSeed: Secret.random(32),
     services: [],
+    spareKeys: [],
   };
 }
 

@@ -46,7 +46,7 @@ export interface Refused {
 }
 
 export interface KeyholderClientOptions {
-  /** For every request but PREPARE; 10 s when not given. */
+  /** For every request but PREPARE; when not given 10 s, and 30 s for SIGN, which may wait for a token. */
   readonly deadlineMs?: number;
   /** For PREPARE, which waits for tokens; 130 s when not given. */
   readonly prepareDeadlineMs?: number;
@@ -59,6 +59,7 @@ interface Waiting {
 }
 
 const DEADLINE_MS = 10_000;
+const SIGN_DEADLINE_MS = 30_000;
 const PREPARE_DEADLINE_MS = 130_000;
 
 /** A connection to a keyholder. Requests may overlap. Every method throws CustodyError, none a refusal. */
@@ -86,7 +87,8 @@ export class KeyholderClient {
 
   /** Has descriptors built and signed, in the order of the targets: at most 16, all or none. Wipe their cookies. */
   async sign(order: SignOrder): Promise<{ readonly signed: readonly SignedDescriptor[] } | Refused> {
-    const answer = await this.#ask(KEYHOLDER_FRAME.sign, encodeSign(order));
+    const deadlineMs = this.#options.deadlineMs ?? SIGN_DEADLINE_MS;
+    const answer = await this.#ask(KEYHOLDER_FRAME.sign, encodeSign(order), deadlineMs);
     return 'refused' in answer ? answer : { signed: parseSigned(answer.payload) };
   }
 

@@ -16,7 +16,8 @@ import {
   parseSign,
   parseHead,
 } from './keyholder-messages.ts';
-import { type Keyholder, wipeCookies } from './keyholder-service.ts';
+import { wipeCookies } from './descriptor-builder.ts';
+import type { Keyholder } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
 import { parseFence, parseFreeze } from './measure-messages.ts';
 
@@ -26,7 +27,8 @@ const SLOW_REQUESTS = 4;
 
 /**
  * Answers the requests of one connection until it ends. A request that cannot be read or is refused gets an answer;
- * a stream that is no stream of frames is closed. PREPARE is answered when it is done, the rest in between.
+ * a stream that is no stream of frames is closed. PREPARE and SIGN, which may wait for a token, are answered when they are done,
+ * the rest in between.
  */
 export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder): Promise<void> {
   const slow = new Set<Promise<void>>();
@@ -34,7 +36,7 @@ export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder
     for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
       expireQuietly(keyholder);
       const answered = answer(channel, keyholder, frame);
-      if (frame.type !== KEYHOLDER_FRAME.prepare) {
+      if (frame.type !== KEYHOLDER_FRAME.prepare && frame.type !== KEYHOLDER_FRAME.sign) {
         await answered;
         continue;
       }

@@ -1,10 +1,9 @@
 // The keyholder itself, without process and frames around it: list, state, openings, signatures.
 
-import { hash } from 'node:crypto';
 import { type TimePeriod, pointSetName } from '../descriptor/index.ts';
 import { CheckpointSigner } from './checkpoint.ts';
 import { refuse, refuseIf } from './denial.ts';
-import { type CheckResult, buildDescriptor, createResultCheck } from './descriptor-builder.ts';
+import { type CheckResult, buildDescriptor, createResultCheck, wipeCookies } from './descriptor-builder.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
 import type {
@@ -15,14 +14,15 @@ import type {
   ProvenHead,
 } from './keyholder-messages.ts';
 import type { KeyholderStatus } from './keyholder-status.ts';
-import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
+import type { KeyholderList } from './list.ts';
 import { wipeBytes } from './locked-memory.ts';
 import { type TokenOpener, wantedPeriods } from './openings.ts';
-import { prepareServices } from './preparation.ts';
-import { readCheckedFile } from './private-file.ts';
+import { checkPinWasNotRefused, notePinRefusal, prepareServices } from './preparation.ts';
 import { ProvenTime } from './proven-time.ts';
+import { readList } from './read-list.ts';
 import { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
+import { SigningKeys } from './signing-keys.ts';
 import { type PlannedTarget, aheadSeconds, fenceAt, planTargets, runwaySeconds } from './sign-plan.ts';
 import { rateLimits } from './sign-rate.ts';
 import { TokenReturn } from './token-return.ts';
@@ -40,6 +40,8 @@ export interface KeyholderOptions {
   readonly clock?: () => number;
   /** For tests of the latch: OpenSSL and @noble when not given. */
   readonly checkResult?: CheckResult;
+  /** Added to the environment of the process that signs with keys in a token. Nothing secret. */
+  readonly tokenEnv?: Readonly<Record<string, string>>;
 }
 
 /** Period keys and the rules that go with them. Requests are answered one after the other; only PREPARE takes time. */
@@ -47,6 +49,7 @@ export class Keyholder {
   readonly #options: KeyholderOptions;
   readonly #checkpoints: CheckpointSigner;
   readonly #checkResult: CheckResult;
+  readonly #keys: SigningKeys;
   readonly #book: ServiceBook;
   readonly #startedAt: number;
   readonly #proven: ProvenTime;
@@ -64,10 +67,12 @@ export class Keyholder {
     this.#proven = new ProvenTime(host.marks.proven);
     this.#checkpoints = new CheckpointSigner(host.state.checkpointSeed, host.marks);
     this.#checkResult = options.checkResult ?? createResultCheck();
-    const { list, digest } = this.#readList();
+    const { list, digest } = readList(options.listPath, host.state);
     this.#list = list;
-    this.#book = new ServiceBook(host, list);
+    this.#keys = this.#signingKeys();
+    this.#book = new ServiceBook(host, list, this.#keys);
     if (list.serial > host.state.listSerial) this.#book.update(list, digest);
+    this.#keys.settle(this.#book.usesToken);
   }
 
   /**
@@ -95,15 +100,18 @@ export class Keyholder {
     const { marks } = this.#options.host;
     this.#checkOpen(slot);
     const rules = { list: this.#list, nowSeconds, firstSecond: this.#firstSecond, marks };
-    checkPointCount(order.points.length, slot);
+    slot.checkPointCount(order.points.length);
     const limits = rateLimits(this.#list, slot.entry);
     refuseIf(slot.rate.check(limits, order.targets.length, nowSeconds));
     const chosen = slot.evidence.choose(order.points, slot.entry, nowSeconds);
     const set = pointSetName(chosen.points);
     refuseIf(slot.pointSets.check(set, slot.entry.pointSetsPerHour, nowSeconds));
     const plans = planTargets(order.targets, slot.periods, rules);
-    // A key that yields no secret is found before anything is spent.
-    for (const { key } of plans) key.accessOf(slot.entry);
+    // A key that yields no secret or cannot sign is found before anything is spent.
+    for (const { key } of plans) {
+      key.check();
+      key.accessOf(slot.entry);
+    }
     marks.spend(
       plans.map(({ key, target: { variant }, spentSecond }) => {
         return { kpHsBlindId: key.kpHsBlindId, variant, second: spentSecond };
@@ -180,6 +188,8 @@ export class Keyholder {
       listSerial: serial,
       network: profile.name,
       isolation,
+      periodKeys: this.#list.periodKeys,
+      signingToken: this.#keys.token.status,
       stateProtection: host.protection,
       checkpointVkey: this.#checkpoints.vkey,
       checkpointSize: host.marks.checkpoint?.size ?? 0n,
@@ -196,20 +206,23 @@ export class Keyholder {
 
   /** RELOAD: reads the list again; when it is refused, the old one stays in force. @throws CustodyError LIST_…, STATE_WRITE */
   reload(): void {
-    const { list, digest } = this.#readList();
+    const { list, digest } = readList(this.#options.listPath, this.#options.host.state);
     if (list.serial === this.#list.serial) return;
     this.#book.update(list, digest);
     this.#list = list;
+    this.#keys.settle(this.#book.usesToken);
   }
 
   /** Destroys keys that evidence shows to be of no use any more. @throws CustodyError STATE_WRITE; nothing is lost, call again */
   expire(): void {
     this.#book.expire(this.#now(), aheadSeconds(this.#list), this.#proven);
+    this.#keys.settle(this.#book.usesToken);
   }
 
   /** Wipes every secret. */
   close(): void {
     this.#book.close();
+    this.#keys.close();
     this.#options.host.close();
   }
 
@@ -265,33 +278,23 @@ export class Keyholder {
     const list = this.#list;
     const token = openerFor(list.deadlineMs);
     const [book, proven] = [this.#book, this.#proven];
+    const keys = this.#keys;
     const checkpointKey = this.#checkpoints.publicKey;
     await this.#tokenReturn.notice(book.slots, list, token, this.#now());
-    await prepareServices({ host, book, list, token, proven, checkpointKey, now: () => this.#now() });
+    await prepareServices({ host, book, keys, list, token, proven, checkpointKey, now: () => this.#now() });
+    // One for the next period of each service; nobody waits for them.
+    void keys.refill(book.slots.filter(({ entry }) => entry.enabled).length);
   }
 
-  /** The list on disk, when it is not older than the newest seen. */
-  #readList(): { list: KeyholderList; digest: Uint8Array } {
-    const demand = { maximum: LIST_LIMITS.bytes, forbidden: 0o022 } as const;
-    const codes = { missing: 'LIST_MISSING', refused: 'LIST_OWNER' } as const;
-    const bytes = readCheckedFile(this.#options.listPath, { ...demand, ...codes });
-    const list = parseList(bytes);
-    const digest = hash('sha256', bytes, 'buffer');
-    const { listSerial, listDigest } = this.#options.host.state;
-    const changed = list.serial === listSerial && !digest.equals(listDigest);
-    if (list.serial < listSerial || changed) throw new CustodyError('LIST_SERIAL');
-    return { list, digest };
+  #signingKeys(): SigningKeys {
+    const { host, tokenEnv } = this.#options;
+    return new SigningKeys({
+      host,
+      list: () => this.#list,
+      beforeLogin: () => checkPinWasNotRefused(host, this.#list),
+      onPinRefused: () => notePinRefusal(host, this.#list),
+      onMissing: names => this.#book.forget(names),
+      ...(tokenEnv === undefined ? {} : { tokenEnv }),
+    });
   }
-}
-
-function checkPointCount(count: number, { entry }: ServiceSlot): void {
-  const { minPoints, maxPoints } = entry;
-  if (count < minPoints || count > maxPoints) {
-    throw refuse('POINT-COUNT', `${count} points`, `${minPoints} to ${maxPoints}`);
-  }
-}
-
-/** Once nobody needs to look into the texts any more. */
-export function wipeCookies(signed: readonly SignedDescriptor[]): void {
-  for (const { descriptorCookie } of signed) if (descriptorCookie !== undefined) wipeBytes(descriptorCookie);
 }

@@ -3,6 +3,9 @@
 import type { KpHsDescSign, KpHsId } from '../descriptor/index.ts';
 import { parseKpHsDescSign } from '../descriptor/index.ts';
 import { readService } from './keyholder-messages.ts';
+import type { PeriodKeyPlace } from './list.ts';
+import type { SigningTokenStatus } from './signing-token.ts';
+import { parseCustodyErrorCode } from './error.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 /** One period of one service that has a key. Times in Unix seconds. */
@@ -19,6 +22,8 @@ export interface PeriodStatus {
   readonly floor: number;
   /** By how much counters run ahead of the clock since, seconds. */
   readonly lead: number;
+  /** Whether its descriptor signing key is inside a token. */
+  readonly inToken: boolean;
 }
 
 export interface ServiceStatus {
@@ -57,6 +62,10 @@ export interface KeyholderStatus {
   readonly network: string;
   /** `same user` as a child of the core, `own process` behind a socket: compare `uid` with the core's. */
   readonly isolation: string;
+  /** Where descriptor signing keys are made. */
+  readonly periodKeys: PeriodKeyPlace;
+  /** The process that signs with keys in a token: it stays, and the PIN with it. */
+  readonly signingToken: SigningTokenStatus;
   /** `file of mode 0400` or `credential NAME`. */
   readonly stateProtection: string;
   /** C2SP verifier key of the checkpoints. */
@@ -72,10 +81,14 @@ export interface KeyholderStatus {
 const ENABLED = 1;
 const LATCHED = 2;
 const FROZEN = 4;
+/** By their numbers on the wire. */
+const PLACES = ['keyholder', 'token'] as const;
+const STATES = ['off', 'starting', 'up', 'silent', 'down'] as const;
 
 export function encodeStatus(status: KeyholderStatus): Uint8Array {
   const out = new WireWriter().u64(status.startedAt).u32(status.uid).u64(status.listSerial);
   out.str8(status.network).str8(status.isolation).str16(status.stateProtection);
+  writeSigningToken(out.u8(PLACES.indexOf(status.periodKeys)), status.signingToken);
   out.str8(status.checkpointVkey).u64(status.checkpointSize);
   out.u32(status.aheadSeconds).u32(status.runwaySeconds).u16(status.services.length);
   for (const service of status.services) {
@@ -93,7 +106,10 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
     for (const period of service.periods) {
       out.u64(period.periodNum).bytes(period.kpHsDescSign, 32);
       out.u64(period.from).u64(period.to).u64(period.exposureEnd);
-      out.u64(period.floor).u32(period.lead);
+      out
+        .u64(period.floor)
+        .u32(period.lead)
+        .u8(period.inToken ? 1 : 0);
     }
   }
   return out.finish();
@@ -108,6 +124,8 @@ export function parseStatus(payload: Uint8Array): KeyholderStatus {
     network: reader.str8(),
     isolation: reader.str8(),
     stateProtection: reader.str16(),
+    periodKeys: readOneOf(reader, PLACES),
+    signingToken: readSigningToken(reader),
     checkpointVkey: reader.str8(),
     checkpointSize: reader.u64(),
     aheadSeconds: reader.u32(),
@@ -116,6 +134,24 @@ export function parseStatus(payload: Uint8Array): KeyholderStatus {
   };
   reader.end();
   return status;
+}
+
+function writeSigningToken(out: WireWriter, { state, pid, tokenLabel, errorCode }: SigningTokenStatus): void {
+  out.u8(STATES.indexOf(state)).u32(pid).str8(tokenLabel).str8(errorCode);
+}
+
+function readSigningToken(reader: WireReader): SigningTokenStatus {
+  const state = readOneOf(reader, STATES);
+  const [pid, tokenLabel, code] = [reader.u32(), reader.str8(), reader.str8()];
+  const errorCode = code === '' ? '' : parseCustodyErrorCode(code);
+  if (errorCode === undefined) throw reader.fault('an unknown code');
+  return { state, pid, tokenLabel, errorCode };
+}
+
+function readOneOf<T>(reader: WireReader, values: readonly T[]): T {
+  const value = values[reader.u8()];
+  if (value === undefined) throw reader.fault('a value is none of the known ones');
+  return value;
 }
 
 function readServiceStatus(reader: WireReader): ServiceStatus {
@@ -150,5 +186,6 @@ function readPeriodStatus(reader: WireReader): PeriodStatus {
     exposureEnd: reader.u64Number(),
     floor: reader.u64Number(),
     lead: reader.u32(),
+    inToken: readOneOf(reader, [false, true]),
   };
 }

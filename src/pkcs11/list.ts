@@ -40,6 +40,9 @@ export const LIST_LIMITS = Object.freeze({
   tokens: 16,
 });
 
+const PERIOD_KEY_PLACES = ['keyholder', 'token'] as const;
+export type PeriodKeyPlace = (typeof PERIOD_KEY_PLACES)[number];
+
 /** A token that may open envelopes; tried in the order of the list. */
 export interface ListToken {
   /** RFC 7512 `pkcs11:` URI. */
@@ -85,6 +88,8 @@ export interface KeyholderList {
   readonly pinSource: string;
   /** Ascending; none of them is a backend. */
   readonly retired: readonly KpHsId[];
+  /** Where descriptor signing keys are made: in this process, or inside the first token. */
+  readonly periodKeys: PeriodKeyPlace;
   /** Ascending by alias. */
   readonly services: readonly ListService[];
 }
@@ -98,7 +103,7 @@ export function encodeList(list: KeyholderList): Uint8Array {
   out.u32(profile.evidenceMaxAgeSeconds).u32(profile.evidenceMaxSkewSeconds);
   out.u32(list.aheadSeconds).u32(list.runwaySeconds).u32(list.deadlineMs).u8(list.tokens.length);
   for (const token of list.tokens) out.str16(token.uri).str16(token.modulePath);
-  out.str16(list.pinSource);
+  out.str16(list.pinSource).u8(PERIOD_KEY_PLACES.indexOf(list.periodKeys));
   writeRetired(out, list.retired);
   out.u16(list.services.length);
   for (const service of list.services) {
@@ -143,20 +148,13 @@ export function parseList(bytes: Uint8Array): KeyholderList {
   const [aheadSeconds, runwaySeconds, deadlineMs] = [reader.u32(), reader.u32(), reader.u32()];
   const tokens = repeat(reader.u8(), () => ({ uri: reader.str16(), modulePath: reader.str16() }));
   const pinSource = reader.str16();
+  const periodKeys = PERIOD_KEY_PLACES[reader.u8()];
+  if (periodKeys === undefined) throw reader.fault('period keys at an unknown place');
   const retired = readRetired(reader);
   const services = repeat(reader.u16(), () => readService(reader));
   reader.end();
-  const list = {
-    serial,
-    profile,
-    aheadSeconds,
-    runwaySeconds,
-    deadlineMs,
-    tokens,
-    pinSource,
-    retired,
-    services,
-  };
+  const fixed = { serial, profile, aheadSeconds, runwaySeconds, deadlineMs, tokens, pinSource, periodKeys };
+  const list = { ...fixed, retired, services };
   checkList(list);
   return list;
 }
@@ -223,6 +221,10 @@ function checkList(list: KeyholderList): void {
     check(token.modulePath === '' || isPath(token.modulePath), 'a module path');
   }
   if (!PIN_SOURCE.test(list.pinSource)) throw new CustodyError('PIN_LITERAL');
+  // Nobody sits there when the process that signs is started again.
+  const [first] = list.tokens;
+  const source = (first && parsePkcs11Uri(first.uri).pinSource) ?? list.pinSource;
+  check(list.periodKeys === 'keyholder' || source !== 'tty', 'period keys in a token whose PIN is typed');
   for (const service of list.services) checkService(service, list.serial);
   checkAscending(list.services.map(service => service.alias));
   checkKeys(list.services);

@@ -7,7 +7,7 @@ import { Token } from './pkcs11js.ts';
 import { keyTagOf } from './recipient.ts';
 import { decryptGcm, decryptOaep, findTokenKeys, type TokenKey } from './token-keys.ts';
 import type { TokenAccess } from './token-messages.ts';
-import { formatPkcs11Uri, parsePkcs11Uri, resolveModulePath } from './uri.ts';
+import { formatPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri, resolveModulePath } from './uri.ts';
 
 /** A token after login, and one key of it. */
 export interface OpenedToken {
@@ -26,11 +26,17 @@ export interface TokenKeys {
  * source is judged before the token is touched. Throws URI_SYNTAX, MODULE_…, TOKEN_…, PIN_…, KEY_NOT_FOUND, KEY_UNSUITABLE.
  */
 export async function openTokenKeys(access: TokenAccess, pins: PinGate): Promise<TokenKeys> {
+  const { token, uri } = await logIn(access, pins);
+  return { token, keys: findTokenKeys(token, uri) };
+}
+
+/** The same without its keys. Throws URI_SYNTAX, MODULE_…, TOKEN_…, PIN_…. */
+export async function logIn(access: TokenAccess, pins: PinGate): Promise<{ token: Token; uri: Pkcs11Uri }> {
   const uri = parsePkcs11Uri(access.uri);
   const pinSource = parsePinSource(uri.pinSource ?? access.pinSource);
   const token = Token.find(resolveModulePath(uri, access.modulePath), uri);
   if (token.needsPin()) await pins.login(token, await readPin(pinSource, token.label), pinSource);
-  return { token, keys: findTokenKeys(token, uri) };
+  return { token, uri };
 }
 
 /** For sealing: the key must be the only one. Throws as openTokenKeys, and KEY_AMBIGUOUS. */

@@ -19,9 +19,11 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { type LadderDemand, verifyLadder } from './ladder.ts';
 import type { KeyholderList, ListToken } from './list.ts';
 import { Secret, boxSealOpen, x25519PublicInto } from './locked-memory.ts';
-import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from './period-keys.ts';
+import { PeriodKey, derivePeriodSecret, discardKeys } from './period-keys.ts';
 import { readCheckedFile } from './private-file.ts';
 import type { ServiceSlot } from './service-slot.ts';
+import type { SigningKeyRecord } from './signing-key-record.ts';
+import type { SigningKeys } from './signing-keys.ts';
 import type { OpenRequest, OpeningResult, TokenAccess } from './token-messages.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { isVouching } from './vouching.ts';
@@ -38,7 +40,7 @@ export interface TokenOpener {
 
 /** A period key that waits for its certificates. */
 interface Candidate extends LadderDemand {
-  readonly seed: Secret;
+  readonly key: SigningKeyRecord;
 }
 
 /** One service that will be opened, and what for. */
@@ -72,22 +74,35 @@ export function wantedPeriods(profile: NetworkProfile, nowSeconds: number, ahead
   }
 }
 
-/** Makes keys for the periods. The candidates' seeds are the caller's to wipe. @throws CustodyError ENVELOPE_FILE */
-export function planOpening(slot: ServiceSlot, periods: readonly TimePeriod[]): Opening {
+/**
+ * Makes keys for the periods. The candidates' keys are the caller's to give back.
+ * @throws CustodyError ENVELOPE_FILE, and what keeps a key from being made
+ */
+export async function planOpening(
+  slot: ServiceSlot,
+  periods: readonly TimePeriod[],
+  keys: SigningKeys,
+): Promise<Opening> {
   const code = 'ENVELOPE_FILE';
   const demand = { maximum: MAX_ENVELOPE_BYTES, forbidden: 0o022, missing: code, refused: code } as const;
   const envelope = readCheckedFile(slot.entry.envelopePath, demand);
-  const candidates = periods.map(period => {
-    const seed = Secret.random(SECRET_BYTES);
-    const kpHsBlindId = deriveKpHsBlindId(slot.kpHsId, period);
-    return { period, kpHsBlindId, kpHsDescSign: descSignPublic(seed), seed };
-  });
-  return { slot, envelope, candidates };
+  const candidates: Candidate[] = [];
+  try {
+    for (const period of periods) {
+      const key = await keys.make();
+      const kpHsBlindId = deriveKpHsBlindId(slot.kpHsId, period);
+      candidates.push({ period, kpHsBlindId, kpHsDescSign: keys.open(key).kpHsDescSign, key });
+    }
+    return { slot, envelope, candidates };
+  } catch (thrown) {
+    for (const { key } of candidates) keys.giveBack(key);
+    throw thrown;
+  }
 }
 
-/** Forgets keys that were never certified. */
-export function discardOpening(opening: Opening): void {
-  for (const { seed } of opening.candidates) seed.wipe();
+/** Gives back keys that were never certified. */
+export function discardOpening(opening: Opening, keys: SigningKeys): void {
+  for (const { key } of opening.candidates) keys.giveBack(key);
 }
 
 /** How services are opened. */
@@ -97,6 +112,7 @@ export interface OpeningTerms {
   readonly horizonSeconds: number;
   /** The identities vouch for it. */
   readonly checkpointKey: Ed25519Public;
+  readonly keys: SigningKeys;
 }
 
 /**
@@ -105,7 +121,7 @@ export interface OpeningTerms {
  */
 export async function openWithToken(
   openings: readonly Opening[],
-  { access, list, horizonSeconds, checkpointKey }: OpeningTerms,
+  { access, list, horizonSeconds, checkpointKey, keys }: OpeningTerms,
   token: TokenOpener,
 ): Promise<OpeningOutcome[]> {
   const box = Secret.random(SECRET_BYTES);
@@ -130,7 +146,7 @@ export async function openWithToken(
     const outcomes: OpeningOutcome[] = [];
     for (const [i, opening] of openings.entries()) {
       outcomes.push(
-        await judge(opening, results[i], { boxPublicKey, box, checkpointKey, profile: list.profile }),
+        await judge(opening, results[i], { boxPublicKey, box, checkpointKey, keys, profile: list.profile }),
       );
     }
     return outcomes;
@@ -146,6 +162,7 @@ interface Judgement {
   readonly boxPublicKey: Uint8Array;
   readonly box: Secret;
   readonly checkpointKey: Ed25519Public;
+  readonly keys: SigningKeys;
   readonly profile: NetworkProfile;
 }
 
@@ -157,13 +174,13 @@ async function judge(
   if (result === undefined) return { opening, error: new CustodyError('TOKEN_PROTOCOL') };
   if ('error' in result) return { opening, error: result.error };
   const serviceSecret = new Secret(SECRET_BYTES);
-  const keys: PeriodKey[] = [];
+  const opened: PeriodKey[] = [];
   try {
     const { box, boxPublicKey, checkpointKey, profile } = judgement;
-    const opened = serviceSecret.use(out =>
+    const isOpen = serviceSecret.use(out =>
       box.use(privateKey => boxSealOpen(out, result.sealedServiceSecret, boxPublicKey, privateKey)),
     );
-    if (!opened || result.ladders.length !== opening.candidates.length)
+    if (!isOpen || result.ladders.length !== opening.candidates.length)
       throw new CustodyError('TOKEN_PROTOCOL');
     if (!isVouching(result.vouching, opening.slot.kpHsId, checkpointKey))
       throw new CustodyError('TOKEN_PROTOCOL', 'the identity does not vouch for the checkpoint key');
@@ -173,19 +190,14 @@ async function judge(
       await verifyLadder(candidate, ladder.rungs, profile);
       const { periodNum, lengthMinutes, offsetSeconds } = candidate.period;
       const secret = derivePeriodSecret(serviceSecret, candidate.kpHsBlindId);
-      const record = {
-        periodNum,
-        lengthMinutes,
-        offsetSeconds,
-        seed: candidate.seed,
-        secret,
-        ladder: ladder.rungs,
-      };
-      keys.push(new PeriodKey({ kpHsId: opening.slot.kpHsId, profile, record }));
+      const { key } = candidate;
+      const record = { periodNum, lengthMinutes, offsetSeconds, key, secret, ladder: ladder.rungs };
+      const signing = judgement.keys.open(key);
+      opened.push(new PeriodKey({ kpHsId: opening.slot.kpHsId, profile, record, signing }));
     }
-    return { opening, keys, origin: result.origin, vouching: result.vouching };
+    return { opening, keys: opened, origin: result.origin, vouching: result.vouching };
   } catch (thrown) {
-    discardKeys(keys);
+    discardKeys(opened);
     const code = thrown instanceof DescriptorError ? 'TOKEN_PROTOCOL' : 'KEYHOLDER_FAULT';
     return { opening, error: toCustodyError(thrown, code) };
   } finally {

@@ -20,17 +20,16 @@ import {
   deriveKpHsBlindId,
   deriveSubcredential,
   innerCertExpiryHours,
-  parseKpHsDescSign,
   pointKey,
   srvRunStart,
   timePeriod,
   x25519ToEd25519,
 } from '../descriptor/index.ts';
 import { ClientAccess, type ClientSet, type Derive } from './client-access.ts';
-import { type DescSigningKey, type PointCert, SeedSigningKey } from './desc-signing-key.ts';
-import { CustodyError } from './error.ts';
+import type { DescSigningKey, PointCert } from './desc-signing-key.ts';
+import { CustodyError, type CustodyErrorCode } from './error.ts';
 import { hmacSha256Into } from './hkdf.ts';
-import { Secret, ed25519FromSeed, withScratch } from './locked-memory.ts';
+import { Secret } from './locked-memory.ts';
 import { descSigningCertBody } from './blinded-sign.ts';
 import type { PeriodRecord } from './state-codec.ts';
 
@@ -44,6 +43,8 @@ export interface PeriodKeyParts {
   readonly profile: NetworkProfile;
   /** Its ladder was verified. */
   readonly record: PeriodRecord;
+  /** The key of the record. */
+  readonly signing: DescSigningKey;
 }
 
 /** HMAC-SHA-256 of the blinded key under the per-service secret: what one period may know of that (32 bytes). */
@@ -51,13 +52,6 @@ export function derivePeriodSecret(serviceSecret: Secret, kpHsBlindId: KpHsBlind
   const secret = new Secret(32);
   secret.use(out => serviceSecret.use(key => hmacSha256Into(out, key, PERIOD_SECRET, kpHsBlindId)));
   return secret;
-}
-
-/** The public half of a seed: KP_hs_desc_sign. */
-export function descSignPublic(seed: Secret): KpHsDescSign {
-  return withScratch(64, secretKey =>
-    seed.use(bytes => parseKpHsDescSign(ed25519FromSeed(secretKey, bytes))),
-  );
 }
 
 /** The key of one service for one time period. */
@@ -75,13 +69,13 @@ export class PeriodKey {
   #access: ClientAccess | undefined;
   readonly #certified = new RecentMap<CertifiedIntroductionPoint>(CERTIFIED_POINTS_KEPT);
 
-  constructor({ kpHsId, profile, record }: PeriodKeyParts) {
+  constructor({ kpHsId, profile, record, signing }: PeriodKeyParts) {
     this.record = record;
     this.period = timePeriod(profile, record.periodNum);
     this.kpHsBlindId = deriveKpHsBlindId(kpHsId, this.period);
     this.subcredential = deriveSubcredential(kpHsId, this.kpHsBlindId);
-    this.#signing = new SeedSigningKey(record.seed);
-    this.kpHsDescSign = this.#signing.kpHsDescSign;
+    this.#signing = signing;
+    this.kpHsDescSign = signing.kpHsDescSign;
     this.#ladder = new Map(record.ladder.map(rung => [rung.expiryHours, rung.signature]));
     this.#counterOrigin = srvRunStart(profile, this.period);
     // The counter reads its key in place for as long as it lives: until `wipe`, which ends both.
@@ -96,6 +90,16 @@ export class PeriodKey {
     const signature = this.#ladder.get(expiryHours);
     if (signature === undefined) return undefined;
     return assembleCert(descSigningCertBody(expiryHours, this.kpHsDescSign, this.kpHsBlindId), signature);
+  }
+
+  /** @throws CustodyError why its key cannot sign now */
+  check(): void {
+    this.#signing.check();
+  }
+
+  /** Why its key does not seem to be able to sign now; '' when it does. */
+  get fault(): CustodyErrorCode | '' {
+    return this.#signing.fault;
   }
 
   /** The last hour of the ladder, since 1970: after it no descriptor of this period can be believed. */

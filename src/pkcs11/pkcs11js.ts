@@ -52,7 +52,7 @@ export function unloadModules(): void {
 }
 
 /** Runs one native call; its error becomes a CustodyError by number. `allowed` return values pass as success. */
-function guard<T>(call: () => T, allowed: readonly number[] = []): T | undefined {
+export function guard<T>(call: () => T, allowed: readonly number[] = []): T | undefined {
   try {
     return call();
   } catch (cause) {
@@ -75,7 +75,8 @@ type AttributeValue = number | boolean | Buffer;
 export type ObjectTemplate = readonly (readonly [number, AttributeValue])[];
 export type Mechanism = pkcs11.Mechanism;
 
-function checkedTemplate(attributes: ObjectTemplate): pkcs11.Template {
+/** @throws CustodyError TEMPLATE */
+export function checkedTemplate(attributes: ObjectTemplate): pkcs11.Template {
   return attributes.map(([type, value]) => {
     const isFit = typeof value !== 'number' || (Number.isSafeInteger(value) && value >= 0);
     if (!Number.isSafeInteger(type) || !isFit) throw new CustodyError('TEMPLATE');
@@ -143,6 +144,11 @@ export class Token {
     if (only === undefined) throw failures[0] ?? new CustodyError('TOKEN_NOT_FOUND');
     if (others.length > 0) throw new CustodyError('TOKEN_AMBIGUOUS');
     return new Token(module, only.slot, only.names);
+  }
+
+  /** For sessions of another kind; calls are the caller's to guard. */
+  lend<T>(use: (module: pkcs11.PKCS11, slot: Buffer) => T): T {
+    return use(this.#module, this.#slot);
   }
 
   #openSession(): Buffer {

@@ -19,6 +19,7 @@ import { discardKeys } from './period-keys.ts';
 import type { ProvenTime } from './proven-time.ts';
 import type { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
+import type { SigningKeys } from './signing-keys.ts';
 import { aheadSeconds } from './sign-plan.ts';
 
 /** Services in one request to the token process; each has at most some ten periods. */
@@ -28,6 +29,7 @@ const SERVICES_PER_REQUEST = 32;
 export interface PreparationContext {
   readonly host: HostState;
   readonly book: ServiceBook;
+  readonly keys: SigningKeys;
   readonly list: KeyholderList;
   readonly token: TokenOpener;
   readonly proven: ProvenTime;
@@ -40,19 +42,27 @@ export interface PreparationContext {
 /** Opens what lacks keys, as far as limits and tokens allow. Failures stay with their service; nothing is lost. */
 export async function prepareServices(context: PreparationContext): Promise<void> {
   const nowSeconds = context.now();
-  const openings = context.book.slots.flatMap(slot => planFor(slot, context, nowSeconds) ?? []);
+  const openings: Opening[] = [];
   try {
+    for (const slot of context.book.slots) {
+      const opening = await planFor(slot, context, nowSeconds);
+      if (opening !== undefined) openings.push(opening);
+    }
     for (let at = 0; at < openings.length; at += SERVICES_PER_REQUEST) {
       await openBatch(openings.slice(at, at + SERVICES_PER_REQUEST), context);
     }
   } finally {
-    // Seeds that came into use belong to their records now.
-    for (const opening of openings) if (!isInUse(opening)) discardOpening(opening);
+    // Keys that came into use belong to their records now.
+    for (const opening of openings) if (!isInUse(opening)) discardOpening(opening, context.keys);
   }
 }
 
-function planFor(slot: ServiceSlot, context: PreparationContext, nowSeconds: number): Opening | undefined {
-  const { host, list } = context;
+async function planFor(
+  slot: ServiceSlot,
+  context: PreparationContext,
+  nowSeconds: number,
+): Promise<Opening | undefined> {
+  const { host, list, keys } = context;
   if (!slot.entry.enabled) return undefined;
   const wanted = wantedPeriods(list.profile, nowSeconds, aheadSeconds(list));
   const missing = wanted.filter(period => !slot.periods.has(period.periodNum));
@@ -66,13 +76,14 @@ function planFor(slot: ServiceSlot, context: PreparationContext, nowSeconds: num
   }
   try {
     checkPinWasNotRefused(host, list);
+    if (!(await canMakeKeys(slot, keys, nowSeconds))) return undefined;
     if (!slot.budget.allows(nowSeconds)) {
       // The reason for the pause says more than the pause.
       if (slot.lastError === '') slot.noteError('OPENING_LIMIT', nowSeconds);
       return undefined;
     }
     slot.budget.begin(nowSeconds);
-    return planOpening(slot, missing);
+    return await planOpening(slot, missing, keys);
   } catch (thrown) {
     const { code } = toCustodyError(thrown, 'KEYHOLDER_FAULT');
     if (code !== 'PIN_INCORRECT') slot.budget.fail(nowSeconds);
@@ -81,20 +92,35 @@ function planFor(slot: ServiceSlot, context: PreparationContext, nowSeconds: num
   }
 }
 
+/** The token that is to hold the keys is looked after elsewhere: its absence costs no opening and no pause. */
+async function canMakeKeys(slot: ServiceSlot, keys: SigningKeys, nowSeconds: number): Promise<boolean> {
+  try {
+    await keys.ready();
+    return true;
+  } catch (thrown) {
+    slot.noteError(toCustodyError(thrown, 'TOKEN_DEAD').code, nowSeconds);
+    return false;
+  }
+}
+
 /** A wrong PIN is tried once in its life, also across restarts. @throws CustodyError PIN_INCORRECT */
-function checkPinWasNotRefused(host: HostState, list: KeyholderList): void {
+export function checkPinWasNotRefused(host: HostState, list: KeyholderList): void {
   const { code, fingerprint } = host.state.pinRefusal;
   if (code === '') return;
   if (Buffer.from(pinFingerprint(list)).equals(fingerprint)) throw new CustodyError('PIN_INCORRECT');
 }
 
 async function openBatch(openings: readonly Opening[], context: PreparationContext): Promise<void> {
-  const { list, token, now, checkpointKey } = context;
+  const { list, token, now, checkpointKey, keys } = context;
   const horizonSeconds = aheadSeconds(list);
   let waiting = openings;
   for (const [i, access] of list.tokens.entries()) {
     if (waiting.length === 0) return;
-    const outcomes = await openWithToken(waiting, { access, list, horizonSeconds, checkpointKey }, token);
+    const outcomes = await openWithToken(
+      waiting,
+      { access, list, horizonSeconds, checkpointKey, keys },
+      token,
+    );
     const isLast = i === list.tokens.length - 1;
     const again = outcomes.filter(each => !isLast && 'error' in each && isCurableByAnotherToken(each.error));
     for (const outcome of outcomes) if (!again.includes(outcome)) settle(outcome, context, now());
@@ -128,9 +154,14 @@ function noteFailure(
 ): void {
   slot.budget.fail(nowSeconds);
   slot.noteError(code, nowSeconds);
-  if (code === 'PIN_INCORRECT') host.save({ pinRefusal: { code, fingerprint: pinFingerprint(list) } });
+  if (code === 'PIN_INCORRECT') notePinRefusal(host, list);
+}
+
+/** @throws CustodyError STATE_WRITE */
+export function notePinRefusal(host: HostState, list: KeyholderList): void {
+  host.save({ pinRefusal: { code: 'PIN_INCORRECT', fingerprint: pinFingerprint(list) } });
 }
 
 function isInUse({ slot, candidates }: Opening): boolean {
-  return candidates.some(({ seed, period }) => slot.periods.get(period.periodNum)?.record.seed === seed);
+  return candidates.some(({ key, period }) => slot.periods.get(period.periodNum)?.record.key === key);
 }

@@ -8,6 +8,8 @@ import type { PeriodRecord } from './state-codec.ts';
 import { PeriodKey, discardKeys } from './period-keys.ts';
 import type { ProvenTime } from './proven-time.ts';
 import { ServiceSlot, slotName } from './service-slot.ts';
+import { recordName } from './signing-key-record.ts';
+import type { SigningKeys } from './signing-keys.ts';
 
 /** How long a period's key outlives its window: a request on its way may still be answered. */
 const GRACE_SECONDS = 60;
@@ -17,12 +19,14 @@ const SLACK_SECONDS = 300;
 /** The services by name; owns their period keys. */
 export class ServiceBook {
   readonly #host: HostState;
+  readonly #keys: SigningKeys;
   readonly #slots = new Map<string, ServiceSlot>();
   #profile: NetworkProfile;
 
   /** Takes the period keys out of the opened state. */
-  constructor(host: HostState, list: KeyholderList) {
+  constructor(host: HostState, list: KeyholderList, keys: SigningKeys) {
     this.#host = host;
+    this.#keys = keys;
     this.#profile = list.profile;
     for (const entry of list.services) {
       const slot = new ServiceSlot(entry, list.profile);
@@ -34,7 +38,12 @@ export class ServiceBook {
       for (const record of kept.periods.filter(each => fitsProfile(each, list.profile))) {
         slot.periods.set(
           record.periodNum,
-          new PeriodKey({ kpHsId: entry.kpHsId, profile: list.profile, record }),
+          new PeriodKey({
+            kpHsId: entry.kpHsId,
+            profile: list.profile,
+            record,
+            signing: keys.open(record.key),
+          }),
         );
       }
     }
@@ -103,6 +112,11 @@ export class ServiceBook {
       const { from, to } = publicationWindow(this.#profile, period);
       return to + GRACE_SECONDS <= past || from > nowSeconds + horizon;
     };
+    this.#drop(isUseless);
+  }
+
+  /** From the state first; what cannot be written stays until the next call. */
+  #drop(isUseless: (key: PeriodKey) => boolean): void {
     const useless = this.slots.flatMap(slot =>
       [...slot.periods.values()].filter(isUseless).map(key => ({ slot, key })),
     );
@@ -115,6 +129,18 @@ export class ServiceBook {
       throw thrown;
     }
     discardKeys(useless.map(({ key }) => key));
+  }
+
+  /** Whether a period's key is inside a token. */
+  get usesToken(): boolean {
+    return this.slots.some(slot =>
+      [...slot.periods.values()].some(({ record }) => record.key.kind === 'token'),
+    );
+  }
+
+  /** Lets go of periods whose keys (by `recordName`) are not on the token any more. @throws CustodyError STATE_WRITE */
+  forget(names: ReadonlySet<string>): void {
+    this.#drop(({ record: { key } }) => key.kind === 'token' && names.has(recordName(key)));
   }
 
   /** Forgets what is in memory only; the state on disk stays. */
@@ -132,7 +158,7 @@ export class ServiceBook {
     if (unused.length === 0) return;
     this.#host.save({ services: this.slots.map(slot => slot.record()) });
     for (const record of unused) {
-      record.seed.wipe();
+      this.#keys.open(record.key).destroy();
       record.secret.wipe();
     }
   }

@@ -2,6 +2,7 @@
 
 import type { KpHsId, NetworkProfile, TimePeriod } from '../descriptor/index.ts';
 import { PointSets, publicationWindow, timePeriod, toHex } from '../descriptor/index.ts';
+import { refuse } from './denial.ts';
 import { EvidenceStore } from './evidence-store.ts';
 import type { PreparedService } from './keyholder-messages.ts';
 import type { ServiceStatus } from './keyholder-status.ts';
@@ -56,6 +57,13 @@ export class ServiceSlot {
     for (const key of this.periods.values()) key.forgetAccess();
   }
 
+  /** @throws CustodyError KEYHOLDER_REFUSED (POINT-COUNT) */
+  checkPointCount(count: number): void {
+    const { minPoints, maxPoints } = this.entry;
+    if (count < minPoints || count > maxPoints)
+      throw refuse('POINT-COUNT', `${count} points`, `${minPoints} to ${maxPoints}`);
+  }
+
   noteError(code: string, nowSeconds: number): void {
     this.lastError = code;
     this.lastErrorAt = nowSeconds;
@@ -77,15 +85,18 @@ export class ServiceSlot {
   /** How `wanted` periods (ascending, without gaps) are covered. */
   prepared(profile: NetworkProfile, wanted: readonly TimePeriod[], nowSeconds: number): PreparedService {
     const missing = wanted.filter(period => !this.periods.has(period.periodNum));
+    // A key that cannot sign now is as good as none.
+    const faults = wanted.map(({ periodNum }) => this.periods.get(periodNum)?.fault ?? '');
+    const unusable = wanted.find((period, i) => missing.includes(period) || faults[i] !== '');
     const after = timePeriod(profile, (wanted.at(-1)?.periodNum ?? 0) + 1);
-    const { from } = publicationWindow(profile, missing[0] ?? after);
+    const { from } = publicationWindow(profile, unusable ?? after);
     return {
       kpHsId: this.kpHsId,
       certifiedPeriods: wanted.length - missing.length,
       missingPeriods: missing.length,
       certifiedUntil: from <= nowSeconds ? 0 : from,
       origin: this.origin,
-      errorCode: this.lastError,
+      errorCode: this.lastError === '' ? (faults.find(fault => fault !== '') ?? '') : this.lastError,
     };
   }
 
@@ -97,6 +108,7 @@ export class ServiceSlot {
     { checkpointKey, marks }: { readonly checkpointKey: Uint8Array; readonly marks: MarkLog },
   ): ServiceStatus {
     const keys = [...this.periods.values()].sort((a, b) => a.period.periodNum - b.period.periodNum);
+    const prepared = this.prepared(profile, wanted, nowSeconds);
     return {
       alias: this.entry.alias,
       kpHsId: this.kpHsId,
@@ -105,8 +117,8 @@ export class ServiceSlot {
       frozen: marks.isFrozen(this.kpHsId),
       origin: this.origin,
       vouching: this.vouching.length === 0 ? '' : vouchingNote(this.kpHsId, checkpointKey, this.vouching),
-      certifiedUntil: this.prepared(profile, wanted, nowSeconds).certifiedUntil,
-      lastError: this.lastError,
+      certifiedUntil: prepared.certifiedUntil,
+      lastError: prepared.errorCode,
       lastErrorAt: this.lastErrorAt,
       evidence: this.evidence.size,
       clients: this.entry.clients.length,
@@ -116,6 +128,7 @@ export class ServiceSlot {
         kpHsDescSign: key.kpHsDescSign,
         ...publicationWindow(profile, key.period),
         exposureEnd: key.lastExpiryHours * HOUR,
+        inToken: key.record.key.kind === 'token',
         ...marks.fenceOf(key.kpHsBlindId),
       })),
     };

@@ -1,12 +1,14 @@
 // The keyholder's state as bytes: one part with what is public or will be, one part with nothing but secrets, which
 // is built, sealed and opened in locked memory. Both under the host's key (XChaCha20-Poly1305), bound together.
 
+import { parseKpHsDescSign } from '../descriptor/index.ts';
 import type { Rung } from './blinded-sign.ts';
 import { CustodyError } from './error.ts';
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, equalSecrets, fillRandom, xchachaOpen, xchachaSeal } from './locked-memory.ts';
 import { VOUCHING_BYTES } from './note-key.ts';
 import { type PinRecord, readPinRecords, writePinRecords } from './pin-tags.ts';
+import { SIGNING_KEY_ID_BYTES, type SigningKeyRecord, type TokenKeyRecord } from './signing-key-record.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 const MAGIC = new TextEncoder().encode('onion-signer keyholder state 3\n');
@@ -17,6 +19,8 @@ const KEY_ID_BYTES = 8;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
 const SECRET_BYTES = 32;
+/** By their number in the file. */
+const KEY_KINDS = ['seed', 'token'] as const;
 
 const MAX_OPEN_PART = 16 << 20;
 const MAX_SECRETS = 1 << 15;
@@ -29,8 +33,8 @@ export interface PeriodRecord {
   readonly periodNum: number;
   readonly lengthMinutes: number;
   readonly offsetSeconds: number;
-  /** Seed of KS_hs_desc_sign, 32 bytes. */
-  readonly seed: Secret;
+  /** KS_hs_desc_sign. */
+  readonly key: SigningKeyRecord;
   /** Derived from the per-service secret for this period, 32 bytes. */
   readonly secret: Secret;
   readonly ladder: readonly Rung[];
@@ -61,6 +65,8 @@ export interface KeyholderState {
   readonly pins: readonly PinRecord[];
   readonly checkpointSeed: Secret;
   readonly services: readonly ServiceRecord[];
+  /** Keys on the token that were made ahead. One that a period names as well is in use. */
+  readonly spareKeys: readonly TokenKeyRecord[];
 }
 
 /** Seals a state under the host's key (32 bytes). @throws CustodyError STATE_CORRUPT when it does not fit its bounds */
@@ -134,15 +140,22 @@ function encodeOpenPart(state: KeyholderState): Uint8Array {
     for (const period of service.periods) {
       out.u64(period.periodNum).u32(period.lengthMinutes).u32(period.offsetSeconds).u16(period.ladder.length);
       for (const rung of period.ladder) out.u32(rung.expiryHours).bytes(rung.signature, 64);
+      out.u8(KEY_KINDS.indexOf(period.key.kind));
+      if (period.key.kind === 'token') writeTokenKey(out, period.key);
     }
   }
+  out.u16(state.spareKeys.length);
+  for (const record of state.spareKeys) writeTokenKey(out, record);
   return out.finish();
 }
 
 /** In the order in which the open part names their owners. */
 function secretsOf(state: KeyholderState): Secret[] {
   const periods = state.services.flatMap(service => service.periods);
-  return [state.checkpointSeed, ...periods.flatMap(period => [period.seed, period.secret])];
+  return [
+    state.checkpointSeed,
+    ...periods.flatMap(({ key, secret }) => (key.kind === 'seed' ? [key.seed, secret] : [secret])),
+  ];
 }
 
 function decodeState(open: Uint8Array, joined: Secret): KeyholderState {
@@ -181,6 +194,7 @@ function readState(reader: WireReader, take: () => Secret): KeyholderState {
       vouching: readVouching(reader),
       periods: Array.from({ length: reader.u16() }, () => readPeriod(reader, take)),
     })),
+    spareKeys: Array.from({ length: reader.u16() }, () => readTokenKey(reader)),
   };
 }
 
@@ -191,17 +205,32 @@ function readVouching(reader: WireReader): Uint8Array {
 }
 
 function readPeriod(reader: WireReader, take: () => Secret): PeriodRecord {
-  return {
+  const fields = {
     periodNum: reader.u64Number(),
     lengthMinutes: reader.u32(),
     offsetSeconds: reader.u32(),
-    seed: take(),
-    secret: take(),
     ladder: Array.from({ length: reader.u16() }, () => ({
       expiryHours: reader.u32(),
       signature: reader.bytes(64),
     })),
   };
+  // In this order stand the secrets.
+  const key = readKey(reader, take);
+  return { ...fields, key, secret: take() };
+}
+
+function readKey(reader: WireReader, take: () => Secret): SigningKeyRecord {
+  const kind = KEY_KINDS[reader.u8()];
+  if (kind === undefined) throw reader.fault('a key of an unknown kind');
+  return kind === 'seed' ? { kind, seed: take() } : { kind, ...readTokenKey(reader) };
+}
+
+function writeTokenKey(out: WireWriter, { id, kpHsDescSign }: TokenKeyRecord): void {
+  out.bytes(id, SIGNING_KEY_ID_BYTES).bytes(kpHsDescSign, 32);
+}
+
+function readTokenKey(reader: WireReader): TokenKeyRecord {
+  return { id: reader.bytes(SIGNING_KEY_ID_BYTES), kpHsDescSign: reader.key(parseKpHsDescSign) };
 }
 
 /** nonce | ciphertext | tag */

@@ -47,6 +47,8 @@ export interface SignerConfig {
   readonly aheadSeconds: number;
   readonly runwaySeconds: number;
   readonly deadlineMs: number;
+  /** Where descriptor signing keys are made: in the keyholder, or inside the first token. */
+  readonly periodKeys: 'keyholder' | 'token';
   /** How long archived texts and stored answers are kept. */
   readonly keepSeconds: number;
   /** Above it nothing is signed; the publishers share it equally. Bytes. */
@@ -84,6 +86,7 @@ export const SIGNER_KEYS = [
   'ahead',
   'runway',
   'deadline',
+  'period_keys',
   'keep',
   'journal_quota',
   'disk_floor',
@@ -126,6 +129,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
   const journalQuotaBytes = reader.size('journal_quota', 8 * GIB, GIB / 64, 1024 * GIB);
   const diskFloorBytes = reader.size('disk_floor', GIB / 16, GIB / 1024, 1024 * GIB);
   const keyholder = readKeyholder(reader);
+  const periodKeys = readPeriodKeys(reader, pin);
   const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
   return Object.freeze({
     file,
@@ -143,6 +147,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
     journalQuotaBytes,
     diskFloorBytes,
     keyholder,
+    periodKeys,
     hostKey,
     settings: reader.settings,
   });
@@ -269,6 +274,17 @@ function readSpans(
   // A shelf longer than half a period would need texts of periods that nobody asks for yet.
   const runwaySeconds = reader.duration('runway', runway, 1, Math.floor(period / 2));
   return { aheadSeconds, runwaySeconds, deadlineMs: reader.duration('deadline', 10, 1, 60) * 1000 };
+}
+
+/** A process that signs with keys in a token may have to log in again when nobody sits at a terminal. */
+function readPeriodKeys(reader: ConfigReader, pin: string): 'keyholder' | 'token' {
+  const place = reader.text('period_keys', 'keyholder', node => {
+    const text = readText(node, /^(?:keyholder|token)$/, '`period_keys`', 'keyholder or token');
+    if (text === 'token' && pin === 'tty')
+      throw errorAt('BAD_VALUE', node, 'name a `pin` that can be read again, or keep keys in the keyholder');
+    return text;
+  });
+  return place === 'token' ? 'token' : 'keyholder';
 }
 
 function readKeyholder(reader: ConfigReader): KeyholderDoor {

@@ -73,6 +73,8 @@ export interface KeyholderState {
   readonly isolation: string;
   /** What its state on disk is sealed to. */
   readonly stateProtection: string;
+  /** Where descriptor signing keys are, and which process stays for it. */
+  readonly periodKeys: string;
   /** Public key of its checkpoints, in the verifier form of c2sp.org/signed-note. */
   readonly checkpointKey: string;
   /** In force there; on a test network less than the list says. */

@@ -76,6 +76,7 @@ export async function describeStatus(
     ...(publisher === undefined
       ? {
           stateProtection: keyholder.stateProtection,
+          periodKeys: keyholder.periodKeys,
           journal: core.journal.size,
           ...(code === undefined ? {} : { code }),
         }

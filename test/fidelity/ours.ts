@@ -8,7 +8,8 @@ import { type ExpandedIdentity, blindIdentity, signLadder } from '../../src/pkcs
 import { buildDescriptor, createResultCheck } from '../../src/pkcs11/descriptor-builder.ts';
 import type { ChosenPoints } from '../../src/pkcs11/evidence-store.ts';
 import { Secret, basepointTimes } from '../../src/pkcs11/locked-memory.ts';
-import { PeriodKey, derivePeriodSecret, descSignPublic, discardKeys } from '../../src/pkcs11/period-keys.ts';
+import { PeriodKey, derivePeriodSecret, discardKeys } from '../../src/pkcs11/period-keys.ts';
+import { SeedSigningKey, descSignPublic } from '../../src/pkcs11/desc-signing-key.ts';
 import { noise } from '../descriptor/forge.ts';
 
 const checkResult = createResultCheck();
@@ -68,9 +69,10 @@ export class OurService {
     const key = new PeriodKey({
       kpHsId: this.kpHsId,
       profile: this.#profile,
+      signing: new SeedSigningKey(seed),
       record: {
         ...period,
-        seed,
+        key: { kind: 'seed', seed },
         secret: derivePeriodSecret(serviceSecret, blinded.kpHsBlindId),
         ladder: signLadder(blinded, descSignPublic(seed), this.#profile, period),
       },

@@ -94,6 +94,7 @@ export async function createRig(): Promise<Rig> {
         tokens: [{ uri: hsm.uri, modulePath: hsm.modulePath }],
         pinSource: hsm.pinSource,
         retired: [],
+        periodKeys: 'keyholder',
         services: [
           { ...service('alpha', alpha, ['a1', 'a2']), ...changesOfAlpha },
           service('beta', beta, ['b1']),
@@ -115,6 +116,7 @@ export async function createRig(): Promise<Rig> {
         listPath: paths.list,
         openerFor: () => client,
         isolation: 'same user',
+        tokenEnv: hsm.env,
         ...options,
       });
     },

@@ -55,7 +55,7 @@ const service = (label: string, seed: number) => ({
       periodNum: 20_000,
       lengthMinutes: 1440,
       offsetSeconds: 43_200,
-      seed: Secret.copyOf(new Uint8Array(32).fill(seed)),
+      key: { kind: 'seed', seed: Secret.copyOf(new Uint8Array(32).fill(seed)) } as const,
       secret: Secret.copyOf(new Uint8Array(32).fill(seed + 1)),
       ladder: [{ expiryHours: 480_060, signature: new Uint8Array(64).fill(seed) }],
     },
@@ -71,7 +71,8 @@ describe('the state of a keyholder', () => {
     const again = opens();
     expect(again.state).toMatchObject({ listSerial: 9, generation: 2n });
     const [, second] = again.state.services;
-    expect(second?.periods[0]?.seed.use(bytes => bytes.toString('hex'))).toBe('b1'.repeat(32));
+    const key = second?.periods[0]?.key;
+    expect(key?.kind === 'seed' && key.seed.use(bytes => bytes.toString('hex'))).toBe('b1'.repeat(32));
     expect(second?.periods[0]?.secret.use(bytes => bytes.toString('hex'))).toBe('b2'.repeat(32));
     expect(second?.vouching).toEqual(services[1]?.vouching);
     expect(second?.periods[0]?.ladder).toEqual(services[1]?.periods[0]?.ladder);

@@ -46,6 +46,7 @@ const list = (changes: Partial<KeyholderList> = {}): KeyholderList => ({
   tokens: [{ uri: 'pkcs11:token=press-a', modulePath: '/usr/lib/softhsm/libsofthsm2.so' }],
   pinSource: 'credential:pin',
   retired: [],
+  periodKeys: 'keyholder',
   services: [service('frontpage'), service('intake', { singleOnion: true, enabled: false })],
   ...changes,
 });
@@ -267,6 +268,19 @@ describe('the canonical list', () => {
     expect(parseList(encodeList(withService({ clients: all.slice(1) }))).services[0]?.clients).toHaveLength(
       368,
     );
+  });
+
+  test('says where period keys are made; in a token only with a PIN that can be read again', () => {
+    const uri = 'pkcs11:token=a?pin-source=file:/etc/pin';
+    for (const periodKeys of ['keyholder', 'token'] as const)
+      expect(parseList(encodeList(list({ periodKeys }))).periodKeys).toBe(periodKeys);
+    expect(parseList(encodeList(list({ pinSource: 'tty' }))).periodKeys).toBe('keyholder');
+    expectCode('LIST_BOUNDS', () => encodeList(list({ pinSource: 'tty', periodKeys: 'token' })));
+    const filed = list({ pinSource: 'tty', tokens: [{ uri, modulePath: '' }], periodKeys: 'token' });
+    const bytes = Buffer.from(encodeList(filed));
+    expect(parseList(bytes).periodKeys).toBe('token');
+    bytes[bytes.indexOf('tty', 0, 'latin1') + 3] = 2;
+    expectCode('LIST_SYNTAX', () => parseList(bytes));
   });
 
   test('names a source of the PIN and never holds one', () => {

@@ -11,6 +11,7 @@ import {
   srvRunStart,
   verifyCert,
 } from '../../src/descriptor/index.ts';
+import { SeedSigningKey } from '../../src/pkcs11/desc-signing-key.ts';
 import { Secret } from '../../src/pkcs11/locked-memory.ts';
 import { PeriodKey } from '../../src/pkcs11/period-keys.ts';
 import { NOON, PERIOD, ed25519Pair, identity, makePoint, noise } from '../descriptor/forge.ts';
@@ -20,9 +21,21 @@ const { periodNum, lengthMinutes, offsetSeconds } = PERIOD;
 
 function periodKey(): PeriodKey {
   const secret = (label: string) => Secret.copyOf(noise(label, 32));
-  const record = { periodNum, lengthMinutes, offsetSeconds, seed: secret('seed'), secret: secret('secret') };
+  const seed = secret('seed');
+  const record = {
+    periodNum,
+    lengthMinutes,
+    offsetSeconds,
+    key: { kind: 'seed', seed } as const,
+    secret: secret('secret'),
+  };
   const { kpHsId } = identity('ours');
-  return new PeriodKey({ kpHsId, profile: TOR_NETWORK, record: { ...record, ladder: [] } });
+  return new PeriodKey({
+    kpHsId,
+    profile: TOR_NETWORK,
+    record: { ...record, ladder: [] },
+    signing: new SeedSigningKey(seed),
+  });
 }
 
 const certify = async (key: PeriodKey, point: IntroductionPoint, second: number) => {

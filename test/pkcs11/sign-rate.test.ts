@@ -30,6 +30,7 @@ const list: KeyholderList = {
   tokens: [],
   pinSource: 'tty',
   retired: [],
+  periodKeys: 'keyholder',
   services: [service],
 };
 

@@ -53,7 +53,7 @@ describe('signer.yaml', () => {
     expect([...settings.keys()].sort()).toEqual(
       ['ahead', 'deadline', 'disk_floor', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
         .concat(['publishers', 'run', 'runway', 'state', 'tokens', 'keep', 'journal_quota'])
-        .concat(['listen', 'tls_key', 'metrics'])
+        .concat(['listen', 'tls_key', 'metrics', 'period_keys'])
         .sort(),
     );
   });
@@ -72,6 +72,18 @@ describe('signer.yaml', () => {
       expect(refuses(`${line}\n`)).toMatchObject({ code: 'BAD_VALUE', line: 4 });
     },
   );
+
+  it('keeps period keys in the keyholder unless told otherwise, in a token only with a PIN that can be read again', () => {
+    const filed = LEAST.replace('tty', 'credential:pin');
+    expect([parse('').periodKeys, parse('period_keys: keyholder\n').periodKeys]).toEqual([
+      'keyholder',
+      'keyholder',
+    ]);
+    expect(parse('period_keys: token\n', filed).periodKeys).toBe('token');
+    expect(refuses('period_keys: token\n')).toMatchObject({ code: 'BAD_VALUE', line: 4 });
+    for (const place of ['Token', 'card', '"token "', '[token]'])
+      expect(refuses(`period_keys: ${place}\n`, filed).code).toBe('BAD_VALUE');
+  });
 
   it('takes no PIN: a literal is an error that does not repeat it', () => {
     for (const pin of ['tty', 'file:/run/keys/pin', 'credential:pin']) {

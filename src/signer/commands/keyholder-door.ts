@@ -9,6 +9,7 @@ import { CustodyError, type CustodyErrorCode } from '../../pkcs11/error.ts';
 import {
   connectKeyholder,
   type KeyholderClient,
+  type KeyholderStatus,
   type ServiceStatus,
   spawnKeyholder,
 } from '../../pkcs11/keyholder-client.ts';
@@ -125,6 +126,7 @@ export class KeyholderDoor implements Keyholder {
       network: status.network,
       isolation: status.isolation,
       stateProtection: status.stateProtection,
+      periodKeys: describePeriodKeys(status),
       checkpointKey: status.checkpointVkey,
       aheadSeconds: status.aheadSeconds,
       runwaySeconds: status.runwaySeconds,
@@ -180,6 +182,21 @@ const AS_PROBLEM: Partial<Record<CustodyErrorCode, ProblemCode>> = {
   KEYHOLDER_LATCHED: 'SERVICE_LATCHED',
   SERVICE_FROZEN: 'FROZEN',
   PERIOD_UNPREPARED: 'CUSTODY_UNAVAILABLE',
+  // Of period keys inside a token, which is away.
+  TOKEN_DEAD: 'CUSTODY_UNAVAILABLE',
+  TOKEN_TIMEOUT: 'CUSTODY_UNAVAILABLE',
+  TOKEN_NOT_FOUND: 'CUSTODY_UNAVAILABLE',
+  TOKEN_AMBIGUOUS: 'CUSTODY_UNAVAILABLE',
+  TOKEN_PROTOCOL: 'CUSTODY_UNAVAILABLE',
+  MODULE_LOAD: 'CUSTODY_UNAVAILABLE',
+  MODULE_PATH: 'CUSTODY_UNAVAILABLE',
+  KEY_NOT_FOUND: 'CUSTODY_UNAVAILABLE',
+  KEY_UNSUITABLE: 'CUSTODY_UNAVAILABLE',
+  PIN_INCORRECT: 'CUSTODY_UNAVAILABLE',
+  PIN_LOCKED: 'CUSTODY_UNAVAILABLE',
+  PIN_FINAL_TRY: 'CUSTODY_UNAVAILABLE',
+  PIN_CHANGE: 'CUSTODY_UNAVAILABLE',
+  PIN_SOURCE: 'CUSTODY_UNAVAILABLE',
 };
 
 /** Seconds after which asking again may help. */
@@ -193,6 +210,16 @@ function toSignerError(cause: CustodyError): SignerError {
   const seconds = RETRY_AFTER[code];
   const retry = seconds === undefined ? {} : { retryAfter: seconds };
   return new SignerError(code, `the keyholder answers ${cause.code}: ${cause.message}`, { cause, ...retry });
+}
+
+/** Where period keys are made, and what stays for it: a process with the PIN in its memory. */
+function describePeriodKeys({ periodKeys, signingToken }: KeyholderStatus): string {
+  const { state, pid, tokenLabel, errorCode } = signingToken;
+  if (state === 'off') return 'in the keyholder';
+  const place = tokenLabel === '' ? 'a token' : `token ${tokenLabel}`;
+  const process = pid === 0 ? 'no process' : `process ${pid} stays, with the PIN`;
+  const fault = errorCode === '' ? '' : ` (${errorCode})`;
+  return `in ${place}, ${state}${fault}: ${process}${periodKeys === 'token' ? '' : '; new ones in the keyholder'}`;
 }
 
 /** `certifiedUntil`: the first second at which a period is published that has no key. */

@@ -26,6 +26,7 @@ export function encodeKeyholderList(
       deadlineMs: config.deadlineMs,
       tokens: config.tokens.map(uri => ({ uri, modulePath: '' })),
       pinSource: config.pin,
+      periodKeys: config.periodKeys,
       envelopePath: service => envelopePath(config, service),
     }),
   );

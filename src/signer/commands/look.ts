@@ -67,6 +67,7 @@ export function formatStatus(status: StatusAnswer, backups: Backups = new Map())
   lines.push(
     `signer      ${code}isolation: ${status.isolation} · ${sealed} · policy ${status.policySerial}${journalText(status)}`,
   );
+  if (status.periodKeys !== undefined) lines.push(`period keys ${status.periodKeys}`);
   return `${lines.join('\n')}\n`;
 }
 

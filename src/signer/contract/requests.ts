@@ -156,6 +156,8 @@ export const StatusAnswerSchema = Type.Object(
     now: seconds(),
     isolation: text(64),
     stateProtection: Type.Optional(text(1_024)),
+    /** Where descriptor signing keys are, and which process stays for it. */
+    periodKeys: Type.Optional(text(1_024)),
     /** Why the signer as a whole is not ready. */
     code: Type.Optional(problemCode()),
     journal: Type.Optional(

@@ -8,6 +8,9 @@ import {
 import { formatCaa } from './read-access.ts';
 import type { Policy, ServicePolicy } from './types.ts';
 
+/** Where descriptor signing keys are made. */
+export type PeriodKeyPlace = 'keyholder' | 'token';
+
 /** One service as the keyholder knows it. */
 export interface KeyholderListService {
   readonly alias: string;
@@ -56,6 +59,7 @@ export interface KeyholderListInput {
   readonly pinSource: string;
   /** Keys that no backend may have, ascending. */
   readonly retired: readonly KpHsId[];
+  readonly periodKeys: PeriodKeyPlace;
   readonly services: readonly KeyholderListService[];
 }
 
@@ -68,6 +72,7 @@ export interface CompileSettings {
   readonly deadlineMs: number;
   readonly tokens: readonly { readonly uri: string; readonly modulePath: string }[];
   readonly pinSource: string;
+  readonly periodKeys: PeriodKeyPlace;
   /** The list that this one follows. */
   readonly earlier?: EarlierList | undefined;
   /** The envelope of a service, an absolute path. */

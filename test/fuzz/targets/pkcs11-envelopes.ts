@@ -37,6 +37,7 @@ const LIST: KeyholderList = {
   tokens: [{ uri: 'pkcs11:token=press-a', modulePath: '/usr/lib/softhsm/libsofthsm2.so' }],
   pinSource: 'credential:pin',
   retired: [identity('fuzz retired').kpHsId],
+  periodKeys: 'token',
   services: ['frontpage', 'intake'].map(alias => ({
     alias,
     kpHsId: identity(`fuzz ${alias}`).kpHsId,

@@ -10,7 +10,8 @@ import { MarkLog } from '../../../src/pkcs11/mark-log.ts';
 import { RECORD_BYTES, encodeMark, isIntact, parseMark } from '../../../src/pkcs11/mark-records.ts';
 import { openState, sealState, wipeState } from '../../../src/pkcs11/state-codec.ts';
 import { WireWriter } from '../../../src/pkcs11/wire.ts';
-import { identity, noise } from '../../descriptor/forge.ts';
+import { parseKpHsDescSign } from '../../../src/descriptor/index.ts';
+import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
 import { latin1, utf8 } from '../seeds.ts';
 import { type Target, demand, demandBytes } from '../target.ts';
 
@@ -21,6 +22,10 @@ const custody = (target: Omit<Target, 'area' | 'name'> & { readonly name: string
 });
 
 const KP_HS_ID = identity('fuzz state').kpHsId;
+const TOKEN_KEY = {
+  id: noise('token key', 16),
+  kpHsDescSign: parseKpHsDescSign(ed25519Pair('token key').publicKey),
+};
 
 const HOST_KEY = Secret.copyOf(noise('fuzz host key', 32));
 const STATE_MAGIC = utf8('onion-signer keyholder state 3\n');
@@ -42,10 +47,14 @@ function sealedState(): Uint8Array {
         kpHsId: KP_HS_ID,
         origin: 'born',
         vouching: noise('vouching', 64),
-        periods: [{ ...period, seed: secret('seed'), secret: secret('secret') }],
+        periods: [
+          { ...period, key: { kind: 'seed', seed: secret('seed') }, secret: secret('secret') },
+          { ...period, key: { kind: 'token', ...TOKEN_KEY }, secret: secret('other secret') },
+        ],
       },
     ],
-  };
+    spareKeys: [TOKEN_KEY],
+  } as const;
   const sealed = sealState(state, HOST_KEY);
   wipeState(state);
   return sealed;
@@ -66,7 +75,8 @@ function openPart(): Uint8Array {
     .str8('born')
     .blob32(noise('vouching', 64))
     .u16(1);
-  return out.u64(20_700).u32(1440).u32(43_200).u16(1).u32(496_900).bytes(noise('rung', 64), 64).finish();
+  out.u64(20_700).u32(1440).u32(43_200).u16(1).u32(496_900).bytes(noise('rung', 64), 64).u8(0);
+  return out.u16(1).bytes(TOKEN_KEY.id, 16).bytes(TOKEN_KEY.kpHsDescSign, 32).finish();
 }
 
 /** A state file around any open part, with three secrets, under the true key. */

@@ -235,6 +235,7 @@ describe('the compiled list', () => {
       deadlineMs: 10_000,
       tokens: [{ uri: 'pkcs11:token=a', modulePath: '' }],
       pinSource: 'tty',
+      periodKeys: 'keyholder',
       envelopePath: (service: string) => `/identities/${service}.age`,
     });
   const serials = (list: EarlierList) =>

@@ -122,6 +122,7 @@ describe('the compiled list', () => {
     deadlineMs: 10_000,
     tokens: [{ uri: 'pkcs11:token=a', modulePath: '/usr/lib/module.so' }],
     pinSource: 'tty',
+    periodKeys: 'keyholder' as const,
     envelopePath: (service: string) => `/var/lib/onion-signer/identities/${service}.age`,
   };
 

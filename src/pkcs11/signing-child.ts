@@ -1,0 +1,156 @@
+// One process that signs with keys in a token: started, asked in turn, killed when it is late.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { childCommand, passedEnvironment } from './child-command.ts';
+import { CustodyError, toCustodyError } from './error.ts';
+import { type Frame, FrameChannel } from './frames.ts';
+import { PinAttempts, type PinStore } from './pin-memory.ts';
+import { PIN_TAG_BYTES, encodePinJudgement } from './pin-tags.ts';
+import { MAX_SIGNING_FRAME_BYTES } from './signing-messages.ts';
+import { killGroup } from './ask-child.ts';
+import { TOKEN_FRAME, parseFailure } from './token-messages.ts';
+
+/** How it is started. */
+export interface SigningChildOptions {
+  /** For each request; then SIGKILL. Milliseconds. */
+  readonly deadlineMs: number;
+  /** What is known of PINs, and where an attempt is written down before it is made. */
+  readonly pins: PinStore;
+  /** Added to what PKCS#11 modules need of our environment. Nothing secret. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+interface Waiting {
+  readonly settle: (payload: Uint8Array) => void;
+  readonly fail: (error: CustodyError) => void;
+}
+
+/** Entry point beside this file, in source and in the built package. */
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const CHILD_FLAGS = ['--disable-sigusr1', '--disallow-code-generation-from-strings', '--no-warnings'];
+/** A module that hangs while it unloads is killed after this. */
+const EXIT_GRACE_MS = 2_000;
+
+/** Answers come in the order of the requests. Every failure ends the process. */
+export class SigningChild {
+  readonly pid: number | undefined;
+  /** Resolves with why it ended, once the process is gone. */
+  readonly ended: Promise<CustodyError>;
+  readonly #child: ChildProcess;
+  readonly #channel: FrameChannel;
+  readonly #deadlineMs: number;
+  readonly #attempts: PinAttempts;
+  readonly #waiting = new Map<number, Waiting>();
+  #sequence = 0;
+  #reason: CustodyError | undefined;
+
+  constructor({ deadlineMs, env, pins }: SigningChildOptions) {
+    const path = fileURLToPath(new URL(`./signing-process.${EXTENSION}`, import.meta.url));
+    this.#child = spawn(...childCommand([...CHILD_FLAGS, path]), {
+      env: { ...passedEnvironment(), ...env },
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      detached: true,
+    });
+    this.pid = this.#child.pid;
+    this.#deadlineMs = deadlineMs;
+    this.#channel = new FrameChannel(this.#child.stdio[3] as Duplex, MAX_SIGNING_FRAME_BYTES);
+    this.#attempts = new PinAttempts(pins);
+    this.#send(TOKEN_FRAME.pins, 0, encodePinJudgement(pins.judgement()));
+    const gone = new Promise<void>(resolve => {
+      this.#child.once('exit', () => resolve());
+      this.#child.once('error', () => resolve());
+    });
+    void gone.then(() => this.#end(new CustodyError('TOKEN_DEAD')));
+    this.ended = this.#read().then(async () => {
+      const grace = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_GRACE_MS);
+      await gone;
+      clearTimeout(grace);
+      killGroup(this.#child);
+      return this.#reason ?? new CustodyError('TOKEN_DEAD');
+    });
+  }
+
+  /** Whether nothing is being asked. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** One request. @throws CustodyError the failure that the process names, TOKEN_TIMEOUT, TOKEN_DEAD */
+  async ask(type: number, payload: Uint8Array, deadlineMs = this.#deadlineMs): Promise<Uint8Array> {
+    if (this.#reason !== undefined) throw this.#reason;
+    this.#sequence += 1;
+    const sequence = this.#sequence;
+    const late = setTimeout(() => this.kill(new CustodyError('TOKEN_TIMEOUT')), deadlineMs);
+    try {
+      return await new Promise<Uint8Array>((settle, fail) => {
+        this.#waiting.set(sequence, { settle, fail });
+        this.#send(type, sequence, payload);
+      });
+    } finally {
+      clearTimeout(late);
+      this.#waiting.delete(sequence);
+    }
+  }
+
+  /** Ends the process now. */
+  kill(reason = new CustodyError('TOKEN_DEAD')): void {
+    this.#end(reason);
+    this.#child.kill('SIGKILL');
+  }
+
+  #send(type: number, sequence: number, payload: Uint8Array): void {
+    this.#channel.send(type, sequence, payload).catch((cause: unknown) => {
+      this.kill(toCustodyError(cause, 'TOKEN_DEAD'));
+    });
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for (
+        let frame = await this.#channel.receive();
+        frame !== undefined;
+        frame = await this.#channel.receive()
+      ) {
+        if (frame.sequence === 0) this.#notePin(frame);
+        else this.#settle(frame);
+      }
+      this.#end(new CustodyError('TOKEN_DEAD'));
+    } catch (thrown) {
+      this.#end(toCustodyError(thrown, 'TOKEN_DEAD'));
+    }
+  }
+
+  #settle({ type, sequence, payload }: Frame): void {
+    if (type === TOKEN_FRAME.failure) {
+      const error = parseFailure(payload);
+      this.#attempts.fail(error);
+      throw error;
+    }
+    const waiting = this.#waiting.get(sequence);
+    if (type !== TOKEN_FRAME.answer || waiting === undefined) throw new CustodyError('TOKEN_PROTOCOL');
+    this.#attempts.settle();
+    this.#waiting.delete(sequence);
+    waiting.settle(payload);
+  }
+
+  /** A login is written down before it is tried. @throws CustodyError STATE_WRITE, TOKEN_PROTOCOL */
+  #notePin({ type, payload }: Frame): void {
+    if (type === TOKEN_FRAME.pinTaken) {
+      this.#attempts.settle();
+      return;
+    }
+    if (type !== TOKEN_FRAME.pinBegins || payload.length !== PIN_TAG_BYTES)
+      throw new CustodyError('TOKEN_PROTOCOL');
+    this.#attempts.begin(payload);
+    this.#send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
+  }
+
+  #end(reason: CustodyError): void {
+    this.#reason ??= reason;
+    this.#channel.close();
+    for (const waiting of this.#waiting.values()) waiting.fail(this.#reason);
+    this.#waiting.clear();
+  }
+}

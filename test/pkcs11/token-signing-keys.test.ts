@@ -1,0 +1,288 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { ed25519Verify, encodeCertBody, toHex } from '../../src/descriptor/index.ts';
+import {
+  CKA_ALWAYS_SENSITIVE,
+  CKA_EC_PARAMS,
+  CKA_EC_POINT,
+  CKA_LOCAL,
+  CKA_PUBLIC_KEY_INFO,
+  CKA_SENSITIVE,
+  ED25519_SPELLINGS,
+  PURE_ED25519,
+  decodeEcPoint,
+  decodePublicKeyInfo,
+} from '../../src/pkcs11/eddsa-constants.ts';
+import { CustodyError } from '../../src/pkcs11/error.ts';
+import {
+  CKA_CLASS,
+  CKA_EXTRACTABLE,
+  CKA_ID,
+  CKA_LABEL,
+  CKA_NEVER_EXTRACTABLE,
+  CKO_PRIVATE_KEY,
+  CKO_PUBLIC_KEY,
+} from '../../src/pkcs11/pkcs11-constants.ts';
+import type { Mechanism, ObjectTemplate } from '../../src/pkcs11/pkcs11js.ts';
+import { TokenSigningKeys } from '../../src/pkcs11/token-signing-keys.ts';
+import type { PairHandles, TokenCalls } from '../../src/pkcs11/writing-session.ts';
+import { ed25519Pair } from '../descriptor/forge.ts';
+import { expectCode } from './expect-code.ts';
+
+const LABEL = 'ours';
+
+/** How a token of some maker differs from the next one. */
+interface Habits {
+  /** Index into ED25519_SPELLINGS. */
+  readonly spelling: number;
+  /** CKA_EC_POINT from 32 bytes; undefined: the token has none. */
+  readonly point: (raw: Buffer) => Buffer | undefined;
+  /** CKA_PUBLIC_KEY_INFO likewise. */
+  readonly info: (raw: Buffer) => Buffer;
+  readonly wantsParameter: boolean;
+  /** Longer messages are refused. */
+  readonly longest: number;
+  /** Attributes of private keys that it makes. */
+  readonly private: ReadonlyMap<number, boolean>;
+  readonly spoil: (signature: Uint8Array) => Uint8Array;
+}
+
+const HELD = new Map([
+  [CKA_SENSITIVE, true],
+  [CKA_ALWAYS_SENSITIVE, true],
+  [CKA_NEVER_EXTRACTABLE, true],
+  [CKA_LOCAL, true],
+  [CKA_EXTRACTABLE, false],
+]);
+const SOFTHSM: Habits = {
+  spelling: 0,
+  point: raw => Buffer.concat([Buffer.of(4, 32), raw]),
+  info: raw => Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), raw]),
+  wantsParameter: false,
+  longest: 100_000,
+  private: HELD,
+  spoil: signature => signature,
+};
+
+interface StoredObject {
+  readonly handle: Buffer;
+  readonly attributes: ReadonlyMap<number, Buffer>;
+  readonly pair: ReturnType<typeof ed25519Pair>;
+}
+
+const refusal = (ckr: number) => new CustodyError('TOKEN_DEAD', undefined, { ckr });
+
+/** The calls of a token whose habits are written down here: what makers document and no token at hand shows. */
+class ScriptedToken implements TokenCalls {
+  readonly objects: StoredObject[] = [];
+  readonly mechanisms: Mechanism[] = [];
+  readonly spellings: string[] = [];
+  readonly #habits: Habits;
+
+  constructor(habits: Partial<Habits> = {}) {
+    this.#habits = { ...SOFTHSM, ...habits };
+  }
+
+  generateKeyPair(
+    _: Mechanism,
+    publicTemplate: ObjectTemplate,
+    privateTemplate: ObjectTemplate,
+  ): PairHandles {
+    const spelling = new Map(publicTemplate).get(CKA_EC_PARAMS);
+    if (!Buffer.isBuffer(spelling)) throw refusal(0xd0);
+    this.spellings.push(spelling.toString('hex'));
+    if (!spelling.equals(ED25519_SPELLINGS[this.#habits.spelling] ?? Buffer.alloc(0))) throw refusal(0x130);
+    const pair = ed25519Pair(randomBytes(8).toString('hex'));
+    const point = this.#habits.point(Buffer.from(pair.publicKey));
+    const info = this.#habits.info(Buffer.from(pair.publicKey));
+    const publicKey = this.#store(publicTemplate, pair, [
+      [CKA_PUBLIC_KEY_INFO, info],
+      ...(point === undefined ? [] : [[CKA_EC_POINT, point] as const]),
+    ]);
+    const said = [...this.#habits.private].map(([type, is]) => [type, Buffer.of(is ? 1 : 0)] as const);
+    return { publicKey, privateKey: this.#store(privateTemplate, pair, said) };
+  }
+
+  #store(
+    template: ObjectTemplate,
+    pair: StoredObject['pair'],
+    more: readonly (readonly [number, Buffer])[],
+  ): Buffer {
+    const handle = randomBytes(8);
+    const asBuffer = (value: number | boolean | Buffer): Buffer =>
+      Buffer.isBuffer(value) ? value : Buffer.of(Number(value));
+    const own = template.filter(([type]) => !HELD.has(type));
+    const given = own.map(([type, value]) => [type, asBuffer(value)] as const);
+    this.objects.push({ handle, pair, attributes: new Map([...given, ...more]) });
+    return handle;
+  }
+
+  find(wanted: ObjectTemplate): Buffer[] {
+    const fits = ({ attributes }: StoredObject): boolean =>
+      wanted.every(([type, value]) => {
+        const found = attributes.get(type);
+        return found?.equals(Buffer.isBuffer(value) ? value : Buffer.of(Number(value))) === true;
+      });
+    return this.objects.filter(fits).map(({ handle }) => handle);
+  }
+
+  attribute(handle: Buffer, type: number): Buffer | undefined {
+    return this.objects.find(each => each.handle.equals(handle))?.attributes.get(type);
+  }
+
+  sign(mechanism: Mechanism, privateKey: Buffer, message: Uint8Array): Uint8Array {
+    this.mechanisms.push(mechanism);
+    if (this.#habits.wantsParameter !== (mechanism.parameter !== undefined)) throw refusal(0x71);
+    if (message.length > this.#habits.longest) throw refusal(0x21);
+    const { pair } = this.objects.find(each => each.handle.equals(privateKey)) ?? {};
+    if (pair === undefined) throw refusal(0x82);
+    return this.#habits.spoil(pair.sign(message));
+  }
+
+  destroy(handle: Buffer): void {
+    const at = this.objects.findIndex(each => each.handle.equals(handle));
+    if (at < 0) throw refusal(0x82);
+    this.objects.splice(at, 1);
+  }
+}
+
+const keysOn = (token: ScriptedToken) => new TokenSigningKeys(token, LABEL);
+
+describe('a key on a token', () => {
+  test.each([0, 1, 2])(
+    'is made with spelling %i of the curve, and with it at once the next time',
+    spelling => {
+      const token = new ScriptedToken({ spelling });
+      const keys = keysOn(token);
+      keys.make();
+      keys.make();
+      const tried = [...Array(spelling + 1).keys(), spelling];
+      expect(token.spellings).toEqual(tried.map(i => ED25519_SPELLINGS[i]?.toString('hex')));
+    },
+  );
+
+  test('is not made where no spelling is taken', () => {
+    expectCode('TOKEN_UNSUITED', () => keysOn(new ScriptedToken({ spelling: 3 })).make());
+  });
+
+  test('signs without a parameter, and with an empty one where the token insists', () => {
+    for (const wantsParameter of [false, true]) {
+      const token = new ScriptedToken({ wantsParameter });
+      const keys = keysOn(token);
+      const { id, kpHsDescSign } = keys.make();
+      const body = encodeCertBody({
+        certType: 9,
+        expiryHours: 1,
+        certifiedKey: kpHsDescSign,
+        signingKey: kpHsDescSign,
+      });
+      expect(ed25519Verify(body, keys.sign(id, body), kpHsDescSign)).toBe(true);
+      const last = token.mechanisms
+        .slice(1)
+        .every(({ parameter }) => (parameter !== undefined) === wantsParameter);
+      expect(last).toBe(true);
+      expect(token.mechanisms.at(-1)?.parameter).toEqual(wantsParameter ? PURE_ED25519 : undefined);
+    }
+  });
+
+  test.each<[string, Partial<Habits>]>([
+    ['that takes no descriptor of 50 kB', { longest: 16_100 }],
+    ['that takes no certificate', { longest: 20 }],
+    ['whose public keys cannot be read', { point: () => Buffer.alloc(33), info: () => Buffer.alloc(44) }],
+  ])('is not kept on a token %s', (_, habits) => {
+    const token = new ScriptedToken(habits);
+    expectCode('TOKEN_UNSUITED', () => keysOn(token).make());
+    expect(token.objects).toEqual([]);
+    const fits = new ScriptedToken({ longest: 50_100 });
+    expect(keysOn(fits).make().id).toHaveLength(16);
+  });
+
+  test.each([...HELD.keys()])('is not kept when attribute %i says otherwise, or nothing', type => {
+    for (const said of [!HELD.get(type), undefined]) {
+      const attributes = new Map(HELD);
+      if (said === undefined) attributes.delete(type);
+      else attributes.set(type, said);
+      const token = new ScriptedToken({ private: attributes });
+      expectCode('KEY_UNSUITABLE', () => keysOn(token).make());
+      expect(token.objects).toEqual([]);
+    }
+  });
+
+  test.each<[string, Habits['spoil'], 'KEY_UNSUITABLE' | 'TOKEN_PROTOCOL']>([
+    ['do not verify', signature => signature.map((byte, i) => (i === 3 ? byte ^ 1 : byte)), 'KEY_UNSUITABLE'],
+    ['are cut', signature => signature.subarray(1), 'TOKEN_PROTOCOL'],
+    ['are too long', signature => Buffer.concat([signature, signature]), 'TOKEN_PROTOCOL'],
+    ['are empty', () => new Uint8Array(), 'TOKEN_PROTOCOL'],
+  ])('is not kept when its signatures %s', (_, spoil, code) => {
+    expectCode(code, () => keysOn(new ScriptedToken({ spoil })).make());
+  });
+
+  test('is found again by its record, and nobody else’s is looked at', () => {
+    const token = new ScriptedToken();
+    const before = keysOn(token);
+    const [first, second, lost] = [before.make(), before.make(), before.make()];
+    token.destroy(token.find([[CKA_ID, Buffer.from(lost.id)]])[0] ?? Buffer.alloc(0));
+    new TokenSigningKeys(token, 'another').make();
+    const keys = keysOn(token);
+    // One half of `lost` is left, which no record names; `second` has none either.
+    expect(keys.open([first, { ...lost, id: randomBytes(16) }])).toEqual([true, false]);
+    expect(keys.publicKeyOf(first.id)).toEqual(first.kpHsDescSign);
+    expectCode('KEY_NOT_FOUND', () => keys.sign(second.id, Buffer.from('x')));
+    const labels = token.objects.map(({ attributes }) => attributes.get(CKA_LABEL)?.toString());
+    expect(labels.toSorted()).toEqual(['another', 'another', LABEL, LABEL]);
+  });
+
+  test('with the public half of another record is refused', () => {
+    const token = new ScriptedToken();
+    const [first, second] = [keysOn(token).make(), keysOn(token).make()];
+    const records = [{ ...first, kpHsDescSign: second.kpHsDescSign }, second];
+    expectCode('KEY_UNSUITABLE', () => keysOn(token).open(records));
+    expect(keysOn(token).open([first, second])).toEqual([true, true]);
+  });
+
+  test('that is there twice is refused', () => {
+    const token = new ScriptedToken();
+    const record = keysOn(token).make();
+    const names = [
+      [CKA_LABEL, Buffer.from(LABEL)],
+      [CKA_ID, Buffer.from(record.id)],
+      [CKA_EC_PARAMS, ED25519_SPELLINGS[0] ?? Buffer.alloc(0)],
+    ] as const;
+    const half = (objectClass: number) => [[CKA_CLASS, objectClass] as const, ...names];
+    token.generateKeyPair({ mechanism: 0x1055 }, half(CKO_PUBLIC_KEY), half(CKO_PRIVATE_KEY));
+    expectCode('KEY_AMBIGUOUS', () => keysOn(token).open([record]));
+  });
+
+  test('is destroyed with both halves', () => {
+    const token = new ScriptedToken();
+    const keys = keysOn(token);
+    const [first, second] = [keys.make(), keys.make()];
+    keys.destroy(first.id);
+    expect(token.objects.map(({ attributes }) => toHex(attributes.get(CKA_ID) ?? Buffer.alloc(0)))).toEqual([
+      toHex(second.id),
+      toHex(second.id),
+    ]);
+    expectCode('KEY_NOT_FOUND', () => keys.sign(first.id, Buffer.from('x')));
+  });
+});
+
+describe('the public key of a token', () => {
+  const raw = Buffer.from(ed25519Pair('point').publicKey);
+  const prefixed = (hex: string) => Buffer.concat([Buffer.from(hex, 'hex'), raw]);
+
+  test('is read in the three forms of CKA_EC_POINT and no other', () => {
+    for (const hex of ['', '0420', '032100']) expect(decodeEcPoint(prefixed(hex))).toEqual(raw);
+    for (const hex of ['04', '0421', '0520', '032001', '022100', '04200420'])
+      expect(decodeEcPoint(prefixed(hex))).toBeUndefined();
+    expect(decodeEcPoint(raw.subarray(1))).toBeUndefined();
+  });
+
+  test('is read from CKA_PUBLIC_KEY_INFO where there is no point', () => {
+    const token = new ScriptedToken({ point: () => undefined });
+    const { kpHsDescSign } = keysOn(token).make();
+    const [info] = token.objects.flatMap(({ attributes }) => attributes.get(CKA_PUBLIC_KEY_INFO) ?? []);
+    expect(info && decodePublicKeyInfo(info)).toEqual(Buffer.from(kpHsDescSign));
+    for (const hex of ['302a300506032b6571032100', '302a300506032b65700321', ''])
+      expect(decodePublicKeyInfo(prefixed(hex))).toBeUndefined();
+  });
+});
