@@ -1,4 +1,4 @@
-// npm run bench -- [--rounds N] [--services N] [--quick] [--json]: how fast descriptors are made, beside python3-stem on
+// npm run bench -- [--rounds N] [--services N] [--quick] [--json] | --period-keys: how fast descriptors are made, beside python3-stem on
 // the same core in the same minute. Ratios are what counts: they hold on a slower or busier machine. A goal that is
 // missed is said and changes no exit code.
 
@@ -11,10 +11,11 @@ import { compile, formatReport } from './report.ts';
 import { POINT_COUNTS, type Sample, runRound } from './rounds.ts';
 import { SignerLoad } from './signer-load.ts';
 import { type SignerRig, startSigner } from './signer-rig.ts';
+import { measureSigningPlaces } from './signing-places.ts';
 
 /** stem is Debian's package; another Python in PATH may lack it. */
 const PYTHON = '/usr/bin/python3';
-const USAGE = 'npm run bench -- [--rounds N] [--services N] [--quick] [--json]\n';
+const USAGE = 'npm run bench -- [--rounds N] [--services N] [--quick] [--json] | --period-keys\n';
 
 interface Extent {
   readonly rounds: number;
@@ -88,7 +89,8 @@ async function memoryReport(rig: SignerRig): Promise<Record<string, Memory>> {
 }
 
 try {
-  await main(readArguments());
+  if (process.argv.includes('--period-keys')) await measureSigningPlaces();
+  else await main(readArguments());
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

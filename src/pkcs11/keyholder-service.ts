@@ -15,7 +15,6 @@ import type {
 } from './keyholder-messages.ts';
 import type { KeyholderStatus } from './keyholder-status.ts';
 import type { KeyholderList } from './list.ts';
-import { wipeBytes } from './locked-memory.ts';
 import { type TokenOpener, wantedPeriods } from './openings.ts';
 import { checkPinWasNotRefused, notePinRefusal, prepareServices } from './preparation.ts';
 import { ProvenTime } from './proven-time.ts';

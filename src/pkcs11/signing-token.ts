@@ -183,18 +183,22 @@ export class SigningToken {
   #watch(child: SigningChild): void {
     void child.ended.then(reason => this.#fail(child, reason));
     this.#touches = setInterval(() => {
-      if (!child.isIdle) return;
-      const silence = setTimeout(() => {
-        this.#silent = true;
-      }, SILENCE_MS);
-      child
-        .ask(SIGNING_FRAME.touch, new Uint8Array(0))
-        .then(() => {
-          this.#silent = false;
-        })
-        .catch(() => undefined)
-        .finally(() => clearTimeout(silence));
+      if (child.isIdle) void this.#touch(child);
     }, TOUCH_INTERVAL_MS).unref();
+  }
+
+  async #touch(child: SigningChild): Promise<void> {
+    const silence = setTimeout(() => {
+      this.#silent = true;
+    }, SILENCE_MS);
+    try {
+      await child.ask(SIGNING_FRAME.touch, new Uint8Array(0));
+      this.#silent = false;
+    } catch {
+      // The process has ended, and whoever watches it knows why.
+    } finally {
+      clearTimeout(silence);
+    }
   }
 
   #fail(child: SigningChild | undefined, error: CustodyError): void {

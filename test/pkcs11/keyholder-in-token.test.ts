@@ -225,7 +225,7 @@ describe('a token with period keys', () => {
     const keyholder = await start();
     await keyholder.prepare();
     expect(await sign(keyholder)).toHaveLength(2);
-    const { ask } = SigningChild.prototype;
+    const ask: SigningChild['ask'] = Reflect.get(SigningChild.prototype, 'ask');
     vi.spyOn(SigningChild.prototype, 'ask').mockImplementation(async function (this: SigningChild, ...args) {
       const answer = await ask.apply(this, args);
       if (args[0] === SIGNING_FRAME.descriptor) answer[20] = (answer[20] ?? 0) ^ 1;

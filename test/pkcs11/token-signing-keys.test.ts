@@ -229,7 +229,7 @@ describe('a key on a token', () => {
     expect(keys.publicKeyOf(first.id)).toEqual(first.kpHsDescSign);
     expectCode('KEY_NOT_FOUND', () => keys.sign(second.id, Buffer.from('x')));
     const labels = token.objects.map(({ attributes }) => attributes.get(CKA_LABEL)?.toString());
-    expect(labels.toSorted()).toEqual(['another', 'another', LABEL, LABEL]);
+    expect(labels).toEqual([LABEL, LABEL, 'another', 'another']);
   });
 
   test('with the public half of another record is refused', () => {
