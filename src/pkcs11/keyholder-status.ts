@@ -24,6 +24,8 @@ export interface PeriodStatus {
   readonly lead: number;
   /** Whether its descriptor signing key is inside a token. */
   readonly inToken: boolean;
+  /** False while that token is away. */
+  readonly isUsable: boolean;
 }
 
 export interface ServiceStatus {
@@ -81,6 +83,8 @@ export interface KeyholderStatus {
 const ENABLED = 1;
 const LATCHED = 2;
 const FROZEN = 4;
+const IN_TOKEN = 1;
+const USABLE = 2;
 /** By their numbers on the wire. */
 const PLACES = ['keyholder', 'token'] as const;
 const STATES = ['off', 'starting', 'up', 'silent', 'down'] as const;
@@ -177,6 +181,12 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
   };
 }
 
+function readPlace(reader: WireReader): Pick<PeriodStatus, 'inToken' | 'isUsable'> {
+  const flags = reader.u8();
+  if ((flags & ~(IN_TOKEN | USABLE)) !== 0) throw reader.fault('an unknown flag is set');
+  return { inToken: (flags & IN_TOKEN) !== 0, isUsable: (flags & USABLE) !== 0 };
+}
+
 function readPeriodStatus(reader: WireReader): PeriodStatus {
   return {
     periodNum: reader.u64Number(),
@@ -186,6 +196,6 @@ function readPeriodStatus(reader: WireReader): PeriodStatus {
     exposureEnd: reader.u64Number(),
     floor: reader.u64Number(),
     lead: reader.u32(),
-    inToken: readOneOf(reader, [false, true]),
+    ...readPlace(reader),
   };
 }

@@ -22,6 +22,14 @@ import type { ServiceSlot } from './service-slot.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import { aheadSeconds } from './sign-plan.ts';
 
+/** What kept a service from being opened, when nothing is to be opened any more. */
+const PASSED: ReadonlySet<string> = new Set([
+  'CLOCK_UNPROVEN',
+  'TOKEN_DEAD',
+  'TOKEN_NOT_FOUND',
+  'TOKEN_TIMEOUT',
+]);
+
 /** Services in one request to the token process; each has at most some ten periods. */
 const SERVICES_PER_REQUEST = 32;
 
@@ -67,7 +75,7 @@ async function planFor(
   const wanted = wantedPeriods(list.profile, nowSeconds, aheadSeconds(list));
   const missing = wanted.filter(period => !slot.periods.has(period.periodNum));
   if (missing.length === 0) {
-    if (slot.lastError === 'CLOCK_UNPROVEN') slot.noteSuccess();
+    if (PASSED.has(slot.lastError)) slot.noteSuccess();
     return undefined;
   }
   if (!context.proven.allowsOpening(list, nowSeconds)) {

@@ -129,6 +129,7 @@ export class ServiceSlot {
         ...publicationWindow(profile, key.period),
         exposureEnd: key.lastExpiryHours * HOUR,
         inToken: key.record.key.kind === 'token',
+        isUsable: key.fault === '',
         ...marks.fenceOf(key.kpHsBlindId),
       })),
     };

@@ -200,8 +200,12 @@ describe('a period key in a token', () => {
 
 describe('a token with period keys', () => {
   test('that is silent or dies is missed at once and loses no second; back, it signs again', async () => {
+    const label = ownLabel();
     const keyholder = await start();
     await keyholder.prepare();
+    // While it makes keys, it is waited for.
+    const count = 2 * keysOf(keyholder).length + 2;
+    await expect.poll(() => idsOf(label).then(ids => ids.length), SLOW).toBe(count);
     expect(alpha(keyholder).certifiedUntil).toBeGreaterThan(Math.floor(clock / 1000));
     const order = orderAt(keyholder, nextSecond());
     const { pid } = token(keyholder);

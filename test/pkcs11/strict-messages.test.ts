@@ -48,6 +48,7 @@ const status: KeyholderStatus = {
           floor: 7,
           lead: 3,
           inToken: true,
+          isUsable: true,
         },
       ],
     },

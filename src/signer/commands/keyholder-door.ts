@@ -222,9 +222,10 @@ function describePeriodKeys({ periodKeys, signingToken }: KeyholderStatus): stri
   return `in ${place}, ${state}${fault}: ${process}${periodKeys === 'token' ? '' : '; new ones in the keyholder'}`;
 }
 
-/** `certifiedUntil`: the first second at which a period is published that has no key. */
+/** `certifiedUntil`: the first second at which a period is published that has no key that can sign. */
 export function custodyStatus(profile: NetworkProfile, service: ServiceStatus, now: number): CustodyStatus {
-  const certified = new Set(service.periods.map(({ periodNum }) => periodNum));
+  const usable = service.periods.filter(({ isUsable }) => isUsable);
+  const certified = new Set(usable.map(({ periodNum }) => periodNum));
   const published = publishablePeriods(profile, Math.floor(now));
   let next = Math.max(...published.map(({ periodNum }) => periodNum)) + 1;
   while (certified.has(next)) next += 1;

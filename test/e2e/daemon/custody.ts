@@ -20,7 +20,7 @@ const failedWith =
     msg === 'custody failed' && said === code;
 
 /** Takes the token out of its reader, or puts it back. */
-async function moveToken({ folder }: SoftHsm, where: 'out' | 'back'): Promise<void> {
+export async function moveToken({ folder }: SoftHsm, where: 'out' | 'back'): Promise<void> {
   const [here, away] = [join(folder, 'tokens'), join(folder, 'tokens-away')];
   if (where === 'out') {
     await rename(here, away);

@@ -153,6 +153,7 @@ const KEYHOLDER: readonly Target[] = [
               floor: 7,
               lead: 3,
               inToken: true,
+              isUsable: false,
             },
           ],
         },
