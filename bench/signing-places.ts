@@ -4,6 +4,7 @@
 
 import { createSoftHsm } from '../test/softhsm/create-softhsm.ts';
 import { createCachingVerify } from '../src/descriptor/index.ts';
+import { volatilePinStore } from '../src/pkcs11/pin-memory.ts';
 import type { PeriodKey } from '../src/pkcs11/period-keys.ts';
 import { SigningToken } from '../src/pkcs11/signing-token.ts';
 import { type Signing, build, freshPeriod, makePeriodKey, points, seedSigning } from './period-key.ts';
@@ -48,6 +49,7 @@ export async function measureSigningPlaces(): Promise<void> {
     deadlineMs: () => DEADLINE_MS,
     label: 'bench',
     known: () => [],
+    pins: volatilePinStore(),
     beforeLogin: () => undefined,
     onFailure: ({ code }) => process.stderr.write(`bench: the token failed: ${code}\n`),
     onMissing: () => undefined,

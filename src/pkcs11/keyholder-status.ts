@@ -113,7 +113,7 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
       out
         .u64(period.floor)
         .u32(period.lead)
-        .u8(period.inToken ? 1 : 0);
+        .u8((period.inToken ? IN_TOKEN : 0) | (period.isUsable ? USABLE : 0));
     }
   }
   return out.finish();
