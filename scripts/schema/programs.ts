@@ -44,6 +44,7 @@ const signer: Keys<typeof SIGNER_KEYS> = {
   ahead: duration('how far keys are certified ahead; default 3d'),
   runway: duration('how long the shelf lasts; default 6h'),
   deadline: duration('1s to 60s; default 10s'),
+  period_keys: text('^(?:keyholder|token)$', 'where signing keys of periods are made; default keyholder'),
   keep: duration('how long texts are kept; default 30d'),
   journal_quota: size('default 8GiB'),
   disk_floor: size('default 64MiB'),
