@@ -170,13 +170,15 @@ function formatPoint(point: PointSight): string[] {
   ];
 }
 
+const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 function formatOrigin({ looksLike, confidence, marks }: Origin): string[] {
   const speaks = ({ speaksFor }: Mark): boolean => looksLike !== 'unknown' && speaksFor.includes(looksLike);
   const against = marks.filter(mark => !speaks(mark)).length;
   return [
     'who made it',
     `  looks like         ${NAMES[looksLike]}`,
-    `  confidence         ${confidence}: ${marks.length - against} marks for it, ${against} against`,
+    `  confidence         ${confidence}: ${countOf(marks.length - against, 'mark')} for it, ${against} against`,
     ...marks.map(mark => {
       const { speaksFor } = mark;
       const whose = speaksFor.length === 0 ? 'nobody known' : speaksFor.join(', ');

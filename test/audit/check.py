@@ -1,65 +1,10 @@
 #!/usr/bin/env python3
-"""Checks an exported journal against an onion address; standard library only, nothing of onion-signer.
+"""Checks an exported journal against an onion address; Python's `cryptography` and nothing of onion-signer.
 usage: check.py BUNDLE ADDRESS [FILE ...]   FILE: a checkpoint kept elsewhere, or what `audit prove` printed"""
 import base64, hashlib, json, os, sys
 
-def need(good, what):
-    if not good: sys.exit(f"FAIL: {what}")
-
-P = 2**255 - 19; L = 2**252 + 27742317777372353535851937790883648493; D = -121665 * pow(121666, -1, P) % P
-sha = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
-
-def point(b):
-    y, sign = int.from_bytes(b, "little") & 2**255 - 1, b[31] >> 7
-    xx = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
-    x = pow(xx, (P + 3) // 8, P)
-    if (x * x - xx) % P: x = x * pow(2, (P - 1) // 4, P) % P
-    need((x * x - xx) % P == 0 and y < P, "a point is not on the curve")
-    return (P - x if x & 1 != sign else x, y)
-
-def add(a, b):
-    t = D * a[0] * b[0] * a[1] * b[1] % P
-    return ((a[0] * b[1] + b[0] * a[1]) * pow(1 + t, -1, P) % P, (a[1] * b[1] + a[0] * b[0]) * pow(1 - t, -1, P) % P)
-
-def times(k, a):
-    r = (0, 1)
-    for bit in bin(k)[2:]:
-        r = add(r, r)
-        if bit == "1": r = add(r, a)
-    return r
-
-def verify(key, message, sig):
-    s = int.from_bytes(sig[32:], "little")
-    h = int.from_bytes(hashlib.sha512(sig[:32] + key + message).digest(), "little") % L
-    base = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
-    return len(sig) == 64 and s < L and times(s, base) == add(point(sig[:32]), times(h, point(key)))
-
-def note(raw, name, key, what):  # c2sp.org/signed-note
-    text, _, lines = raw.rpartition("\n\n")
-    prefix = sha(name.encode(), b"\n\x01", key)[:4]
-    sigs = [base64.b64decode(l.split(" ")[2]) for l in lines.splitlines() if l.split(" ")[:2] == ["\u2014", name]]
-    need(any(s[:4] == prefix and verify(key, (text + "\n").encode(), s[4:]) for s in sigs), f"{what}: bad signature")
-    return text.split("\n")
-
-def root(leaves):  # RFC 6962
-    if len(leaves) == 1: return leaves[0]
-    k = 1 << (len(leaves) - 1).bit_length() - 1
-    return sha(b"\x01", root(leaves[:k]), root(leaves[k:]))
-
-def inclusion(index, size, leaf, path):
-    if size == 1: return leaf
-    k = 1 << (size - 1).bit_length() - 1
-    need(path, "the proof is too short")
-    if index < k: return sha(b"\x01", inclusion(index, k, leaf, path[:-1]), path[-1])
-    return sha(b"\x01", path[-1], inclusion(index - k, size - k, leaf, path[:-1]))
-
-def consistency(m, n, old, path):  # both roots
-    if m == n and old: return (old, old)
-    need(path, "the proof is too short")
-    if m == n: return (path[0], path[0])
-    k = 1 << (n - 1).bit_length() - 1
-    a, b = consistency(m, k, old, path[:-1]) if m <= k else consistency(m - k, n - k, None, path[:-1])
-    return (a, sha(b"\x01", b, path[-1])) if m <= k else (sha(b"\x01", path[-1], a), sha(b"\x01", path[-1], b))
+sys.dont_write_bytecode = True
+from tlog import consistency, inclusion, need, note, root, sha
 
 folder, address, *files = sys.argv[1:]
 read = lambda *path: open(os.path.join(folder, *path), "rb").read()
@@ -93,6 +38,7 @@ def checkpoint(raw, what):  # c2sp.org/tlog-checkpoint
     name = raw.split("\n")[0]
     need(name in keys, f"{what}: nobody vouched for its key")
     _, n, value = note(raw, name, keys[name], what)
+    need(int(n) > 0, f"{what}: no head")
     need(int(n) <= size, f"{what}: truncated, it knows of {n} entries")
     need(root(leaves[:int(n)]) == base64.b64decode(value), f"{what}: rewritten, another root of {n} entries")
     return int(n), base64.b64decode(value)
@@ -109,6 +55,7 @@ for path in files:
     hashes = lambda some: [base64.b64decode(line) for line in some]
     if lines[0].startswith("old "):  # c2sp.org/tlog-witness
         old, (n, value) = int(lines[0][4:]), checkpoint(rest, path)
+        need(0 < old <= n, f"{path}: no such head")
         both = consistency(old, n, root(leaves[:old]), hashes(lines[1:]))
         need(both == (root(leaves[:old]), value), f"{path}: not consistent")
     elif lines[1:2] == ["c2sp.org/tlog-proof@v1"]:  # c2sp.org/tlog-proof, behind its entry

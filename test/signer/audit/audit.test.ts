@@ -5,7 +5,6 @@ import { createAdminServer } from '../../../src/signer/admin.ts';
 import { adminSocketPath, askDaemon } from '../../../src/signer/daemon-client.ts';
 import { daemonSource } from '../../../src/signer/audit/daemon-source.ts';
 import { exportBundle, openBundle } from '../../../src/signer/audit/bundle.ts';
-import { proveConsistency, proveEntry } from '../../../src/signer/audit/proofs.ts';
 import type { AuditSource } from '../../../src/signer/audit/source.ts';
 import { auditExitCode, type Expectation, verifyAudit } from '../../../src/signer/audit/verify.ts';
 import { formatReport, showEntries } from '../../../src/signer/commands/audit-text.ts';
@@ -111,31 +110,6 @@ describe('an audit', () => {
   test('tells that a signer without an opening cannot prove its key yet', async () => {
     const report = await verifyAudit({ ...rig.source(), checkpoints: [] });
     expect([report.unsigned, auditExitCode(report)]).toEqual([report.entries, 1]);
-  });
-});
-
-describe('one entry and one head', () => {
-  test('are proven to somebody who has nothing else', async () => {
-    const index = (await listOf(rig.source().entries(0))).length - 1;
-    const { entry, proof } = await proveEntry(rig.source(), index);
-    const path = rig.write('entry', `${entry}\n${proof}`);
-    expect(await checkBundle(good, rig.address, path)).toMatch(/^OK: /);
-    rig.write('entry', `${entry.replace('released', 'reserved')}\n${proof}`);
-    expect(await checkBundle(good, rig.address, path)).toBe(`FAIL: ${path}: not included`);
-    rig.write('entry', `${entry}\n${proof.replace(`index ${index}`, 'index 0')}`);
-    expect(await checkBundle(good, rig.address, path)).toMatch(/^FAIL: /);
-    expect((await rejection(proveEntry(rig.source(), index + 1))).code).toBe('LOG_PROOF');
-  });
-
-  test('continue each other', async () => {
-    const [from, to] = [sizeOf(rig.outside), rig.source().size];
-    const proof = await proveConsistency(rig.source(), from, to);
-    const path = rig.write('heads', proof);
-    expect(await checkBundle(good, rig.address, path)).toMatch(/^OK: /);
-    rig.write('heads', proof.replace(`old ${from}`, `old ${from - 1}`));
-    expect(await checkBundle(good, rig.address, path)).toMatch(/^FAIL: /);
-    expect((await rejection(proveConsistency(rig.source(), from, to + 1))).code).toBe('LOG_PROOF');
-    expect((await rejection(proveConsistency(rig.source(), to + 1, to))).code).toBe('LOG_PROOF');
   });
 });
 
