@@ -43,6 +43,7 @@ export class Stage {
   /** The master address, 62 characters. */
   readonly address: string;
   readonly #limits: string;
+  #served: readonly string[] = [PUBLISHER];
   readonly #signers: ManagedProcess[] = [];
   readonly #publishers: ManagedProcess[] = [];
 
@@ -122,12 +123,17 @@ export class Stage {
     await this.publisher.waitFor('a text stored for two periods', twoPeriodsStored(), from);
   }
 
+  /** Whom the next `applyPolicy` gives the service to. */
+  servePublishers(...publishers: string[]): void {
+    this.#served = publishers;
+  }
+
   /** Writes the policy with these backends and further lines, and puts it in force. Gives what the command said. */
   async applyPolicy(backends = this.network.backends, more: readonly string[] = []): Promise<string> {
     const lines = [
       `service: ${SERVICE}`,
       `address: ${this.address}`,
-      `publishers: [${PUBLISHER}]`,
+      `publishers: [${this.#served.join(', ')}]`,
       'backends:',
       ...backends.map(({ name, address }) => `  ${name}: ${withSuffix(address)}`),
       `limits: { ${this.#limits} }`,

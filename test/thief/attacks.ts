@@ -2,6 +2,7 @@ import type { Attack } from './attack.ts';
 import { bankedTexts } from './attacks/banked-texts.ts';
 import { clocks, rollback } from './attacks/clocks.ts';
 import { counterRace } from './attacks/counter-race.ts';
+import { eviction } from './attacks/eviction.ts';
 import { falseConsensus } from './attacks/false-consensus.ts';
 import { falseCounter } from './attacks/false-counter.ts';
 import { flood, signRate, smuggling } from './attacks/flood.ts';
@@ -33,6 +34,7 @@ export const ATTACKS: readonly Attack[] = [
   flood,
   signRate,
   policyDoors,
+  eviction,
   clocks,
   rollback,
 ];

@@ -8,6 +8,7 @@ import {
 } from '../../src/descriptor/index.ts';
 import { type BackendDescriptor, fetchBackend } from '../../src/publisher/backends.ts';
 import { ControlPort } from '../../src/publisher/control/commands.ts';
+import { fetchDescriptorText } from '../../src/publisher/hs-desc.ts';
 import { fetchRing, readNetworkView } from '../../src/publisher/network-view.ts';
 import { uploadDescriptor } from '../../src/publisher/upload.ts';
 import type { SignAnswer, SignedDescriptor, SignRequest } from '../../src/signer/contract/requests.ts';
@@ -174,10 +175,23 @@ export class Thief {
     return await get<T>(this.stage.socketOf(publisher), path);
   }
 
-  /** The directories that clients ask for the service now. */
-  async directories(): Promise<readonly string[]> {
+  /** The directories that clients ask for the service now, and for which period. */
+  async ring(): Promise<{ readonly periodNum: number; readonly hsdirs: readonly string[] }> {
     const view = await readNetworkView(this.#tor);
-    return fetchRing(view, this.profile, parseOnionAddress(this.stage.address)).hsdirs;
+    const { period, hsdirs } = fetchRing(view, this.profile, parseOnionAddress(this.stage.address));
+    return { periodNum: period.periodNum, hsdirs };
+  }
+
+  async directories(): Promise<readonly string[]> {
+    return (await this.ring()).hsdirs;
+  }
+
+  /** What a directory gives to who asks for the service; undefined for nothing. */
+  async fetch(fingerprint: string): Promise<string | undefined> {
+    const { address } = this.stage;
+    const query = { address, fingerprint, timeoutMs: FETCH_LIMIT_MS };
+    const fetched = await fetchDescriptorText(this.#tor, query);
+    return fetched.ok ? fetched.text : undefined;
   }
 
   /** Hands a text to one directory through the publisher's own tor; `uploaded`, or the code of its refusal. */
