@@ -34,7 +34,9 @@ describe('who owns the publisher’s host', () => {
   test.each(ATTACKS.map(attack => [attack.title, attack] as const))(
     'gains nothing by %s',
     async (_, attack) => {
-      expect(await tryAttack(thief, attack)).not.toBe('');
+      const end = await tryAttack(thief, attack);
+      expect(end).not.toBe('');
+      process.stdout.write(`${attack.title}: ${end}\n`);
     },
     240_000,
   );
