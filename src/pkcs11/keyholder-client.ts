@@ -26,7 +26,7 @@ import {
   parseSigned,
 } from './keyholder-messages.ts';
 import { type KeyholderPaths, startKeyholder } from './keyholder-start.ts';
-import { encodeFence, encodeFreeze } from './measure-messages.ts';
+import { encodeFence, encodeFloor, encodeFreeze } from './measure-messages.ts';
 import { type KeyholderStatus, parseStatus } from './keyholder-status.ts';
 
 export type {
@@ -112,6 +112,11 @@ export class KeyholderClient {
   /** Spends all seconds up to the last spent one, of every period: counters run ahead from now on. Durable, repeatable. */
   async fence(kpHsId: KpHsId): Promise<void> {
     await this.#order(KEYHOLDER_FRAME.fence, encodeFence(kpHsId));
+  }
+
+  /** Spends every second (Unix time) before this one, of every key: what a recovery fenced. Durable, repeatable. */
+  async raiseFloor(second: number): Promise<void> {
+    await this.#order(KEYHOLDER_FRAME.floor, encodeFloor(second));
   }
 
   /** What is done, or refused as an error. */

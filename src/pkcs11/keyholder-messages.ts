@@ -22,6 +22,7 @@ export const KEYHOLDER_FRAME = Object.freeze({
   reload: 0x06,
   freeze: 0x07,
   fence: 0x08,
+  floor: 0x09,
   refused: 0xf0,
   failed: 0xf1,
 } as const);

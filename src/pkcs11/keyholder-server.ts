@@ -19,7 +19,7 @@ import {
 import { wipeCookies } from './descriptor-builder.ts';
 import type { Keyholder } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
-import { parseFence, parseFreeze } from './measure-messages.ts';
+import { parseFence, parseFloor, parseFreeze } from './measure-messages.ts';
 
 /** Longest frame either way: sixteen descriptors. */
 export const MAX_ANSWER_BYTES = 1 << 20;
@@ -122,6 +122,9 @@ async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<U
     }
     case KEYHOLDER_FRAME.fence:
       keyholder.fence(parseFence(payload));
+      return new Uint8Array(0);
+    case KEYHOLDER_FRAME.floor:
+      keyholder.raiseFloor(parseFloor(payload));
       return new Uint8Array(0);
     default:
       throw new CustodyError('FRAME_BAD', 'an unknown request');

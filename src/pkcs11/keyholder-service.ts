@@ -5,6 +5,7 @@ import { CheckpointSigner } from './checkpoint.ts';
 import { refuse, refuseIf } from './denial.ts';
 import { type CheckResult, buildDescriptor, createResultCheck, wipeCookies } from './descriptor-builder.ts';
 import { CustodyError, toCustodyError } from './error.ts';
+import { checkFloor, checkLeads, raiseFences } from './fences.ts';
 import type { HostState } from './host-state.ts';
 import type {
   PreparedService,
@@ -22,7 +23,7 @@ import { readList } from './read-list.ts';
 import { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import { SigningKeys } from './signing-keys.ts';
-import { type PlannedTarget, aheadSeconds, fenceAt, planTargets, runwaySeconds } from './sign-plan.ts';
+import { type PlannedTarget, aheadSeconds, planTargets, runwaySeconds } from './sign-plan.ts';
 import { rateLimits } from './sign-rate.ts';
 import { TokenReturn } from './token-return.ts';
 
@@ -165,11 +166,13 @@ export class Keyholder {
    */
   fence(kpHsId: Uint8Array): void {
     const { marks } = this.#options.host;
-    const rules = { list: this.#list, nowSeconds: this.#now(), marks };
-    for (const key of this.#listed(kpHsId).periods.values()) {
-      const fence = fenceAt(key, rules);
-      if (fence !== undefined) marks.raiseFence(key.kpHsBlindId, fence);
-    }
+    raiseFences(this.#listed(kpHsId).periods.values(), { list: this.#list, nowSeconds: this.#now(), marks });
+  }
+
+  /** FLOOR: every second before this one is spent, of every key. @throws CustodyError KEYHOLDER_REFUSED (HORIZON), STATE_WRITE, STATE_FULL */
+  raiseFloor(second: number): void {
+    refuseIf(checkFloor(second, this.#now()));
+    this.#options.host.marks.raiseFloor(second);
   }
 
   /** CHECKPOINT: a signed note. @throws CustodyError KEYHOLDER_REFUSED (CHECKPOINT-FORK), STATE_WRITE */
@@ -260,10 +263,7 @@ export class Keyholder {
     this.#checkSerial(listSerial);
     if (this.#enabled(kpHsId) !== slot) throw new CustodyError('KEYHOLDER_FAULT');
     this.#checkOpen(slot);
-    const { marks } = this.#options.host;
-    const fenced = plans.find(({ key, lead }) => marks.fenceOf(key.kpHsBlindId).lead !== lead);
-    if (fenced !== undefined)
-      throw refuse('ONE-PER-SECOND', 'a fence was raised meanwhile', 'another second');
+    checkLeads(plans, this.#options.host.marks);
   }
 
   /** What was approved under another list may carry what this one does not. */

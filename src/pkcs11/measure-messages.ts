@@ -1,4 +1,4 @@
-// FENCE and FREEZE: what an operator decides at once, for one service.
+// FENCE and FREEZE: what an operator decides at once, for one service; FLOOR: the fence of a recovery, for all.
 
 import type { KpHsId } from '../descriptor/index.ts';
 import { readService } from './keyholder-messages.ts';
@@ -28,4 +28,16 @@ export function parseFreeze(payload: Uint8Array): { kpHsId: KpHsId; frozen: bool
   reader.end();
   if (flag > 1) throw reader.fault('a flag is neither 0 nor 1');
   return { kpHsId, frozen: flag === 1 };
+}
+
+/** `second` in Unix time. */
+export function encodeFloor(second: number): Uint8Array {
+  return new WireWriter().u64(second).finish();
+}
+
+export function parseFloor(payload: Uint8Array): number {
+  const reader = new WireReader(payload);
+  const second = reader.u64Number();
+  reader.end();
+  return second;
 }

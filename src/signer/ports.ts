@@ -105,6 +105,8 @@ export interface Keyholder {
   fence(kpHsId: KpHsId): Promise<void>;
   /** Has nothing signed for an identity of the list any more, or lets it be signed for again. Durable, repeatable. */
   freeze(kpHsId: KpHsId, frozen: boolean): Promise<void>;
+  /** Spends every second (Unix time) before this one, of every identity: the fence of a recovery. Durable, repeatable. */
+  raiseFloor(second: number): Promise<void>;
   /** Reads the canonical list again. */
   reload(): Promise<void>;
   /** At most a second old, and never from before the last `prepare`, `reload`, `fence` or `freeze`. */

@@ -12,7 +12,7 @@ export interface ListOnDisk {
 
 /**
  * Configuration, journal, keyholder and its list (undefined when the core cannot read it) are of one signer and one
- * day. SignerError CONFIG_NOT_APPLIED, JOURNAL_FOREIGN, POLICY_SERIAL, CHECKPOINT_FORK, KEYHOLDER_*. A journal that is
+ * day, and the keyholder has the fence of the last recovery. SignerError CONFIG_NOT_APPLIED, JOURNAL_FOREIGN, POLICY_SERIAL, CHECKPOINT_FORK, KEYHOLDER_*. A journal that is
  * halted passes: the daemon then says so and signs nothing.
  */
 export async function checkStart(
@@ -39,6 +39,9 @@ export async function checkStart(
       `the keyholder’s list is ${which} than the policy in the journal; run \`policy apply\` again`,
     );
   }
+  // A keyholder that cannot be told does not sign: the daemon ends here. What it has is told again for nothing.
+  const { fence } = core.journal.standing;
+  if (fence > 0) await core.keyholder.raiseFloor(fence);
   // The keyholder signs no head that is older than its last.
   if (checkpoints.halted === undefined) await checkpoints.newest();
 }

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sha256, toHex } from '../../src/descriptor/index.ts';
-import { connectKeyholder } from '../../src/pkcs11/keyholder-client.ts';
+import { connectKeyholder, type KeyholderClient } from '../../src/pkcs11/keyholder-client.ts';
 import type { SignAnswer } from '../../src/signer/contract/requests.ts';
 import { openJournal } from '../../src/signer/journal/journal.ts';
-import { ManagedProcess, type Program } from '../e2e/managed-process.ts';
+import { ManagedProcess, type Program, runCommand } from '../e2e/managed-process.ts';
 import { nowSeconds } from '../e2e/daemon/backends.ts';
 import { OTHER_PUBLISHER, PUBLISHER, SignerHome } from '../e2e/daemon/home.ts';
+import { expectSuccess } from '../e2e/stage.ts';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { History } from './history.ts';
 import { RecordingProxy } from './recording-proxy.ts';
@@ -71,9 +72,8 @@ export class CrashRig {
 
   startKeyholder(program: Program = `/${KEYHOLDER.slice(1)}`, env: NodeJS.ProcessEnv = {}): ManagedProcess {
     if (this.#keyholder?.running === true) return this.#keyholder;
-    const { state } = this.home;
-    const paths = ['--state', join(state, 'keyholder'), '--list', join(state, 'keyholder.list')];
-    const args = [...paths, '--host-key', `file:${join(state, 'host.key')}`, '--socket', this.#door];
+    const list = join(this.home.state, 'keyholder.list');
+    const args = [...this.#keyholderState, '--list', list, '--socket', this.#door];
     this.#keyholder = new ManagedProcess(program, args, { ...this.home.env, ...env });
     return this.#keyholder;
   }
@@ -82,14 +82,29 @@ export class CrashRig {
   async keyholderListens(): Promise<void> {
     for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(20)) {
       try {
-        const client = await connectKeyholder(this.#door);
-        await client.close();
+        await this.asCore(async () => undefined);
         return;
       } catch {
         if (this.#keyholder?.running !== true) break;
       }
     }
     throw new Error(`the keyholder does not listen\n${this.#keyholder?.tail()}`);
+  }
+
+  /** What its operator does when the keyholder's state is lost: puts it aside and makes a new one. */
+  async renewKeyholder(): Promise<void> {
+    const args = ['init', '--recover', ...this.#keyholderState];
+    expectSuccess('keyholder', await runCommand(`/${KEYHOLDER.slice(1)}`, args, { env: this.home.env }));
+  }
+
+  /** Speaks to the keyholder as any core can; it serves one at a time. */
+  async asCore<T>(speak: (client: KeyholderClient) => Promise<T>): Promise<T> {
+    const client = await connectKeyholder(this.#door);
+    try {
+      return await speak(client);
+    } finally {
+      await client.close();
+    }
   }
 
   /** SIGKILL, and the end of whom it hit. */
@@ -135,6 +150,11 @@ export class CrashRig {
   /** Of core and keyholder, while both run. */
   get pids(): readonly number[] {
     return [this.home.daemon.pid, ...(this.#keyholder === undefined ? [] : [this.#keyholder.pid])];
+  }
+
+  get #keyholderState(): readonly string[] {
+    const { state } = this.home;
+    return ['--state', join(state, 'keyholder'), '--host-key', `file:${join(state, 'host.key')}`];
   }
 
   get #door(): string {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import {
   INVARIANTS,
   type InvariantId,
+  MAX_T,
   TOR_NETWORK,
   checkCounterCeiling,
   publicationWindow,
@@ -17,6 +18,7 @@ import {
   parseSign,
 } from '../../src/pkcs11/keyholder-messages.ts';
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
+import { LIST_LIMITS } from '../../src/pkcs11/list.ts';
 import { type Rig, backendDescriptor, createRig, now, pointsOf, targetsAt } from './keyholder-rig.ts';
 
 let rig: Rig;
@@ -174,4 +176,17 @@ test('CONTENT-CHURN counts different sets of points, not orders, and refuses wha
   expect(await ask(pointsOf(evidence, 1, 2))).toBe('CONTENT-CHURN');
   // The same points in another order, or from other evidence, are the same set.
   expect(await ask([...pointsOf(again, 1), ...pointsOf(evidence, 0)])).toBe('signed');
+});
+
+test('a floor spends what lies before it, and lies no further ahead than anything that was ever spent', async () => {
+  const most = LIST_LIMITS.runwaySeconds + MAX_T;
+  expect(await answer(() => keyholder.raiseFloor(second() + most + 1))).toBe('HORIZON');
+  expect(await answer(() => send(honest()))).toBe('signed');
+  const floor = second() + 100;
+  keyholder.raiseFloor(floor);
+  keyholder.raiseFloor(floor - 50);
+  clock = (floor - 1) * 1000;
+  expect(await answer(() => send(honest()))).toBe('ONE-PER-SECOND');
+  clock = floor * 1000;
+  expect(await answer(() => send(honest()))).toBe('signed');
 });

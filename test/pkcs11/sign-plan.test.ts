@@ -10,8 +10,9 @@ import {
   TOR_NETWORK,
   timePeriodAt,
 } from '../../src/descriptor/index.ts';
-import type { KeyholderList } from '../../src/pkcs11/list.ts';
+import { type KeyholderList, LIST_LIMITS } from '../../src/pkcs11/list.ts';
 import { MarkLog } from '../../src/pkcs11/mark-log.ts';
+import { checkFloor } from '../../src/pkcs11/fences.ts';
 import { fenceAt } from '../../src/pkcs11/sign-plan.ts';
 import { identity } from '../descriptor/forge.ts';
 
@@ -65,5 +66,13 @@ describe('the fence of a period', () => {
     const isSpent = (use: number): boolean =>
       marks.isSpent({ kpHsBlindId: key.kpHsBlindId, variant: 0, second: use + lead });
     expect([isSpent(NOW), isSpent(floor - lead - 1), isSpent(floor - lead)]).toEqual([true, true, false]);
+  });
+});
+
+describe('the fence of a recovery', () => {
+  test('may lie above every second that can have been spent, and no higher', () => {
+    const most = NOW + LIST_LIMITS.runwaySeconds + MAX_T;
+    expect([0, NOW, most].map(second => checkFloor(second, NOW))).toEqual([undefined, undefined, undefined]);
+    expect(checkFloor(most + 1, NOW)).toMatchObject({ rule: 'HORIZON' });
   });
 });

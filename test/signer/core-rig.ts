@@ -146,6 +146,7 @@ export class CoreRig {
       prepare: async () => void (await inner.prepare()),
       freeze: async (kpHsId, frozen) => inner.freeze(kpHsId, frozen),
       fence: async kpHsId => inner.fence(kpHsId),
+      raiseFloor: async second => inner.raiseFloor(second),
       reload: async () => inner.reload(),
       status: async () => {
         this.asked.push('status');

@@ -78,6 +78,10 @@ export class KeyholderDoor implements Keyholder {
     await this.#with(client => client.fence(kpHsId)).finally(() => this.#status.forget());
   }
 
+  async raiseFloor(second: number): Promise<void> {
+    await this.#with(client => client.raiseFloor(second));
+  }
+
   async reload(): Promise<void> {
     await this.#with(client => client.reload()).finally(() => this.#status.forget());
   }

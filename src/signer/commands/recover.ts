@@ -2,6 +2,7 @@ import { CustodyError } from '../../pkcs11/error.ts';
 import {
   connectKeyholder,
   initKeyholder,
+  type KeyholderClient,
   type KeyholderStatus,
   spawnKeyholder,
 } from '../../pkcs11/keyholder-client.ts';
@@ -38,9 +39,14 @@ export async function recoverSigner(context: CommandContext, options: RecoverOpt
     if (options.yes !== true && !(await confirmed('Recover?')))
       throw new SignerError('DENIED', 'nothing was changed');
     if (config.keyholder.kind === 'child') await renewState(config, fenceOf(config, journal, now()));
-    const origin = originOf(await askKeyholder(config));
-    // Read again: whatever was released until this moment ends before it.
-    const fence = fenceOf(config, journal, now());
+    const { origin, fence } = await withKeyholder(config, async client => {
+      const renewed = originOf(await client.status());
+      // Read again: whatever was released until this moment ends before it.
+      const raised = fenceOf(config, journal, now());
+      // It holds the fence by itself, whatever core asks it, before the journal calls it the one of this log.
+      await client.raiseFloor(raised);
+      return { origin: renewed, fence: raised };
+    });
     await journal.recovered({ origin, fence, lost });
     context.print(
       `recovered as ${origin}; nothing is signed before ${timeText(fence)}\n${nextStep(config, journal)}`,
@@ -55,14 +61,17 @@ type Found = KeyholderStatus | CustodyError;
 /** The keyholder as it is, or why it does not start: that is what a recovery is for. */
 async function lookAtKeyholder(config: SignerConfig): Promise<Found> {
   try {
-    return await askKeyholder(config);
+    return await withKeyholder(config, client => client.status());
   } catch (error) {
     if (error instanceof CustodyError) return error;
     throw error;
   }
 }
 
-async function askKeyholder(config: SignerConfig): Promise<KeyholderStatus> {
+async function withKeyholder<T>(
+  config: SignerConfig,
+  ask: (client: KeyholderClient) => Promise<T>,
+): Promise<T> {
   const { keyholder, hostKey } = config;
   const client =
     keyholder.kind === 'unix'
@@ -73,7 +82,7 @@ async function askKeyholder(config: SignerConfig): Promise<KeyholderStatus> {
           hostKey,
         });
   try {
-    return await client.status();
+    return await ask(client);
   } finally {
     await client.close();
   }
@@ -94,7 +103,7 @@ function checkOwnProcess({ keyholder }: SignerConfig, { standing }: Journal, fou
 const fenceOf = (config: SignerConfig, { measures }: Journal, now: number): number =>
   now + longestRunway(config) + measures.inForce.longestLead + 1;
 
-/** The keyholder holds the fence by itself, whatever core asks it. */
+/** With a fence from its first moment on. */
 const renewState = (config: SignerConfig, fence: number): Promise<void> =>
   initKeyholder({ state: keyholderStatePath(config), hostKey: config.hostKey }, { recover: true, fence });
 
@@ -121,7 +130,9 @@ function describe(
   return [
     `journal: ${size} entries${gap}. keyholder: ${state}.`,
     'This will',
-    '  - put the state of the keyholder aside and make a new one: its period keys go, and the token is opened again;',
+    config.keyholder.kind === 'child'
+      ? '  - put the state of the keyholder aside and make a new one: its period keys go, and the token is opened again;'
+      : '  - go on with the new state that the keyholder has, and have it spend every second before the fence;',
     `  - go on with the journal as it is, under a new checkpoint key, and write down that ${journal.standing.origin} ended;`,
     `  - sign nothing for the runway (${hours} h), in which publishers serve what they have.`,
     '',

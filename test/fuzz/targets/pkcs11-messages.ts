@@ -12,7 +12,14 @@ import { type Frame, FrameReader, encodeFrame } from '../../../src/pkcs11/frames
 import * as keyholder from '../../../src/pkcs11/keyholder-messages.ts';
 import { encodeStatus, parseStatus } from '../../../src/pkcs11/keyholder-status.ts';
 import * as seal from '../../../src/pkcs11/seal-messages.ts';
-import { encodeFence, encodeFreeze, parseFence, parseFreeze } from '../../../src/pkcs11/measure-messages.ts';
+import {
+  encodeFence,
+  encodeFloor,
+  encodeFreeze,
+  parseFence,
+  parseFloor,
+  parseFreeze,
+} from '../../../src/pkcs11/measure-messages.ts';
 import { encodePinJudgement, parsePinJudgement } from '../../../src/pkcs11/pin-tags.ts';
 import * as token from '../../../src/pkcs11/token-messages.ts';
 import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
@@ -62,6 +69,7 @@ function settled<T>(
 
 const KEYHOLDER: readonly Target[] = [
   message('custody/fence', parseFence, encodeFence, [a, b]),
+  message('custody/floor', parseFloor, encodeFloor, [0, 1_800_000_000]),
   message('custody/freeze', parseFreeze, ({ kpHsId, frozen }) => encodeFreeze(kpHsId, frozen), [
     { kpHsId: a, frozen: true },
     { kpHsId: b, frozen: false },
