@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 const LONGEST = [
   'test/e2e/thread.test.ts',
   'test/e2e/daemon.test.ts',
+  'test/thief/thief.test.ts',
   'test/fidelity/differential.test.ts',
   'test/e2e/restricted.test.ts',
   'test/crash/points.test.ts',
@@ -12,6 +13,10 @@ const LONGEST = [
   'test/publisher/run.test.ts',
   'test/e2e/doors.test.ts',
   'test/e2e/audit.test.ts',
+  'test/pkcs11/misbehaviour.test.ts',
+  'test/pkcs11/keyholder-in-token.test.ts',
+  'test/e2e/period-keys.test.ts',
+  'test/e2e/backup.test.ts',
 ];
 
 class LongestFirst extends BaseSequencer {
