@@ -63,6 +63,8 @@ export async function buildDescriptor(
     checkResult(text, plan, fields);
   } catch (cause) {
     wipeBytes(text);
+    // The key was given up meanwhile, which says nothing of the text.
+    if (cause instanceof CustodyError && cause.code === 'SECRET_WIPED') throw cause;
     throw new CustodyError('KEYHOLDER_LATCHED', undefined, { cause });
   }
   const descriptorCookie = key

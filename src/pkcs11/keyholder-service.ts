@@ -166,7 +166,8 @@ export class Keyholder {
    */
   fence(kpHsId: Uint8Array): void {
     const { marks } = this.#options.host;
-    raiseFences(this.#listed(kpHsId).periods.values(), { list: this.#list, nowSeconds: this.#now(), marks });
+    const rules = { list: this.#list, nowSeconds: this.#now(), marks };
+    raiseFences(this.#listed(kpHsId), this.#wanted(), rules);
   }
 
   /** FLOOR: every second before this one is spent, of every key. @throws CustodyError KEYHOLDER_REFUSED (HORIZON), STATE_WRITE, STATE_FULL */

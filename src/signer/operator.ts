@@ -95,15 +95,17 @@ export function parseOrder(kind: string, name: string): OperatorOrder {
  */
 export async function settleMeasures(context: OperatorContext): Promise<void> {
   const { journal, keyholder, policy } = context;
-  const raised = new Set<string>();
+  // Alias → the order that was answered: a newer one needs a fence of its own.
+  const raised = new Map<string, number>();
   for (const { alias, frozen } of (await keyholder.status()).services) {
     const { inForce } = journal.measures;
     const service = findService(policy(), alias);
     if (service === undefined) continue;
     if (frozen !== inForce.isFrozen(alias)) await keyholder.freeze(service.kpHsId, inForce.isFrozen(alias));
     if (!inForce.isFencing(alias)) continue;
+    const order = inForce.fencedAt(alias);
     await keyholder.fence(service.kpHsId);
-    raised.add(alias);
+    raised.set(alias, order);
   }
   for (const custody of (await keyholder.status()).services) await noteFences(context, custody, raised);
 }
@@ -112,7 +114,7 @@ export async function settleMeasures(context: OperatorContext): Promise<void> {
 async function noteFences(
   { journal, policy, profile, blindedKeys, now }: OperatorContext,
   { alias, fences }: CustodyStatus,
-  raised: ReadonlySet<string>,
+  raised: ReadonlyMap<string, number>,
 ): Promise<void> {
   const service = findService(policy(), alias);
   if (service === undefined || (fences.length === 0 && !raised.has(alias))) return;
@@ -124,7 +126,7 @@ async function noteFences(
   const measure = { kind: 'fenced', service: alias, floors } as const;
   const { inForce } = journal.measures;
   // Fences of before the order are no answer to it.
-  if (inForce.isFencing(alias) && !raised.has(alias)) return;
+  if (inForce.isFencing(alias) && raised.get(alias) !== inForce.fencedAt(alias)) return;
   if (inForce.follows(measure)) await journal.measures.record(measure, now());
 }
 

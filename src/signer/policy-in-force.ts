@@ -14,6 +14,7 @@ export class PolicyInForce {
   #serial: number;
   #text: Uint8Array;
   #policy: Policy;
+  #applying: Promise<unknown> = Promise.resolve();
 
   /** SignerError POLICY_EMPTY for a journal without a policy, POLICY_SNAPSHOT, JOURNAL_TORN. */
   constructor(journal: Journal, keyholder: Keyholder, network: string) {
@@ -52,6 +53,13 @@ export class PolicyInForce {
    * `settle`. SignerError POLICY_SNAPSHOT, POLICY_SERIAL, JOURNAL_*, and those of approveStep.
    */
   async apply(serial: number, text: Uint8Array, signatures: readonly SignatureFile[] = []): Promise<void> {
+    // One after the other: each is judged by those whom the one before it named.
+    const applied = this.#applying.then(() => this.#apply(serial, text, signatures));
+    this.#applying = applied.catch(() => undefined);
+    await applied;
+  }
+
+  async #apply(serial: number, text: Uint8Array, signatures: readonly SignatureFile[]): Promise<void> {
     const policy = parsePolicySnapshot(text);
     const step = { signer: this.signer, before: this.#policy, serial, after: policy };
     // What is in force already was judged when it came.

@@ -154,6 +154,8 @@ export class Daemon {
       await settleMeasures(core);
       metrics.custody((await this.#keyholder.status()).services, core.now());
       await this.#keyholder.prepare();
+      // New keys may stand behind a fence of before.
+      await settleMeasures(core);
       const { services } = await this.#keyholder.status();
       metrics.custody(services, core.now());
       await this.#context.checkpoints.noteVouchings(services);

@@ -6,6 +6,7 @@ import type { EvidenceBook } from './evidence-book.ts';
 import type { StoredEvidence } from './evidence-store.ts';
 import type { HourlyBudget } from './hourly-budget.ts';
 import type { Journal, Reserved, ReserveOutcome } from './journal/journal.ts';
+import type { ReservedSecond } from './journal/reservations.ts';
 import { contextOf, judgeOrRecall, judgeRequest, nameOf, toDenied } from './judge-request.ts';
 import { orderSignatures } from './order-signatures.ts';
 import { type Approved, evaluatePublisher } from './policy/evaluate.ts';
@@ -65,10 +66,8 @@ export async function signDescriptor(
   if (verdict.kind === 'recalled')
     return { kind: 'signed', answer: readEarlier(core, verdict.known), repeated: true };
   const { approved, evidence } = verdict;
-  const outcome = await core.journal.reserve({
-    ...nameOf(publisher, request),
-    seconds: secondsOf(core, approved),
-  });
+  const seconds = secondsOf(core, approved);
+  const outcome = await core.journal.reserve({ ...nameOf(publisher, request), seconds });
   if (outcome.kind !== 'reserved')
     return { kind: 'signed', answer: readEarlier(core, outcome), repeated: true };
   const { reserved } = outcome;
@@ -80,7 +79,7 @@ export async function signDescriptor(
       core.journal.abandon(reserved);
       return await refuse(core, publisher, request.service, toDenied(signed.refused));
     }
-    checkLeads(core, approved, signed.signed);
+    checkLeads(approved, seconds, signed.signed);
     const verified = verifyAll(core, approved, signed.signed);
     const answer = composeAnswer(core.profile, approved, request, verified);
     await release(core, reserved, { answer, verified, evidence });
@@ -148,11 +147,13 @@ function checkInTime({ profile, runwaySeconds, now }: SignerCore, { targets }: A
 const leadOf = ({ journal }: SignerCore, kpHsBlindId: Uint8Array): number =>
   journal.measures.inForce.floorOf(toHex(kpHsBlindId)).lead;
 
-/** A fence that one of the two does not know yet; the daemon brings them in step. SignerError FENCED. */
-function checkLeads(core: SignerCore, { service, targets }: Approved, signed: readonly SignedTarget[]): void {
-  const inStep = targets.every(
-    ({ period }, i) => signed[i]?.lead === leadOf(core, core.blindedKeys.of(service.kpHsId, period)),
-  );
+/** The keyholder spent what was reserved, or one of the two does not know a fence yet. SignerError FENCED. */
+function checkLeads(
+  { targets }: Approved,
+  reserved: readonly ReservedSecond[],
+  signed: readonly SignedTarget[],
+): void {
+  const inStep = targets.every(({ second }, i) => signed[i]?.lead === (reserved[i]?.second ?? 0) - second);
   if (!inStep) throw new SignerError('FENCED', 'ask again under another id', { retryAfter: 1 });
 }
 

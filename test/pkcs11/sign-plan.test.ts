@@ -12,9 +12,11 @@ import {
 } from '../../src/descriptor/index.ts';
 import { type KeyholderList, LIST_LIMITS } from '../../src/pkcs11/list.ts';
 import { MarkLog } from '../../src/pkcs11/mark-log.ts';
-import { checkFloor } from '../../src/pkcs11/fences.ts';
-import { fenceAt } from '../../src/pkcs11/sign-plan.ts';
+import { checkFloor, checkLeads, raiseFences } from '../../src/pkcs11/fences.ts';
+import type { ServiceSlot } from '../../src/pkcs11/service-slot.ts';
+import { fenceAt, type PlannedTarget } from '../../src/pkcs11/sign-plan.ts';
 import { identity } from '../descriptor/forge.ts';
+import { denialOf } from './keyholder-rig.ts';
 
 const NOW = 1_800_000_000;
 const period = timePeriodAt(TOR_NETWORK, NOW);
@@ -66,6 +68,37 @@ describe('the fence of a period', () => {
     const isSpent = (use: number): boolean =>
       marks.isSpent({ kpHsBlindId: key.kpHsBlindId, variant: 0, second: use + lead });
     expect([isSpent(NOW), isSpent(floor - lead - 1), isSpent(floor - lead)]).toEqual([true, true, false]);
+  });
+});
+
+describe('a service whose period keys are not here', () => {
+  const slot = { kpHsId: identity('ours').kpHsId, periods: new Map() } as Partial<ServiceSlot> as ServiceSlot;
+  const rules = {
+    list,
+    nowSeconds: NOW,
+    get marks() {
+      return marks;
+    },
+  };
+
+  test('is fenced all the same: its texts are out', () => {
+    raiseFences(slot, [period], rules);
+    expect(marks.fenceOf(key.kpHsBlindId)).toEqual({ floor: 0, lead: 0 });
+    marks.spend([{ kpHsBlindId: key.kpHsBlindId, variant: 0, second: NOW + 60 }], { at: NOW, proven: 0 });
+    raiseFences(slot, [period], rules);
+    expect(marks.fenceOf(key.kpHsBlindId).floor).toBe(NOW + 61);
+  });
+});
+
+describe('what was planned before a fence', () => {
+  const planned = (spentSecond: number, lead: number): PlannedTarget =>
+    ({ key, lead, spentSecond }) as Partial<PlannedTarget> as PlannedTarget;
+
+  test('is given out only above it, also where the lead can grow no more', () => {
+    const { floor, lead } = fenceAfter(NOW + 30 * 86_400, NOW);
+    expect(() => checkLeads([planned(floor, lead)], marks)).not.toThrow();
+    for (const late of [planned(floor - 1, lead), planned(floor, 0)])
+      expect(denialOf(() => checkLeads([late], marks)).rule).toBe('ONE-PER-SECOND');
   });
 });
 

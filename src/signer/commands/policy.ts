@@ -88,8 +88,13 @@ async function applyPolicy(
     if (yes !== true && !(await confirmed('Put this in force?')))
       throw new SignerError('DENIED', 'nothing was changed');
     // The list first: the daemon tells the keyholder to read it when it takes the policy.
+    const there = readListBytes(config);
     writeKeyholderList(config, list);
-    const settled = await store.put(serial, next, signatures);
+    const settled = await store.put(serial, next, signatures).catch((error: unknown) => {
+      const isStale = error instanceof SignerError && error.code === 'POLICY_SERIAL';
+      if (isStale && there !== undefined) writeKeyholderList(config, there);
+      throw error;
+    });
     checkListIsOurs(config, list);
     context.print(`policy ${serial} is in force, digest ${policyDigest(next)}\n`);
     if (settled) return;

@@ -148,7 +148,7 @@ export class Journal {
       const known = this.recall(request);
       if (known !== undefined) return known;
       this.standing.checkFence(request.seconds, now);
-      this.measures.inForce.check(request.publisher, request.service);
+      this.measures.inForce.checkReserve(request, request.seconds.map(toEntrySecond));
       this.#quota.check(request.publisher);
       return this.#reservations.reserve(request, now);
     });

@@ -14,7 +14,7 @@ export class MeasureBook {
   }
 
   /**
-   * Takes a measure at `at` (Unix seconds); false when it holds already. Resolves when it is on disk, and holds from
+   * Takes a measure at `at` (Unix seconds); false when it holds already or goes back. Resolves when it is on disk, and holds from
    * then on. Written above every quota: whoever filled the journal must not keep himself in.
    */
   record(measure: Measure, at: number): Promise<boolean> {
@@ -31,7 +31,7 @@ export class MeasureBook {
   }
 
   #take(measure: Measure, at: number): boolean {
-    if (!this.inForce.changes(measure)) return false;
+    if (!this.inForce.follows(measure)) return false;
     const { index } = this.#writer.append({ ...measure, at });
     this.inForce.take(measure, index);
     return true;

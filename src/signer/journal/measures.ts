@@ -146,6 +146,19 @@ export class Measures {
     }
   }
 
+  /** As `check`, and whether the seconds, which were planned before, lie above the fences by now. SignerError FENCED. */
+  checkReserve(
+    { publisher, service }: Readonly<Record<'publisher' | 'service', string>>,
+    seconds: readonly Omit<EntrySecond, 'variant'>[],
+  ): void {
+    this.check(publisher, service);
+    const below = seconds.some(({ kpHsBlindId, second }) => {
+      const { floor } = this.floorOf(kpHsBlindId);
+      return floor > 0 && second < floor;
+    });
+    if (below) throw new SignerError('FENCED', 'ask again', { retryAfter: 1 });
+  }
+
   /** As `check`, and whether a reservation of entry `index` is of after the last fence. SignerError FENCED. */
   checkRelease(publisher: string, service: string, index: number): void {
     this.check(publisher, service);

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { toHex } from '../../../src/descriptor/index.ts';
 import type { Measure } from '../../../src/signer/journal/measures.ts';
 import { rejection } from '../failure.ts';
-import { NOW, request, TestJournal } from './open-test-journal.ts';
+import { KEY, NOW, request, TestJournal } from './open-test-journal.ts';
 
 let made: TestJournal;
 beforeEach(() => {
@@ -40,5 +41,36 @@ test('a measure and a reservation of one turn keep their order', async () => {
   ];
   const [before, evicted, after] = await Promise.allSettled(asked);
   expect([before?.status, evicted?.status, after?.status]).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  made.reopen();
+});
+
+const fenced = (floor: number, lead = floor - NOW): Measure => ({
+  kind: 'fenced',
+  service: 'frontpage',
+  floors: [{ kpHsBlindId: toHex(KEY), floor, lead }],
+});
+
+test('a second that was planned before a fence is not reserved behind it, and one above it is', async () => {
+  const { journal } = made;
+  await journal.measures.record({ kind: 'fencing', service: 'frontpage' }, NOW);
+  const floor = NOW + 3600;
+  const [raised, late, above] = await Promise.allSettled([
+    journal.measures.record(fenced(floor), NOW),
+    journal.reserve(request({ second: floor - 1 })),
+    journal.reserve(request({ second: floor })),
+  ]);
+  expect(raised).toMatchObject({ status: 'fulfilled', value: true });
+  expect(late).toMatchObject({ status: 'rejected', reason: { code: 'FENCED', retryAfter: 1 } });
+  expect(above).toMatchObject({ status: 'fulfilled', value: { kind: 'reserved' } });
+  made.reopen();
+});
+
+test('a lower fence that was asked for in the same turn is not written', async () => {
+  const { journal } = made;
+  const [high, low] = await Promise.all([
+    journal.measures.record(fenced(NOW + 3600), NOW),
+    journal.measures.record(fenced(NOW + 60), NOW),
+  ]);
+  expect([high, low]).toEqual([true, false]);
   made.reopen();
 });
