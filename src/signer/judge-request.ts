@@ -144,7 +144,7 @@ async function proveOrDiagnose(
   };
   try {
     const proof = await proveEvidence(core, store, service, request, now);
-    if (!('refused' in proof) || proof.refused.rule !== INVARIANTS.evidenceAge) return proof;
+    if (!('refused' in proof) || !BY_THE_CLOCK.includes(proof.refused.rule)) return proof;
     return { refused: diagnose() ?? proof.refused };
   } catch (error) {
     const clock = error instanceof SignerError && error.code === 'EVIDENCE_INVALID' ? diagnose() : undefined;
@@ -152,6 +152,9 @@ async function proveOrDiagnose(
     return { refused: clock };
   }
 }
+
+/** By a clock that is off by days a descriptor that is known is of no published period. */
+const BY_THE_CLOCK: readonly string[] = [INVARIANTS.evidenceAge, INVARIANTS.introProvenance];
 
 /** The descriptors that the points of a request stand in, in the order in which they are named first. */
 interface Proof {
