@@ -8,15 +8,18 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const NOT_NAMED: Readonly<Record<string, string>> = {
   decodeBase32Into: 'client-auth files and client keys',
   decodeBase64Into: 'client keys and PEM',
+  decodeEcPoint: 'an attribute of a token: three lengths, with a test for each maker',
+  decodePublicKeyInfo: 'an attribute of a token: one length, with a test for each maker',
   decodeText: 'every text of the library',
   decodeUtf8: 'every text of the library',
   examineInner: 'examineDescriptor',
+  parseAdministrators: 'a file of the operator, read as policies are',
+  parseApplication: 'a policy and signatures of the operator by the administration socket',
   parseCustodyErrorCode: 'frames of failures: a name of a closed set',
   parseDecimal: 'every text of the library',
   parseDefaults: 'a file of the operator, read as policies are',
   parseInnerHead: 'the inner layer',
   parseKpHsBlindId: 'as parseKpHsId',
-  parseKpHsDescSign: 'as parseKpHsId',
   parseKpHsIptSid: 'the inner layer',
   parseKpHssDescEnc: 'the middle layer',
   parseKpHssNtor: 'the inner layer',
@@ -27,6 +30,7 @@ const NOT_NAMED: Readonly<Record<string, string>> = {
   parseOuterLayer: 'the outer layer',
   parseRelayEd25519Id: 'a length',
   parseRelayFingerprint: 'a length',
+  parseRetired: 'a file of the operator, read as policies are',
   parseSharedRandomValue: 'a length',
 };
 

@@ -173,11 +173,16 @@ async function runCodes(): Promise<void> {
 }
 
 async function runDeed(call: Call, deed: string, deadlineMs = 300_000): Promise<void> {
-  const module = rig.module();
-  module.command(`${call} ${deed}`);
   const onSpawn = (pid: number) => pids.push(pid);
-  const outcome = await rig.open(module, { deadlineMs, onSpawn });
-  seen.set(`${call} ${deed}`, { outcome, reached: module.count(call) > 0 });
+  // The token behind it fails now and then when many use it at once: then the call was not come to.
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const module = rig.module();
+    module.command(`${call} ${deed}`);
+    const outcome = await rig.open(module, { deadlineMs, onSpawn });
+    const reached = module.count(call) > 0;
+    seen.set(`${call} ${deed}`, { outcome, reached });
+    if (reached) return;
+  }
 }
 
 describe.each(CALLS)('%s', call => {

@@ -36,7 +36,7 @@ const target = { periodNum: 20_700, variant: 0, second: 1_788_500_000 };
 const digest = Buffer.from(noise('digest', 32)).toString('hex');
 
 /** A message: what it says is read, written again and must give the same bytes. */
-function message<T>(
+export function message<T>(
   name: string,
   parse: (payload: Uint8Array) => T,
   encode: (value: T) => Uint8Array,
