@@ -6,6 +6,7 @@ import { parseSignRequest } from './contract/requests.ts';
 import { explainRequest } from './explain-request.ts';
 import { EXPOSITION_TYPE, type Family, formatExposition } from './program/exposition.ts';
 import { parseApplication, type SignatureFile, type SignerIdentity } from './policy/approval.ts';
+import type { ServiceNames } from './policy/service-names.ts';
 import type { RouteContext } from './routes.ts';
 import { type MeasureReport, type OperatorOrder, parseOrder } from './operator.ts';
 import { describeStatus } from './status.ts';
@@ -13,7 +14,12 @@ import { describeStatus } from './status.ts';
 /** What the daemon does for `policy apply`. */
 export interface PolicyDoor {
   /** The policy in force: its serial and canonical text, and whom a proposal for the next one must name. */
-  current(): { readonly serial: number; readonly text: Uint8Array; readonly signer: SignerIdentity };
+  current(): {
+    readonly serial: number;
+    readonly text: Uint8Array;
+    readonly signer: SignerIdentity;
+    readonly names: ServiceNames;
+  };
   /**
    * Puts the canonical `text` in force under `serial`, for which the keyholder's list is written already; the same
    * again changes nothing. False when the keyholder has not read its list yet, which the daemon then tries again.
@@ -56,6 +62,7 @@ export function createAdminServer(
       .type('application/octet-stream')
       .send(Buffer.from(text));
   });
+  server.get('/policy/names', () => policy.current().names.all);
   server.put<{ Params: { serial: string } }>('/policy/:serial', async ({ params, body }) => {
     const serial = Number(params.serial);
     if (!Buffer.isBuffer(body) || !/^[1-9][0-9]{0,14}$/.test(params.serial)) {

@@ -3,22 +3,28 @@ import type { Journal } from './journal/journal.ts';
 import { parsePolicySnapshot } from './policy/snapshot.ts';
 import { approveStep, type SignerIdentity } from './policy/approval.ts';
 import type { SignatureFile } from './policy/approval.ts';
+import { readServiceNames, type ServiceNames } from './policy/service-names.ts';
 import { type Policy } from './policy/types.ts';
 import type { Keyholder } from './ports.ts';
+
+/** What of the keyholder is asked: which list it has read. */
+type ListReader = Pick<Keyholder, 'status' | 'reload'>;
 
 /** The policy that the core judges by: always the journal's, whether the keyholder has read its list already or not. */
 export class PolicyInForce {
   readonly #journal: Journal;
-  readonly #keyholder: Keyholder;
+  readonly #keyholder: ListReader;
   readonly #network: string;
   #serial: number;
   #text: Uint8Array;
   #policy: Policy;
+  /** Of all policies that were in force. */
+  readonly names: ServiceNames;
   #applying: Promise<unknown> = Promise.resolve();
 
   /** SignerError POLICY_EMPTY for a journal without a policy, POLICY_SNAPSHOT, JOURNAL_TORN. */
-  constructor(journal: Journal, keyholder: Keyholder, network: string) {
-    const stored = journal.currentPolicy();
+  constructor(journal: Journal, keyholder: ListReader, network: string) {
+    const stored = journal.policies.current();
     if (stored === undefined) throw new SignerError('POLICY_EMPTY', 'run `init` first');
     this.#journal = journal;
     this.#keyholder = keyholder;
@@ -26,6 +32,7 @@ export class PolicyInForce {
     this.#serial = stored.serial;
     this.#text = stored.text;
     this.#policy = parsePolicySnapshot(stored.text);
+    this.names = readServiceNames(journal.policies);
   }
 
   get policy(): Policy {
@@ -61,10 +68,11 @@ export class PolicyInForce {
 
   async #apply(serial: number, text: Uint8Array, signatures: readonly SignatureFile[]): Promise<void> {
     const policy = parsePolicySnapshot(text);
-    const step = { signer: this.signer, before: this.#policy, serial, after: policy };
+    const step = { signer: this.signer, before: this.#policy, names: this.names, serial, after: policy };
     // What is in force already was judged when it came.
     const signed = serial === this.#serial ? undefined : approveStep(step, signatures);
-    await this.#journal.applyPolicy(serial, text, signed);
+    await this.#journal.policies.apply(serial, text, signed);
+    this.names.take(policy);
     [this.#serial, this.#text, this.#policy] = [serial, Uint8Array.from(text), policy];
   }
 

@@ -26,7 +26,7 @@ export function storedCore(
   journal: Journal,
   request: SignRequest,
 ): JudgeCore {
-  const stored = journal.currentPolicy();
+  const stored = journal.policies.current();
   if (stored === undefined) throw new SignerError('POLICY_EMPTY', 'run `policy apply` first');
   const policy = parsePolicySnapshot(stored.text);
   const blindedKeys = new BlindedKeys();

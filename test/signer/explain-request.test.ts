@@ -167,7 +167,7 @@ describe('a request that is explained', () => {
     const request = core.request();
     const stored = (asked: SignRequest) => storedCore({ profile, runwaySeconds }, journal, asked);
     expect(() => stored(request)).toThrow(expect.objectContaining({ code: 'POLICY_EMPTY' }));
-    await journal.applyPolicy(7, encodePolicy(policy()));
+    await journal.policies.apply(7, encodePolicy(policy()));
     const said = await explainRequest(stored(request), undefined, request);
     expect(said).toMatchObject({ outcome: 'signed', policySerial: 7 });
     const unsent = { ...request, id: core.request().id, evidence: [] };

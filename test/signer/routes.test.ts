@@ -9,6 +9,7 @@ import { collectMetrics } from '../../src/signer/metrics.ts';
 import { MAX_IN_PROGRESS } from '../../src/signer/request-gate.ts';
 import { type MeasureReport, type OperatorOrder, takeMeasure } from '../../src/signer/operator.ts';
 import { createPublisherServer } from '../../src/signer/routes.ts';
+import { ServiceNames } from '../../src/signer/policy/service-names.ts';
 import { ask, get, type HttpAnswer, sayRaw } from '../e2e/daemon/http.ts';
 import { readExposition } from '../exposition.ts';
 import { createRig, type Rig } from '../pkcs11/keyholder-rig.ts';
@@ -37,11 +38,8 @@ beforeEach(async () => {
   const offered = [PUBLISHER, OTHER_PUBLISHER].map(
     name => [name, createPublisherServer(core.context, name)] as const,
   );
-  const current = {
-    serial: 1,
-    text: new Uint8Array(),
-    signer: { origin: 'log', journal: '0'.repeat(32), network: 'tor' },
-  };
+  const signer = { origin: 'log', journal: '0'.repeat(32), network: 'tor' };
+  const current = { serial: 1, text: new Uint8Array(), signer, names: new ServiceNames() };
   const policy = { current: () => current, apply: async () => true };
   const take = (measure: OperatorOrder): Promise<MeasureReport> => takeMeasure(core.core, measure);
   const admin = createAdminServer(core.context, { policy, take }, () =>

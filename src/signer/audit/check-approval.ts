@@ -1,6 +1,7 @@
 import { SignerError } from '../contract/problems.ts';
 import type { PolicyEntry } from '../journal/entries.ts';
 import { approveStep } from '../policy/approval.ts';
+import type { ServiceNames } from '../policy/service-names.ts';
 import type { Policy } from '../policy/types.ts';
 import type { AuditSource } from './source.ts';
 
@@ -8,18 +9,19 @@ import type { AuditSource } from './source.ts';
 interface Around {
   readonly before: Policy | undefined;
   readonly after: Policy | undefined;
+  readonly names: ServiceNames;
   readonly origin: string;
   readonly journalId: string;
 }
 
 /**
- * Judges the step to a policy again, from the archived signatures alone: the proposal is made anew and must be the archived
- * one. SignerError JOURNAL_TORN, and those of approveStep.
+ * Judges the step to a policy again, from the archived signatures alone: the proposal is made anew, words and all, and must
+ * be the archived one, so that a signer that showed administrators other words is found out. SignerError JOURNAL_TORN, and those of approveStep.
  */
 export async function checkApproval(
   source: AuditSource,
   entry: PolicyEntry,
-  { before, after, origin, journalId }: Around,
+  { before, after, names, origin, journalId }: Around,
 ): Promise<void> {
   if (before === undefined || after === undefined) throw broken('the text of a policy is missing');
   const archived = entry.proposal === null ? undefined : await textOf(source, entry.proposal);
@@ -32,10 +34,10 @@ export async function checkApproval(
     })),
   );
   const signer = { origin, journal: journalId, network };
-  const approval = approveStep({ signer, before, serial: entry.serial, after }, files);
+  const approval = approveStep({ signer, before, names, serial: entry.serial, after }, files);
   const proposal = approval && Buffer.from(approval.proposal).toString('utf8');
-  const names = approval?.signatures.map(({ administrator }) => administrator) ?? [];
-  const isSame = proposal === archived && names.join() === files.map(({ name }) => name).join();
+  const signers = approval?.signatures.map(({ administrator }) => administrator) ?? [];
+  const isSame = proposal === archived && signers.join() === files.map(({ name }) => name).join();
   if (!isSame) throw broken('a policy was applied under another proposal than its entry names');
 }
 

@@ -8,6 +8,7 @@ import {
   parseSignedNote,
 } from '../contract/signed-note.ts';
 import { type Entry, parseEntry, type PolicyEntry } from '../journal/entries.ts';
+import { ServiceNames } from '../policy/service-names.ts';
 import { parsePolicySnapshot } from '../policy/snapshot.ts';
 import { EMPTY_POLICY, type Policy } from '../policy/types.ts';
 import { checkApproval } from './check-approval.ts';
@@ -84,6 +85,7 @@ class Audit {
   readonly #served = new Set<string>();
   /** In force after the entries so far; undefined when its text is not kept. */
   #policyInForce: Policy | undefined = EMPTY_POLICY;
+  readonly #names = new ServiceNames();
   #released = 0;
   #lost = 0;
 
@@ -124,7 +126,10 @@ class Audit {
     const [before, after] = [this.#policyInForce, await this.#policy(entry.digest)];
     this.#policyInForce = after;
     const { origin, journalId } = this.#fold;
-    await checkApproval(this.#source, entry, { before, after, origin, journalId });
+    const names = this.#names;
+    await checkApproval(this.#source, entry, { before, after, names, origin, journalId }).finally(() => {
+      if (after !== undefined) names.take(after);
+    });
   }
 
   #noteServed({ services: [service], origin }: OpenReservation): void {

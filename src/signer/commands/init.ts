@@ -105,7 +105,7 @@ async function createState(config: SignerConfig): Promise<void> {
   createJournal(journal, { origin: await checkpointOrigin(config), now });
   const opened = openJournal({ path: journal, now: () => now });
   try {
-    await opened.applyPolicy(1, encodePolicy(EMPTY_POLICY));
+    await opened.policies.apply(1, encodePolicy(EMPTY_POLICY));
   } finally {
     opened.close();
   }

@@ -110,7 +110,7 @@ async function takeOffline(config: SignerConfig, measure: OperatorOrder): Promis
   const journal = openJournal({ path: journalPath(config), now });
   const keyholder = new KeyholderDoor(config);
   try {
-    const stored = journal.currentPolicy();
+    const stored = journal.policies.current();
     const policy = stored === undefined ? EMPTY_POLICY : parsePolicySnapshot(stored.text);
     const blindedKeys = new BlindedKeys();
     const { profile } = config;

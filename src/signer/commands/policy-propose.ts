@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { SignerError } from '../contract/problems.ts';
 import {
+  checkStep,
   encodeProposal,
   SIGNATURE_NAMESPACE,
   type SignatureFile,
   signaturesNeeded,
 } from '../policy/approval.ts';
-import { checkRetirement } from '../policy/retired.ts';
 import { writeNew } from '../program/durable-file.ts';
 import { readConfigFile } from '../program/read-file.ts';
 import type { CommandContext } from './context.ts';
@@ -29,7 +29,7 @@ export function addProposeCommand(policy: Command, context: CommandContext): voi
       const store = await openPolicyStore(config);
       try {
         const step = nextStep(config, store);
-        checkRetirement(step.before, step.after);
+        checkStep(step);
         const proposal = encodeProposal(step);
         if (out === undefined) context.print(Buffer.from(proposal).toString('utf8'));
         else writeNew(out, proposal, 0o644);

@@ -22,12 +22,12 @@ export function nextStep(
   store: PolicyStore,
 ): PolicyStep & { readonly earlier: KeyholderList | undefined } {
   const after = readPolicy(config);
-  const { signer, policy: before } = store;
+  const { signer, policy: before, names } = store;
   if (before.administrators !== undefined && signer.network !== config.profile.name) {
     throw new SignerError('CONFIG_NOT_APPLIED', 'stop the daemon: signer.yaml names another network');
   }
   // An application that was cut off may have left a list that the journal never heard of.
   const earlier = readKeyholderList(config);
   const serial = 1 + Math.max(store.serial, earlier?.serial ?? 0);
-  return { signer, before, serial, after, earlier };
+  return { signer, before, names, serial, after, earlier };
 }

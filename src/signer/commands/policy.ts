@@ -91,8 +91,7 @@ async function applyPolicy(
     const there = readListBytes(config);
     writeKeyholderList(config, list);
     const settled = await store.put(serial, next, signatures).catch((error: unknown) => {
-      const isStale = error instanceof SignerError && error.code === 'POLICY_SERIAL';
-      if (isStale && there !== undefined) writeKeyholderList(config, there);
+      if (isRefusal(error) && there !== undefined) writeKeyholderList(config, there);
       throw error;
     });
     checkListIsOurs(config, list);
@@ -104,6 +103,10 @@ async function applyPolicy(
     store.close();
   }
 }
+
+/** Whether the policy is surely not in force: an answer that never came says nothing. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof SignerError && error.code !== 'NOT_READY' && error.code !== 'INTERNAL';
 
 /** Two at the same time write one list, and the journal takes one policy. */
 function checkListIsOurs(config: SignerConfig, list: Uint8Array): void {

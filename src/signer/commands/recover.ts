@@ -146,7 +146,7 @@ const longestRunway = (config: SignerConfig): number =>
 const originOf = ({ checkpointVkey }: KeyholderStatus): string => parseNoteVerifier(checkpointVkey).name;
 
 const nextStep = (config: SignerConfig, journal: Journal): string =>
-  readKeyholderList(config)?.serial === journal.currentPolicy()?.serial
+  readKeyholderList(config)?.serial === journal.policies.current()?.serial
     ? 'next: onion-signer serve\n'
     : 'next: look through the policies, then onion-signer policy apply, then onion-signer serve\n';
 

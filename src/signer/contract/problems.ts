@@ -93,6 +93,7 @@ export const PROBLEMS = {
   'BACKEND-NOT-OURS': row(500, 2, 'A backend is an identity that this signer holds'),
   'CLIENT-KEY': row(500, 2, 'The key of a client cannot be used'),
   'BACKEND-RETIRED': row(500, 2, 'The address of a backend was retired'),
+  'SERVICE-NAME': row(500, 2, 'A service has another name or address than before'),
   'BACKEND-EXCLUSIVE': row(500, 2, 'A backend serves two services'),
 } as const satisfies Record<string, ProblemRow>;
 

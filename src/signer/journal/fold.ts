@@ -32,7 +32,8 @@ export interface Fold {
   readonly fence: number;
   /** Why nothing is signed until a recovery. */
   readonly halted: HaltedEntry | undefined;
-  readonly policy: PolicyMark | undefined;
+  /** All that were ever in force, oldest first. */
+  readonly policies: readonly PolicyMark[];
   /** Every vouching that stands in an entry. */
   readonly vouchings: ReadonlySet<string>;
   /** Who is let in no more, which services are frozen. */
@@ -67,7 +68,7 @@ class Folder {
   readonly #db: DatabaseSync;
   readonly #frontier = new LogFrontier();
   #genesis: { journalId: string; origin: string } | undefined;
-  #policy: PolicyMark | undefined;
+  readonly #policies: PolicyMark[] = [];
   readonly #formerOrigins: string[] = [];
   readonly #vouchings = new Set<string>();
   readonly #measures = new Measures();
@@ -120,7 +121,7 @@ class Folder {
       formerOrigins: this.#formerOrigins,
       fence: this.#fence,
       halted: this.#halted,
-      policy: this.#policy,
+      policies: this.#policies,
       vouchings: this.#vouchings,
       measures: this.#measures,
       exposure: this.#exposure,
@@ -133,8 +134,8 @@ class Folder {
         this.#genesis = { journalId: entry.journal, origin: entry.origin };
         break;
       case 'policy':
-        if (entry.serial <= (this.#policy?.serial ?? 0)) throw torn('a policy serial went back');
-        this.#policy = { serial: entry.serial, digest: entry.digest };
+        if (entry.serial <= (this.#policies.at(-1)?.serial ?? 0)) throw torn('a policy serial went back');
+        this.#policies.push({ serial: entry.serial, digest: entry.digest });
         break;
       case 'reserved':
         this.#foldReserved(index, entry);

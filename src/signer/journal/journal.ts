@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { equalRoots, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
-import type { Approval } from '../policy/approval.ts';
-import { JournalArchive, sha256Hex } from './archive.ts';
+import { JournalArchive } from './archive.ts';
 import { Attestations } from './attestations.ts';
 import type { StartedEntry } from './entries.ts';
 import { EntryWriter, type LogHead } from './entry-writer.ts';
@@ -21,6 +20,7 @@ import {
 } from './reservations.ts';
 import { JournalQuota, type JournalSize, type QuotaOptions } from './quota.ts';
 import { MeasureBook } from './measure-book.ts';
+import { PolicyBook } from './policy-book.ts';
 import { type Recovery, Standing } from './standing.ts';
 import { createStore, openStore, storeError } from './store.ts';
 
@@ -85,6 +85,7 @@ export class Journal {
   /** What was released to whom; evictions, fences, frozen services. */
   readonly exposure: Exposure;
   readonly measures: MeasureBook;
+  readonly policies: PolicyBook;
   readonly archive: JournalArchive;
   /** For `audit`: texts, entries and proofs; signed heads and vouchings. */
   readonly attestations: Attestations;
@@ -95,14 +96,12 @@ export class Journal {
   readonly #commit: GroupCommit;
   readonly #reservations: Reservations;
   readonly #refusals = new RefusalCounter();
-  #policy: PolicyMark | undefined;
   #head: LogHead;
 
   constructor(db: DatabaseSync, fold: ReturnType<typeof verifyFold>, options: JournalOptions) {
     this.#db = db;
     this.#now = options.now;
     this.journalId = fold.journalId;
-    this.#policy = fold.policy;
     this.#writer = new EntryWriter(db, fold.frontier);
     this.standing = new Standing(this.#writer, fold);
     this.exposure = fold.exposure;
@@ -114,6 +113,7 @@ export class Journal {
     const write = <T>(work: () => T): Promise<T> => this.#write(work);
     this.attestations = new Attestations(db, this.#writer, fold.vouchings, write);
     this.measures = new MeasureBook(fold.measures, this.#writer, write);
+    this.policies = new PolicyBook(fold.policies, this.#writer, this.archive, write, () => this.#now());
   }
 
   head(): LogHead {
@@ -197,37 +197,6 @@ export class Journal {
   async flushRefusals(): Promise<void> {
     const entries = this.#refusals.flush(this.#now());
     if (entries.length > 0) await this.#write(() => entries.forEach(entry => this.#writer.append(entry)));
-  }
-
-  /**
-   * Puts a policy in force: its canonical bytes under a serial above the last. The policy in force under its own serial
-   * changes nothing, so that an application that was cut off can be repeated. `approval` is judged before. SignerError POLICY_SERIAL.
-   */
-  async applyPolicy(serial: number, policy: Uint8Array, approval?: Approval): Promise<LogHead> {
-    return await this.#write(() => {
-      if (serial === this.#policy?.serial && sha256Hex(policy) === this.#policy.digest)
-        return this.#writer.head();
-      if (!Number.isSafeInteger(serial) || serial <= (this.#policy?.serial ?? 0)) {
-        throw new SignerError('POLICY_SERIAL', 'raise the serial above that of the policy in force');
-      }
-      const at = this.#now();
-      const use = { entry: this.#writer.nextIndex, at, publisher: '' };
-      const digest = this.archive.store(policy, use);
-      const signed = this.archive.storeApproval(approval, use);
-      const { head } = this.#writer.append({ kind: 'policy', at, serial, digest, ...signed });
-      // Set inside the transaction: a second serial of the same batch must see it.
-      this.#policy = { serial, digest };
-      return head;
-    });
-  }
-
-  /** The policy in force, or undefined before the first `policy apply`. SignerError JOURNAL_TORN. */
-  currentPolicy(): (PolicyMark & { readonly text: Uint8Array }) | undefined {
-    if (this.#policy === undefined) return undefined;
-    const text = this.archive.text(this.#policy.digest);
-    if (text === undefined)
-      throw new SignerError('JOURNAL_TORN', 'the policy in force is missing; restore the state');
-    return { ...this.#policy, text };
   }
 
   /** Reservations of this publisher for this service at or after `since` (Unix seconds): rule SIGN-RATE. */

@@ -1,5 +1,5 @@
-import { toHex } from '../../descriptor/index.ts';
-import { ABSENT, change, type PolicyChange, PRESENT } from './policy-change.ts';
+import { encodeClientAuthFile } from '../../descriptor/index.ts';
+import { ABSENT, change, type PolicyChange } from './policy-change.ts';
 import { formatCaa } from './read-access.ts';
 import type { ServicePolicy } from './types.ts';
 
@@ -8,7 +8,8 @@ type Access = Pick<ServicePolicy, 'clients' | 'caa' | 'caaCritical'>;
 const OPEN: Access = { clients: [], caa: [], caaCritical: false };
 
 /**
- * Who may read from now on and who may certify. Clients by their names, never their keys. What loosens: the end of the
+ * Who may read from now on and who may certify. Clients with their keys, as a policy file has them: a name says nothing to
+ * whoever signs. What loosens: the end of the
  * restriction, a key that could not read before, another set of CAA records than before, `caa_critical` taken away.
  */
 export function accessChanges(service: string, from: Access | undefined, to: Access): PolicyChange[] {
@@ -41,7 +42,7 @@ function restrictionChange(service: string, from: Access, to: Access): PolicyCha
 /** While everybody may read, a client is nothing new; after that each key is. */
 function clientChanges(service: string, from: Access, to: Access): PolicyChange[] {
   const [old, young] = [from, to].map(
-    ({ clients }) => new Map(clients.map(({ name, key }) => [name, toHex(key)])),
+    ({ clients }) => new Map(clients.map(({ name, key }) => [name, encodeClientAuthFile(key).trimEnd()])),
   );
   const reading = new Set(old?.values());
   const names = [...new Set([...(old?.keys() ?? []), ...(young?.keys() ?? [])])].sort();
@@ -49,17 +50,7 @@ function clientChanges(service: string, from: Access, to: Access): PolicyChange[
     const [before, after] = [old?.get(name), young?.get(name)];
     if (before === after) return [];
     const loosens = reading.size > 0 && after !== undefined && !reading.has(after);
-    const [was, is] = [before, after].map(key => (key === undefined ? ABSENT : PRESENT));
-    const changed = before !== undefined && after !== undefined;
-    return [
-      change(
-        service,
-        `client ${name}`,
-        changed ? 'a key' : (was ?? ABSENT),
-        changed ? 'another key' : (is ?? ABSENT),
-        loosens,
-      ),
-    ];
+    return [change(service, `client ${name}`, before ?? ABSENT, after ?? ABSENT, loosens)];
   });
 }
 

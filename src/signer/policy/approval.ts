@@ -5,6 +5,7 @@ import { parseSshSignature, verifySshSignature } from '../contract/ssh-signature
 import { type Administrator, ADMINISTRATORS } from './administrators.ts';
 import { difference, formatDifference } from './difference.ts';
 import { checkRetirement } from './retired.ts';
+import type { ServiceNames } from './service-names.ts';
 import { encodePolicy, type Policy } from './types.ts';
 
 /** What `ssh-keygen -Y sign -n` is given: a signature that was made for anything else says nothing here. */
@@ -24,6 +25,8 @@ export interface PolicyStep {
   readonly signer: SignerIdentity;
   /** In force. */
   readonly before: Policy;
+  /** Of all policies that were in force. */
+  readonly names: ServiceNames;
   /** Under which `after` comes into force. */
   readonly serial: number;
   readonly after: Policy;
@@ -55,7 +58,8 @@ export function signaturesNeeded({ before, after }: Pick<PolicyStep, 'before' | 
 
 /**
  * The text that administrators read and sign: of this signer, this serial, this policy in force and this next one, with the
- * difference in words. Printable ASCII in lines of at most 8 KiB, each ended by LF.
+ * difference in words. Printable ASCII in lines of at most 8 KiB, each ended by LF. The words belong to the format: audits make
+ * them again, years later.
  */
 export function encodeProposal(step: PolicyStep): Uint8Array {
   const { signer, before, serial, after } = step;
@@ -76,12 +80,18 @@ export function encodeProposal(step: PolicyStep): Uint8Array {
 
 const digestOf = (policy: Policy): string => createHash('sha256').update(encodePolicy(policy)).digest('hex');
 
+/** Nothing retired comes back, and no service changes its name. SignerError BACKEND-RETIRED, SERVICE-NAME. */
+export function checkStep({ before, names, after }: PolicyStep): void {
+  checkRetirement(before, after);
+  names.check(after);
+}
+
 /**
- * Judges one step: nothing retired comes back, and enough administrators in force signed exactly this proposal, each key
- * once. Undefined when none are in force. SignerError BACKEND-RETIRED, POLICY_SIGNER, POLICY_SIGNATURE, POLICY_UNSIGNED.
+ * Judges one step: what checkStep says, and enough administrators in force signed exactly this proposal, each key once.
+ * Undefined when none are in force. SignerError of checkStep; POLICY_SIGNER, POLICY_SIGNATURE, POLICY_UNSIGNED.
  */
 export function approveStep(step: PolicyStep, files: readonly SignatureFile[]): Approval | undefined {
-  checkRetirement(step.before, step.after);
+  checkStep(step);
   const { administrators } = step.before;
   if (administrators === undefined) {
     if (files.length === 0) return undefined;

@@ -5,7 +5,8 @@ import { verifyAudit } from '../../../src/signer/audit/verify.ts';
 import { showEntries } from '../../../src/signer/commands/audit-text.ts';
 import { encodeEntry, parseEntry, type PolicyEntry } from '../../../src/signer/journal/entries.ts';
 import { approveStep, encodeProposal } from '../../../src/signer/policy/approval.ts';
-import { encodePolicy, type Policy } from '../../../src/signer/policy/types.ts';
+import { readServiceNames } from '../../../src/signer/policy/service-names.ts';
+import { EMPTY_POLICY, encodePolicy, type Policy } from '../../../src/signer/policy/types.ts';
 import { softwareToken } from '../../ssh-keys.ts';
 import { TestJournal } from '../journal/open-test-journal.ts';
 import { BACKENDS, load, serviceYaml } from '../policy/services.ts';
@@ -26,14 +27,15 @@ beforeAll(async () => {
   const { journal } = log;
   const signer = { origin: journal.standing.origin, journal: journal.journalId, network: 'tor' };
   let before = policy();
-  await journal.applyPolicy(1, encodePolicy(before));
+  await journal.policies.apply(1, encodePolicy(before));
+  const names = readServiceNames(journal.policies);
   for (const [serial, lines] of [
     [2, 'limits: { requests: 61/h }\n'],
     [3, 'limits: { requests: 62/h }\n'],
   ] as const) {
-    const step = { signer, before, serial, after: policy(lines) };
+    const step = { signer, before, names, serial, after: policy(lines) };
     const files = [anna, ben].map((each, i) => ({ name: `${i}`, text: each.sign(encodeProposal(step)) }));
-    await journal.applyPolicy(serial, encodePolicy(step.after), approveStep(step, files));
+    await journal.policies.apply(serial, encodePolicy(step.after), approveStep(step, files));
     before = step.after;
   }
   source = { ...journalSource(journal), close: () => undefined };
@@ -121,10 +123,24 @@ test('an audit finds a retired backend that came back', async () => {
   });
   const journal = new TestJournal();
   try {
-    await journal.journal.applyPolicy(1, encodePolicy(without));
-    await journal.journal.applyPolicy(2, encodePolicy(load(serviceYaml())));
+    await journal.journal.policies.apply(1, encodePolicy(without));
+    await journal.journal.policies.apply(2, encodePolicy(load(serviceYaml())));
     const report = await verifyAudit({ ...journalSource(journal.journal), close: () => undefined });
     expect(report.findings.map(({ index, code }) => [index, code])).toEqual([[2, 'BACKEND-RETIRED']]);
+  } finally {
+    journal.remove();
+  }
+});
+
+test('an audit finds a service that came back under another name', async () => {
+  const journal = new TestJournal();
+  const renamed = serviceYaml().replace('service: frontpage', 'service: backpage');
+  try {
+    await journal.journal.policies.apply(1, encodePolicy(load(serviceYaml())));
+    await journal.journal.policies.apply(2, encodePolicy(EMPTY_POLICY));
+    await journal.journal.policies.apply(3, encodePolicy(load(renamed)));
+    const report = await verifyAudit({ ...journalSource(journal.journal), close: () => undefined });
+    expect(report.findings.map(({ index, code }) => [index, code])).toEqual([[3, 'SERVICE-NAME']]);
   } finally {
     journal.remove();
   }

@@ -79,7 +79,7 @@ export class AuditRig {
   async #serve(): Promise<void> {
     const { core, context } = this.core;
     await core.journal.started({ version: '0.1.0', network: 'tor', votingInterval: 3600 });
-    await core.journal.applyPolicy(1, encodePolicy(core.policy()));
+    await core.journal.policies.apply(1, encodePolicy(core.policy()));
     await context.checkpoints.noteVouchings((await core.keyholder.status()).services);
     this.outside = await this.sign();
     await core.journal.refuse({

@@ -15,6 +15,7 @@ import {
   type ReleasedEntry,
   type ReservedEntry,
 } from '../../../src/signer/journal/entries.ts';
+import { ServiceNames } from '../../../src/signer/policy/service-names.ts';
 import { checkBundle } from '../../audit/check-bundle.ts';
 import { identity } from '../../descriptor/forge.ts';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
@@ -65,6 +66,7 @@ describe('an audit', () => {
       serial: 1,
       text: new Uint8Array(0),
       signer: { origin: 'log', journal: '0'.repeat(32), network: 'tor' },
+      names: new ServiceNames(),
     };
     const policy = { current: () => current, apply: () => Promise.resolve(true) };
     const doors = { policy, take: () => Promise.reject(new Error('not here')) };
@@ -119,7 +121,7 @@ describe('a release', () => {
     const entries = (await listOf(rig.source().entries(0))).map(bytes =>
       encodeEntry(change(parseEntry(bytes))),
     );
-    const inForce = rig.core.core.journal.currentPolicy()?.digest;
+    const inForce = rig.core.core.journal.policies.current()?.digest;
     const source: AuditSource = {
       ...shown(entries, []),
       text: async digest => {
@@ -242,7 +244,7 @@ describe('a bundle', () => {
     expect(await codesOf(openBundle(folder))).toContain('JOURNAL_TORN');
     expect(await checkBundle(folder, rig.address)).toBe(`FAIL: text ${name} was changed`);
     const pruned = await rig.export('pruned', good);
-    const policy = rig.core.core.journal.currentPolicy()?.digest;
+    const policy = rig.core.core.journal.policies.current()?.digest;
     for (const each of readdirSync(join(pruned, 'texts')))
       if (each !== policy) rmSync(join(pruned, 'texts', each));
     const report = await verifyAudit(openBundle(pruned), { address: rig.address, outside: [rig.outside] });

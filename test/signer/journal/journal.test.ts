@@ -123,22 +123,22 @@ describe('refusals', () => {
 
 describe('the policy in force', () => {
   it('is the last one applied, with a serial that only rises', async () => {
-    expect(journal.currentPolicy()).toBeUndefined();
-    await journal.applyPolicy(3, text('three'));
+    expect(journal.policies.current()).toBeUndefined();
+    await journal.policies.apply(3, text('three'));
     for (const serial of [3, 2, 0, -1, 3.5]) {
-      expect((await rejection(journal.applyPolicy(serial, text('x')))).code).toBe('POLICY_SERIAL');
+      expect((await rejection(journal.policies.apply(serial, text('x')))).code).toBe('POLICY_SERIAL');
     }
-    await journal.applyPolicy(4, text('four'));
+    await journal.policies.apply(4, text('four'));
     journal = test.reopen();
-    expect(journal.currentPolicy()).toMatchObject({ serial: 4, text: text('four') });
-    expect((await rejection(journal.applyPolicy(4, text('x')))).code).toBe('POLICY_SERIAL');
+    expect(journal.policies.current()).toMatchObject({ serial: 4, text: text('four') });
+    expect((await rejection(journal.policies.apply(4, text('x')))).code).toBe('POLICY_SERIAL');
     // The same again: an application that was cut off is repeated.
     const size = journal.head().size;
-    await journal.applyPolicy(4, text('four'));
+    await journal.policies.apply(4, text('four'));
     expect(journal.head().size).toBe(size);
     const both = await Promise.allSettled([
-      journal.applyPolicy(5, text('a')),
-      journal.applyPolicy(5, text('b')),
+      journal.policies.apply(5, text('a')),
+      journal.policies.apply(5, text('b')),
     ]);
     expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   });
@@ -189,8 +189,8 @@ describe('the log', () => {
 
 describe('retention', () => {
   it('removes old texts and answers behind a signed size; ids, marks and policies stay', async () => {
-    await journal.applyPolicy(1, text('former policy'));
-    await journal.applyPolicy(2, text('policy'));
+    await journal.policies.apply(1, text('former policy'));
+    await journal.policies.apply(2, text('policy'));
     const [old, young] = [request(), request()];
     await journal.release(await reserve(old), { ...release('old'), evidence: [text('shared')] });
     const signedSize = journal.head().size;
@@ -212,7 +212,7 @@ describe('retention', () => {
     journal = test.reopen();
     expect(await journal.reserve(old)).toEqual({ kind: 'id-reused' });
     expect(await journal.reserve(young)).toEqual({ kind: 'replay', answer: 'young' });
-    expect(journal.currentPolicy()?.serial).toBe(2);
+    expect(journal.policies.current()?.serial).toBe(2);
     expect(journal.archive.text(sha256Hex(text('former policy')))).toBeDefined();
   });
 });

@@ -32,7 +32,7 @@ const refuses = () => failure(() => test.openAgain());
 /** Fills the journal with one entry of most kinds and closes it. */
 async function fill(): Promise<void> {
   const { journal } = test;
-  await journal.applyPolicy(1, text('policy'));
+  await journal.policies.apply(1, text('policy'));
   const outcome = await journal.reserve(request({ second: NOW }));
   if (outcome.kind !== 'reserved') throw new Error(outcome.kind);
   await journal.release(outcome.reserved, { answer: 'answer', texts: [text('text')], evidence: [] });
@@ -177,10 +177,10 @@ describe('the marks are the fold of the entries', () => {
     await fill();
     tamper("UPDATE texts SET body = x'00'");
     const journal = test.reopen();
-    expect(failure(() => journal.currentPolicy()).code).toBe('JOURNAL_TORN');
+    expect(failure(() => journal.policies.current()).code).toBe('JOURNAL_TORN');
     test.close();
     tamper('DELETE FROM texts');
-    expect(failure(() => test.reopen().currentPolicy()).code).toBe('JOURNAL_TORN');
+    expect(failure(() => test.reopen().policies.current()).code).toBe('JOURNAL_TORN');
   });
 });
 
@@ -193,18 +193,18 @@ describe('a store that fails', () => {
     db.exec(`PRAGMA max_page_count = ${pages + 50}`);
     const journal = new Journal(db, verifyFold(db), { path: test.path, now: () => NOW });
     const results = await Promise.allSettled(
-      Array.from({ length: 20 }, () => journal.applyPolicy(1000 + Math.random(), text('x'))),
+      Array.from({ length: 20 }, () => journal.policies.apply(1000 + Math.random(), text('x'))),
     );
     expect(results.every(({ status }) => status === 'rejected')).toBe(true);
     expect(journal.stopped).toBeUndefined();
-    const error = await rejection(journal.applyPolicy(2000, new Uint8Array(1_000_000)));
+    const error = await rejection(journal.policies.apply(2000, new Uint8Array(1_000_000)));
     expect(error.code).toBe('JOURNAL_FULL');
     expect(journal.stopped?.code).toBe('JOURNAL_FULL');
     expect((await rejection(journal.reserve(request()))).code).toBe('JOURNAL_FULL');
     expect(journal.head().size).toBe(5);
     journal.close();
     expect(opens()).toBe(5);
-    expect(test.journal.currentPolicy()?.serial).toBe(1);
+    expect(test.journal.policies.current()?.serial).toBe(1);
   });
 });
 

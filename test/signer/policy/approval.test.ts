@@ -11,6 +11,7 @@ import {
   signaturesNeeded,
 } from '../../../src/signer/policy/approval.ts';
 import { difference, formatDifference } from '../../../src/signer/policy/difference.ts';
+import { ServiceNames } from '../../../src/signer/policy/service-names.ts';
 import { parsePolicySnapshot } from '../../../src/signer/policy/snapshot.ts';
 import { encodePolicy, EMPTY_POLICY, type Policy, policyDigest } from '../../../src/signer/policy/types.ts';
 import { makeSshKey, softwareToken, sshSign, type SshKey } from '../../ssh-keys.ts';
@@ -54,6 +55,7 @@ const withAdministrators = (named: Record<string, string>, lines = '', threshold
 const step = (after: Policy, changes: Partial<PolicyStep> = {}): PolicyStep => ({
   signer: { origin: 'onion-signer/01020304', journal: '0'.repeat(32), network: 'tor' },
   before,
+  names: new ServiceNames(),
   serial: 7,
   after,
   ...changes,

@@ -26,7 +26,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 async function inForce(text: Uint8Array): Promise<void> {
   const journal = openJournal({ path: journalPath(config), now: () => 1 });
-  await journal.applyPolicy(1, text);
+  await journal.policies.apply(1, text);
   journal.close();
 }
 

@@ -2,6 +2,7 @@ import type { RuleRow } from './row.ts';
 
 const LOAD = 'test/signer/policy/load.test.ts';
 const LIST = 'test/pkcs11/list.test.ts';
+const NAMES = 'test/signer/policy/service-names.test.ts';
 const ACCESS = 'test/signer/policy/access.test.ts';
 
 /** What a policy may not say: refused when it is read, and by the keyholder when it reads its list. */
@@ -55,6 +56,17 @@ export const LIST_ROWS: readonly RuleRow[] = [
       title: 'comes back where policy says so, which loosens, and may then leave the list',
     },
     refuses: { file: LIST, title: 'names no retired key as a backend' },
+  },
+  {
+    id: 'SERVICE-NAME',
+    enforcers: ['policy'],
+    paragraph:
+      'A name and an address that stood together in any policy of this journal stay together, and neither ever belongs to ' +
+      'another. Measures, exposure and budgets hang on the name: under another one a frozen service would be free.',
+    advice: 'leave the name as it was; for another address take a name that no policy had yet',
+    functions: ['src/signer/policy/approval.ts#checkStep'],
+    accepts: { file: NAMES, title: 'may leave policy and come back as it was' },
+    refuses: { file: NAMES, title: 'takes no other name, also when it was away' },
   },
   {
     id: 'CLIENT-KEY',

@@ -1,0 +1,103 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseList } from '../../../src/pkcs11/list.ts';
+import { addPolicyCommands } from '../../../src/signer/commands/policy.ts';
+import {
+  journalPath,
+  keyholderListPath,
+  parseConfig,
+  type SignerConfig,
+} from '../../../src/signer/config.ts';
+import { problemBody, type ProblemCode } from '../../../src/signer/contract/problems.ts';
+import { adminSocketPath } from '../../../src/signer/daemon-client.ts';
+import { createJournal } from '../../../src/signer/journal/journal.ts';
+import { encodePolicy } from '../../../src/signer/policy/types.ts';
+import { rejection } from '../failure.ts';
+import { load, MASTER, serviceYaml } from '../policy/services.ts';
+
+let folder: string;
+let config: SignerConfig;
+let daemon: Server | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'policy-'));
+  const lines = [
+    'tokens: [ "pkcs11:token=a?module-name=softhsm2" ]',
+    'pin: tty',
+    'publishers: { vps1: unix, vps2: unix }',
+    `state: ${folder}`,
+    `run: ${folder}`,
+    `policies: ${join(folder, 'policies')}`,
+  ];
+  config = parseConfig(`${lines.join('\n')}\n`, join(folder, 'signer.yaml'));
+  mkdirSync(config.policies);
+  write(serviceYaml());
+  createJournal(journalPath(config), { origin: 'signer.example/test', now: 1 });
+});
+afterEach(async () => {
+  await new Promise(resolve => (daemon === undefined ? resolve(undefined) : daemon.close(resolve)));
+  daemon = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+const write = (text: string): void => writeFileSync(join(config.policies, 'frontpage.yaml'), text);
+const listed = (): number => parseList(readFileSync(keyholderListPath(config))).serial;
+
+/** What the command printed. */
+async function run(...args: string[]): Promise<string> {
+  const program = new Command();
+  const printed: string[] = [];
+  addPolicyCommands(program, {
+    config: () => config,
+    configPath: () => config.file,
+    print: text => printed.push(text),
+  });
+  await program.parseAsync(['policy', ...args], { from: 'user' });
+  return printed.join('');
+}
+
+/** A daemon that has policy 1 in force and answers another one with `code`; undefined: it dies over it. */
+async function daemonThat(code: ProblemCode | undefined): Promise<void> {
+  const signer = JSON.stringify({ origin: 'log', journal: '0'.repeat(32), network: 'tor' });
+  daemon = createServer((request, response) => {
+    if (request.method === 'GET' && request.url === '/policy/names') {
+      response.end(JSON.stringify([{ service: 'frontpage', address: MASTER.address }]));
+    } else if (request.method === 'GET') {
+      response.writeHead(200, { 'policy-serial': '1', 'policy-signer': signer });
+      response.end(encodePolicy(load(serviceYaml())));
+    } else if (code === undefined) request.destroy();
+    else response.writeHead(500).end(JSON.stringify(problemBody(code)));
+  });
+  await new Promise<void>(resolve => daemon?.listen(adminSocketPath(config), resolve));
+}
+
+test('a policy that is refused leaves the keyholder its list', async () => {
+  await run('apply', '--yes');
+  expect(listed()).toBe(1);
+  await daemonThat('POLICY_SERIAL');
+  write(serviceYaml('limits: { requests: 10/h }\n'));
+  const error = await rejection(run('apply', '--yes'));
+  expect([error.code, listed()]).toEqual(['POLICY_SERIAL', 1]);
+});
+
+test('when nobody says what became of a policy the new list stays: the journal may have it', async () => {
+  await run('apply', '--yes');
+  await daemonThat(undefined);
+  write(serviceYaml('limits: { requests: 10/h }\n'));
+  const error = await rejection(run('apply', '--yes'));
+  expect([error.code, listed()]).toEqual(['NOT_READY', 2]);
+});
+
+test.each([false, true])('a service keeps its name, before anything is written (daemon: %s)', async runs => {
+  await run('apply', '--yes');
+  if (runs) await daemonThat('INTERNAL');
+  write(serviceYaml('', `service: backpage\naddress: ${MASTER.address}\n`));
+  for (const command of [['apply', '--yes'], ['propose']]) {
+    const error = await rejection(run(...command));
+    expect([error.code, listed()]).toEqual(['SERVICE-NAME', 1]);
+  }
+});
