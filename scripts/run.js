@@ -28,6 +28,7 @@ const TASKS = {
   schema: { extent: 'packages', args: () => [file('scripts/schema.ts')] },
   corpus: { extent: 'packages', args: () => [file('test/corpus-maker/generate.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
+  dudect: { extent: 'packages', args: () => [file('bench/dudect.ts')] },
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },
   fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },
   demo: { extent: 'everything', args: () => [file('demo/main.ts')], keepsRunning: true },
