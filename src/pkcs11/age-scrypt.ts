@@ -67,9 +67,14 @@ function withWrapKey(
   const N = 2 ** workFactor;
   const options = { N, r: 8, p: 1, maxmem: (N + 64) * BLOCK_BYTES * 2 };
   const derived = scryptSync(passphrase, Buffer.concat([SALT_LABEL, salt]), WRAP_KEY_BYTES, options);
-  withScratch(WRAP_KEY_BYTES, wrapKey => {
-    wrapKey.set(derived);
+  try {
+    withScratch(WRAP_KEY_BYTES, wrapKey => {
+      wrapKey.set(derived);
+      wipeBytes(derived);
+      use(wrapKey);
+    });
+  } finally {
+    // Also when there was no locked memory for it.
     wipeBytes(derived);
-    use(wrapKey);
-  });
+  }
 }

@@ -1,7 +1,8 @@
 // Checkpoints of the journal as C2SP signed notes (c2sp.org/tlog-checkpoint, c2sp.org/signed-note).
 
-import { type Ed25519Public, parseEd25519Public } from '../descriptor/index.ts';
+import { type Ed25519Public, ed25519Verify, parseEd25519Public } from '../descriptor/index.ts';
 import { refuse } from './denial.ts';
+import { CustodyError } from './error.ts';
 import { type Secret, ed25519FromSeed, ed25519Sign, withScratch } from './locked-memory.ts';
 import type { ProvenHead } from './keyholder-messages.ts';
 import { isConsistent } from './log-consistency.ts';
@@ -39,9 +40,10 @@ export class CheckpointSigner {
   }
 
   /**
-   * The signed note of a tree head, with the proof that it continues the last one; it is recorded durably first.
+   * The signed note of a tree head, with the proof that it continues the last one; it is recorded durably first, and the
+   * signature is verified with OpenSSL before it is released.
    * @throws CustodyError KEYHOLDER_REFUSED: CHECKPOINT-FORK when it is smaller than the last one, not proven to continue
-   *   it, or too large; STATE_WRITE
+   *   it, or too large; STATE_WRITE, CRYPTO
    */
   sign({ size, rootHash, proof }: ProvenHead): string {
     const last = this.#marks.checkpoint;
@@ -51,12 +53,15 @@ export class CheckpointSigner {
     checkSuccessor(last, { size, root: rootHash }, proof);
     if (last?.size !== size) this.#marks.recordCheckpoint({ size, root: rootHash });
     const text = `${this.origin}\n${size}\n${Buffer.from(rootHash).toString('base64')}\n`;
+    const message = Buffer.from(text);
     const signature = withScratch(64, secretKey =>
       this.#seed.use(seed => {
         ed25519FromSeed(secretKey, seed);
-        return ed25519Sign(Buffer.from(text), secretKey);
+        return ed25519Sign(message, secretKey);
       }),
     );
+    // One wrong signature beside a right one over the same text can give the key away.
+    if (!ed25519Verify(message, signature, this.publicKey)) throw new CustodyError('CRYPTO');
     return formatNote(text, this.origin, this.publicKey, signature);
   }
 }

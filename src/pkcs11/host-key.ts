@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { CustodyError } from './error.ts';
 import { hkdfSha256Into } from './hkdf.ts';
-import { Secret } from './locked-memory.ts';
+import { Secret, withScratch } from './locked-memory.ts';
 import { type FileDemand, readFully, withCheckedFile, writeNewFile } from './private-file.ts';
 
 /** `file:/absolute/path` or `credential:NAME` ($CREDENTIALS_DIRECTORY). */
@@ -48,20 +48,10 @@ export function deriveHostKey(source: HostKeySource, purpose: string): Secret {
   };
   return withCheckedFile(path, demand, (fd, size) => {
     if (size < HOST_KEY_BYTES) throw new CustodyError('HOST_KEY', 'at least 32 bytes are wanted');
-    const content = new Secret(size);
-    const derived = new Secret(32);
-    try {
-      content.use(bytes => {
-        readFully(fd, bytes);
-        derived.use(out => hkdfSha256Into(out, bytes, SALT, new TextEncoder().encode(purpose)));
-      });
-      return derived;
-    } catch (thrown) {
-      derived.wipe();
-      throw thrown;
-    } finally {
-      content.wipe();
-    }
+    return withScratch(size, content => {
+      readFully(fd, content);
+      return Secret.make(32, out => hkdfSha256Into(out, content, SALT, new TextEncoder().encode(purpose)));
+    });
   });
 }
 

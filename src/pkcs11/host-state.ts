@@ -87,15 +87,16 @@ export class HostState {
     setAside(folder, options.recover ?? false);
     if (source.kind === 'file' && !exists(source.path)) createHostKeyFile(source.path);
     const hostKey = deriveHostKey(source, PURPOSE);
-    const state = emptyState();
+    let state: KeyholderState | undefined;
     try {
+      state = emptyState();
       // Marks first: a state without marks would be an error at the next start, marks without a state are nothing.
       const marks = MarkLog.create(join(folder, 'marks'), state.id);
       marks.raiseFloor(options.fence ?? 0);
       marks.close();
       replaceFile(join(folder, 'state'), sealState(state, hostKey));
     } finally {
-      wipeState(state);
+      if (state !== undefined) wipeState(state);
       hostKey.wipe();
     }
   }

@@ -25,18 +25,26 @@ export class Secret {
     this.#bytes = takePages(length);
   }
 
+  /** `length` bytes, filled by `fill`; wiped when that throws. */
+  static make(length: number, fill: (bytes: Buffer) => void): Secret {
+    const secret = new Secret(length);
+    try {
+      secret.use(fill);
+      return secret;
+    } catch (thrown) {
+      secret.wipe();
+      throw thrown;
+    }
+  }
+
   /** `length` bytes from libsodium's generator. */
   static random(length: number): Secret {
-    const secret = new Secret(length);
-    secret.use(bytes => sodium.randombytes_buf(bytes));
-    return secret;
+    return Secret.make(length, bytes => sodium.randombytes_buf(bytes));
   }
 
   /** Copies `bytes` in; the caller wipes its own copy. */
   static copyOf(bytes: Uint8Array): Secret {
-    const secret = new Secret(bytes.length);
-    secret.use(window => window.set(bytes));
-    return secret;
+    return Secret.make(bytes.length, window => window.set(bytes));
   }
 
   /** Hands the window to `fn` and returns what it returns; do not keep the window. Throws SECRET_WIPED. */

@@ -24,7 +24,7 @@ import { readCheckedFile } from './private-file.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import type { SigningKeyRecord } from './signing-key-record.ts';
 import type { SigningKeys } from './signing-keys.ts';
-import type { OpenRequest, OpeningResult, TokenAccess } from './token-messages.ts';
+import type { Ladder, OpenRequest, OpeningResult, TokenAccess } from './token-messages.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { isVouching } from './vouching.ts';
 
@@ -89,9 +89,14 @@ export async function planOpening(
   const candidates: Candidate[] = [];
   try {
     for (const period of periods) {
-      const key = await keys.make();
       const kpHsBlindId = deriveKpHsBlindId(slot.kpHsId, period);
-      candidates.push({ period, kpHsBlindId, kpHsDescSign: keys.open(key).kpHsDescSign, key });
+      const key = await keys.make();
+      try {
+        candidates.push({ period, kpHsBlindId, kpHsDescSign: keys.open(key).kpHsDescSign, key });
+      } catch (thrown) {
+        keys.giveBack(key);
+        throw thrown;
+      }
     }
     return { slot, envelope, candidates };
   } catch (thrown) {
@@ -188,12 +193,13 @@ async function judge(
       const ladder = result.ladders[i];
       if (ladder?.periodNum !== candidate.period.periodNum) throw new CustodyError('TOKEN_PROTOCOL');
       await verifyLadder(candidate, ladder.rungs, profile);
-      const { periodNum, lengthMinutes, offsetSeconds } = candidate.period;
       const secret = derivePeriodSecret(serviceSecret, candidate.kpHsBlindId);
-      const { key } = candidate;
-      const record = { periodNum, lengthMinutes, offsetSeconds, key, secret, ladder: ladder.rungs };
-      const signing = judgement.keys.open(key);
-      opened.push(new PeriodKey({ kpHsId: opening.slot.kpHsId, profile, record, signing }));
+      try {
+        opened.push(periodKeyOf(candidate, ladder, secret, opening.slot, judgement));
+      } catch (thrown) {
+        secret.wipe();
+        throw thrown;
+      }
     }
     return { opening, keys: opened, origin: result.origin, vouching: result.vouching };
   } catch (thrown) {
@@ -203,6 +209,18 @@ async function judge(
   } finally {
     serviceSecret.wipe();
   }
+}
+
+function periodKeyOf(
+  { period, key }: Candidate,
+  { rungs }: Ladder,
+  secret: Secret,
+  { kpHsId }: ServiceSlot,
+  { profile, keys }: Judgement,
+): PeriodKey {
+  const { periodNum, lengthMinutes, offsetSeconds } = period;
+  const record = { periodNum, lengthMinutes, offsetSeconds, key, secret, ladder: rungs };
+  return new PeriodKey({ kpHsId, profile, record, signing: keys.open(key) });
 }
 
 /** Whether another token of the list may do better. Never after a refused PIN: it may be the same one's. */

@@ -37,12 +37,19 @@ function filePassphrase(path: string, isNew: boolean): Secret {
 
 async function typedPassphrase(isNew: boolean): Promise<Secret> {
   const first = await askTerminal('Passphrase of the copy: ', MAX_BYTES);
-  const second = isNew ? await askTerminal('The same once more: ', MAX_BYTES) : first;
   try {
-    if (!equalSecrets(first, second)) throw new CustodyError('PASSPHRASE');
+    if (isNew) await typeAgain(first);
     return passphraseOf(first, isNew);
   } finally {
     first.fill(0);
+  }
+}
+
+async function typeAgain(first: Uint8Array): Promise<void> {
+  const second = await askTerminal('The same once more: ', MAX_BYTES);
+  try {
+    if (!equalSecrets(first, second)) throw new CustodyError('PASSPHRASE');
+  } finally {
     second.fill(0);
   }
 }

@@ -49,9 +49,9 @@ export interface PeriodKeyParts {
 
 /** HMAC-SHA-256 of the blinded key under the per-service secret: what one period may know of that (32 bytes). */
 export function derivePeriodSecret(serviceSecret: Secret, kpHsBlindId: KpHsBlindId): Secret {
-  const secret = new Secret(32);
-  secret.use(out => serviceSecret.use(key => hmacSha256Into(out, key, PERIOD_SECRET, kpHsBlindId)));
-  return secret;
+  return Secret.make(32, out =>
+    serviceSecret.use(key => hmacSha256Into(out, key, PERIOD_SECRET, kpHsBlindId)),
+  );
 }
 
 /** The key of one service for one time period. */
@@ -63,7 +63,7 @@ export class PeriodKey {
   readonly kpHsDescSign: KpHsDescSign;
   readonly #ladder: ReadonlyMap<number, Bytes>;
   readonly #signing: DescSigningKey;
-  readonly #counterKey = new Secret(COUNTER_KEY_BYTES);
+  readonly #counterKey: Secret;
   readonly #counterOrigin: number;
   readonly #counter: RevisionCounter;
   #access: ClientAccess | undefined;
@@ -78,11 +78,11 @@ export class PeriodKey {
     this.kpHsDescSign = signing.kpHsDescSign;
     this.#ladder = new Map(record.ladder.map(rung => [rung.expiryHours, rung.signature]));
     this.#counterOrigin = srvRunStart(profile, this.period);
+    this.#counterKey = Secret.make(COUNTER_KEY_BYTES, key =>
+      this.#derive(key, 'revision-counter', Uint8Array.of(0)),
+    );
     // The counter reads its key in place for as long as it lives: until `wipe`, which ends both.
-    this.#counter = this.#counterKey.use(key => {
-      this.#derive(key, 'revision-counter', Uint8Array.of(0));
-      return createRevisionCounter(key);
-    });
+    this.#counter = this.#counterKey.use(key => createRevisionCounter(key));
   }
 
   /** The type-08 certificate (140 bytes) that ends at this hour, if the ladder has it. */
