@@ -91,9 +91,4 @@ function numberOf(bytes: Uint8Array): bigint {
   return number;
 }
 
-export const SUBJECTS: readonly Subject[] = [
-  leakyProduct(),
-  product(),
-  basepointProduct(),
-  signature(),
-];
+export const SUBJECTS: readonly Subject[] = [leakyProduct(), product(), basepointProduct(), signature()];
