@@ -65,7 +65,7 @@ export async function measureSigningPlaces(): Promise<void> {
     process.stdout.write(`keys made in the token: ${perSecond.toFixed(0)} in a second\n`);
     const [record] = made;
     if (record === undefined) throw new Error('no key was made');
-    const inToken = { key: { kind: 'token', ...record }, signing: token.keyOf(record) } as const;
+    const inToken = { key: { kind: 'token', ...record }, signing: token.keyOf(record, '') } as const;
     for (const pointCount of [10, 20]) await compare(pointCount, inToken);
   } finally {
     token.stop();

@@ -92,7 +92,7 @@ export async function planOpening(
       const kpHsBlindId = deriveKpHsBlindId(slot.kpHsId, period);
       const key = await keys.make();
       try {
-        candidates.push({ period, kpHsBlindId, kpHsDescSign: keys.open(key).kpHsDescSign, key });
+        candidates.push({ period, kpHsBlindId, kpHsDescSign: keys.open(key, slot.kpHsId).kpHsDescSign, key });
       } catch (thrown) {
         keys.giveBack(key);
         throw thrown;
@@ -220,7 +220,7 @@ function periodKeyOf(
 ): PeriodKey {
   const { periodNum, lengthMinutes, offsetSeconds } = period;
   const record = { periodNum, lengthMinutes, offsetSeconds, key, secret, ladder: rungs };
-  return new PeriodKey({ kpHsId, profile, record, signing: keys.open(key) });
+  return new PeriodKey({ kpHsId, profile, record, signing: keys.open(key, kpHsId) });
 }
 
 /** Whether another token of the list may do better. Never after a refused PIN: it may be the same one's. */

@@ -42,7 +42,7 @@ export class ServiceBook {
             kpHsId: entry.kpHsId,
             profile: list.profile,
             record,
-            signing: keys.open(record.key),
+            signing: keys.open(record.key, entry.kpHsId),
           }),
         );
       }
@@ -152,13 +152,13 @@ export class ServiceBook {
   /** What the state had and no service of the list uses. */
   #dropUnused(): void {
     const used = new Set(this.slots.flatMap(slot => [...slot.periods.values()].map(key => key.record)));
-    const unused = this.#host.state.services
-      .flatMap(service => service.periods)
-      .filter(record => !used.has(record));
+    const unused = this.#host.state.services.flatMap(({ kpHsId, periods }) =>
+      periods.filter(record => !used.has(record)).map(record => ({ record, kpHsId })),
+    );
     if (unused.length === 0) return;
     this.#host.save({ services: this.slots.map(slot => slot.record()) });
-    for (const record of unused) {
-      this.#keys.open(record.key).destroy();
+    for (const { record, kpHsId } of unused) {
+      this.#keys.open(record.key, kpHsId).destroy();
       record.secret.wipe();
     }
   }

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { childCommand, passedEnvironment } from './child-command.ts';
 import { CustodyError, toCustodyError } from './error.ts';
+import { FairQueue } from './fair-queue.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { PinAttempts, type PinStore } from './pin-memory.ts';
 import { PIN_TAG_BYTES, encodePinJudgement } from './pin-tags.ts';
@@ -14,7 +15,7 @@ import { TOKEN_FRAME, parseFailure } from './token-messages.ts';
 
 /** How it is started. */
 export interface SigningChildOptions {
-  /** For each request; then SIGKILL. Milliseconds. */
+  /** For each request, from when it is with the token; then SIGKILL. Milliseconds. */
   readonly deadlineMs: number;
   /** What is known of PINs, and where an attempt is written down before it is made. */
   readonly pins: PinStore;
@@ -22,7 +23,17 @@ export interface SigningChildOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-interface Waiting {
+/** How one request is asked. */
+export interface AskOptions {
+  /** Whose it is: owners take turns. */
+  readonly owner?: string;
+  readonly deadlineMs?: number;
+}
+
+interface Request {
+  readonly type: number;
+  readonly payload: Uint8Array;
+  readonly deadlineMs: number;
   readonly settle: (payload: Uint8Array) => void;
   readonly fail: (error: CustodyError) => void;
 }
@@ -33,7 +44,7 @@ const CHILD_FLAGS = ['--disable-sigusr1', '--disallow-code-generation-from-strin
 /** A module that hangs while it unloads is killed after this. */
 const EXIT_GRACE_MS = 2_000;
 
-/** Answers come in the order of the requests. Every failure ends the process. */
+/** One request is with the token, the others wait here for their owner's turn. Every failure ends the process. */
 export class SigningChild {
   readonly pid: number | undefined;
   /** Resolves with why it ended, once the process is gone. */
@@ -42,7 +53,9 @@ export class SigningChild {
   readonly #channel: FrameChannel;
   readonly #deadlineMs: number;
   readonly #attempts: PinAttempts;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new FairQueue<Request>();
+  #asked: Request | undefined;
+  #late: NodeJS.Timeout | undefined;
   #sequence = 0;
   #reason: CustodyError | undefined;
 
@@ -74,30 +87,33 @@ export class SigningChild {
 
   /** Whether nothing is being asked. */
   get isIdle(): boolean {
-    return this.#waiting.size === 0;
+    return this.#asked === undefined && this.#waiting.isEmpty;
   }
 
   /** One request. @throws CustodyError the failure that the process names, TOKEN_TIMEOUT, TOKEN_DEAD */
-  async ask(type: number, payload: Uint8Array, deadlineMs = this.#deadlineMs): Promise<Uint8Array> {
+  async ask(type: number, payload: Uint8Array, options: AskOptions = {}): Promise<Uint8Array> {
+    const { owner = '', deadlineMs = this.#deadlineMs } = options;
     if (this.#reason !== undefined) throw this.#reason;
-    this.#sequence += 1;
-    const sequence = this.#sequence;
-    const late = setTimeout(() => this.kill(new CustodyError('TOKEN_TIMEOUT')), deadlineMs);
-    try {
-      return await new Promise<Uint8Array>((settle, fail) => {
-        this.#waiting.set(sequence, { settle, fail });
-        this.#send(type, sequence, payload);
-      });
-    } finally {
-      clearTimeout(late);
-      this.#waiting.delete(sequence);
-    }
+    return await new Promise<Uint8Array>((settle, fail) => {
+      this.#waiting.push(owner, { type, payload, deadlineMs, settle, fail });
+      this.#askNext();
+    });
   }
 
   /** Ends the process now. */
   kill(reason = new CustodyError('TOKEN_DEAD')): void {
     this.#end(reason);
     this.#child.kill('SIGKILL');
+  }
+
+  #askNext(): void {
+    if (this.#asked !== undefined) return;
+    this.#asked = this.#waiting.shift();
+    if (this.#asked === undefined) return;
+    const { type, payload, deadlineMs } = this.#asked;
+    this.#sequence += 1;
+    this.#late = setTimeout(() => this.kill(new CustodyError('TOKEN_TIMEOUT')), deadlineMs);
+    this.#send(type, this.#sequence, payload);
   }
 
   #send(type: number, sequence: number, payload: Uint8Array): void {
@@ -128,11 +144,18 @@ export class SigningChild {
       this.#attempts.fail(error);
       throw error;
     }
-    const waiting = this.#waiting.get(sequence);
-    if (type !== TOKEN_FRAME.answer || waiting === undefined) throw new CustodyError('TOKEN_PROTOCOL');
+    const asked = this.#asked;
+    if (type !== TOKEN_FRAME.answer || sequence !== this.#sequence || asked === undefined)
+      throw new CustodyError('TOKEN_PROTOCOL');
     this.#attempts.settle();
-    this.#waiting.delete(sequence);
-    waiting.settle(payload);
+    this.#done();
+    asked.settle(payload);
+    this.#askNext();
+  }
+
+  #done(): void {
+    clearTimeout(this.#late);
+    this.#asked = undefined;
   }
 
   /** A login is written down before it is tried. @throws CustodyError STATE_WRITE, TOKEN_PROTOCOL */
@@ -150,7 +173,10 @@ export class SigningChild {
   #end(reason: CustodyError): void {
     this.#reason ??= reason;
     this.#channel.close();
-    for (const waiting of this.#waiting.values()) waiting.fail(this.#reason);
-    this.#waiting.clear();
+    const asked = this.#asked;
+    this.#done();
+    asked?.fail(this.#reason);
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+      next.fail(this.#reason);
   }
 }

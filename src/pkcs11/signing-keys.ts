@@ -6,6 +6,7 @@ import { CustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
 import type { KeyholderList } from './list.ts';
 import { Secret } from './locked-memory.ts';
+import { slotName } from './service-slot.ts';
 import { type SigningKeyRecord, type TokenKeyRecord, recordName } from './signing-key-record.ts';
 import { SigningToken } from './signing-token.ts';
 
@@ -64,10 +65,10 @@ export class SigningKeys {
     return this.#spare.length;
   }
 
-  /** The key of a record. */
-  open(record: SigningKeyRecord): DescSigningKey {
+  /** The key of a record, for a service. */
+  open(record: SigningKeyRecord, kpHsId: Uint8Array): DescSigningKey {
     if (record.kind === 'seed') return new SeedSigningKey(record.seed);
-    const key = this.token.keyOf(record);
+    const key = this.token.keyOf(record, slotName(kpHsId));
     const destroy = (): void => this.#destroy(record);
     return Object.assign(key, { destroy });
   }

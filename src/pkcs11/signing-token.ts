@@ -54,6 +54,8 @@ const FIRST_BACK_OFF_MS = 250;
 /** For what comes back by itself, so that it is back in use soon. */
 const LAST_BACK_OFF_MS = 2_000;
 const PATIENT_BACK_OFF_MS = 30_000;
+/** So few that a card which takes a second for each makes nobody wait for long, and none is late. */
+const CERTS_AT_ONCE = 8;
 const PASSING: readonly CustodyErrorCode[] = ['TOKEN_NOT_FOUND', 'TOKEN_DEAD', 'TOKEN_TIMEOUT'];
 
 /** Keys are made, used and destroyed through it. Requests fail at once while the token is away. */
@@ -138,15 +140,15 @@ export class SigningToken {
     this.#ask(SIGNING_FRAME.destroy, encodeId(record.id)).catch(() => undefined);
   }
 
-  /** The key of a record. */
-  keyOf(record: TokenKeyRecord): DescSigningKey {
-    return new TokenSigningKey(record, (type, payload) => this.#ask(type, payload), this);
+  /** The key of a record, whose requests take turns with those of other owners. */
+  keyOf(record: TokenKeyRecord, owner: string): DescSigningKey {
+    return new TokenSigningKey(record, (type, payload) => this.#ask(type, payload, owner), this);
   }
 
-  async #ask(type: number, payload: Uint8Array): Promise<Uint8Array> {
+  async #ask(type: number, payload: Uint8Array, owner = ''): Promise<Uint8Array> {
     this.check();
     if (this.#child === undefined) throw new CustodyError('TOKEN_DEAD');
-    const asking = this.#child.ask(type, payload);
+    const asking = this.#child.ask(type, payload, { owner });
     this.#asking.add(asking);
     try {
       return await asking;
@@ -252,7 +254,13 @@ class TokenSigningKey implements DescSigningKey {
   }
 
   async certify(certs: readonly PointCert[]): Promise<Bytes[]> {
-    if (certs.length === 0) return [];
+    const made: Bytes[] = [];
+    while (made.length < certs.length)
+      made.push(...(await this.#certifyFew(certs.slice(made.length, made.length + CERTS_AT_ONCE))));
+    return made;
+  }
+
+  async #certifyFew(certs: readonly PointCert[]): Promise<Bytes[]> {
     const payload = encodePointCerts(this.#record.id, certs);
     const answer = await this.#ask(SIGNING_FRAME.pointCerts, payload);
     return parseSignatures(answer, certs.length).map((signature, i) =>

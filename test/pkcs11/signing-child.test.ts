@@ -29,11 +29,10 @@ describe('the process that signs with keys in a token', () => {
   test('is killed when it does not answer in time, and nobody waits on', async () => {
     const child = start();
     process.kill(child.pid ?? 0, 'SIGSTOP');
+    const late = child.ask(SIGNING_FRAME.touch, new Uint8Array(), { deadlineMs: 100 });
     const other = child.ask(SIGNING_FRAME.touch, new Uint8Array());
     expect(child.isIdle).toBe(false);
-    const late = expectCodeOf('TOKEN_TIMEOUT', child.ask(SIGNING_FRAME.touch, new Uint8Array(), 100));
-    await expectCodeOf('TOKEN_TIMEOUT', other);
-    await late;
+    await Promise.all([expectCodeOf('TOKEN_TIMEOUT', late), expectCodeOf('TOKEN_TIMEOUT', other)]);
     expect((await child.ended).code).toBe('TOKEN_TIMEOUT');
     expect(isAlive(child.pid)).toBe(false);
     await expectCodeOf('TOKEN_TIMEOUT', child.ask(SIGNING_FRAME.touch, new Uint8Array()));
