@@ -100,7 +100,7 @@ export class BackendWatch {
   offer(now: number): Offer {
     const proven = this.#backends.flatMap(({ name, descriptor }) => {
       if (descriptor === undefined || evidenceFault(descriptor, this.#profile, now) !== undefined) return [];
-      if ((this.#state.backends[name]?.refused?.until ?? 0) > now) return [];
+      if (isLeftOut(this.#state.backends[name], descriptor.evidence.digest, now)) return [];
       return [{ name, descriptor }];
     });
     const heard = proven.filter(({ name }) => !isSilent(this.#state.backends[name]));
@@ -206,6 +206,12 @@ export class BackendWatch {
     // Dropped from policy while a task ran: what it finds goes nowhere.
     return { points: 0, misses: 0 };
   }
+}
+
+/** Whether the signer refused this very descriptor, and it is not yet time to try it again. */
+export function isLeftOut(state: BackendState | undefined, evidence: string, now: number): boolean {
+  const { refused } = state ?? {};
+  return refused !== undefined && refused.evidence === evidence && refused.until > now;
 }
 
 function isSilent(state: BackendState | undefined): boolean {

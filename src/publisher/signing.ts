@@ -176,8 +176,8 @@ export class Signing {
     if (!repeated) this.#pending = undefined;
     this.#context.log.warn('the signer did not sign', { service, code, result: outcome.kind });
     const evidence = 'evidence' in outcome ? outcome.evidence : undefined;
-    const backend = points.find(point => point.evidence === evidence)?.backend;
-    if (backend !== undefined && this.#leaveOut(backend, code)) return;
+    const point = points.find(each => each.evidence === evidence);
+    if (point !== undefined && this.#leaveOut(point, code)) return;
     const retryAfter = outcome.kind === 'denied' || outcome.kind === 'busy' ? outcome.retryAfter : undefined;
     const detail =
       outcome.kind === 'denied' && outcome.observed !== undefined
@@ -189,16 +189,16 @@ export class Signing {
   }
 
   /**
-   * One backend with a descriptor that the signer refuses must not stop the others: it is left out, longer each time, and
-   * they are asked for at once. At most one request for each backend comes of it in each round. False for one that policy
+   * One backend with a descriptor that the signer refuses must not stop the others: it is left out, longer each time, or until
+   * it publishes anew, and they are asked for at once. At most one request for each backend comes of it in each round. False for one that policy
    * has dropped meanwhile.
    */
-  #leaveOut(backend: string, code: string): boolean {
+  #leaveOut({ backend, evidence }: AvailablePoint, code: string): boolean {
     const state = this.#state.backends[backend];
     if (state === undefined) return false;
     const { now, log, random } = this.#context;
     const failures = (state.refused?.failures ?? 0) + 1;
-    state.refused = { code, failures, until: now() + backOff(this.#timing, failures, random()) };
+    state.refused = { code, evidence, failures, until: now() + backOff(this.#timing, failures, random()) };
     this.#state.notBefore = 0;
     this.again = true;
     log.warn('a backend is left out; the signer refuses its descriptor', {

@@ -63,9 +63,17 @@ export const BackendStateSchema = Type.Object(
     fetchCode: Type.Optional(Type.String({ maxLength: 64 })),
     misses: count(),
     silentSince: Type.Optional(seconds()),
-    /** The signer refused its descriptor, `failures` times in a row: it is left out until then. */
+    /** The signer refused this descriptor (by digest), `failures` times in a row: it is left out until then. */
     refused: Type.Optional(
-      Type.Object({ code: Type.String({ maxLength: 64 }), failures: count(), until: seconds() }, closed),
+      Type.Object(
+        {
+          code: Type.String({ maxLength: 64 }),
+          evidence: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+          failures: count(),
+          until: seconds(),
+        },
+        closed,
+      ),
     ),
   },
   closed,

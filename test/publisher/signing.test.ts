@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatOnionAddress, proveEvidence, TOR_NETWORK } from '../../src/descriptor/index.ts';
-import type { Offer } from '../../src/publisher/backend-watch.ts';
+import { isLeftOut, type Offer } from '../../src/publisher/backend-watch.ts';
 import { availablePoints } from '../../src/publisher/backends.ts';
 import { SignerClient } from '../../src/publisher/signer-client.ts';
 import { Signing } from '../../src/publisher/signing.ts';
@@ -60,7 +60,9 @@ afterEach(async () => {
 
 /** What these backends offer; those that are left out are not among them. */
 function offerNow(): Offer {
-  const heard = BACKENDS.filter(({ name }) => (state.backends[name]?.refused?.until ?? 0) <= now);
+  const heard = BACKENDS.filter(
+    ({ name, descriptor }) => !isLeftOut(state.backends[name], descriptor.evidence.digest, now),
+  );
   return {
     points: heard.flatMap(({ name, descriptor }) => availablePoints(name, descriptor)),
     texts: new Map(heard.map(({ descriptor }) => [descriptor.evidence.digest, descriptor.text])),
@@ -82,7 +84,12 @@ describe('A backend whose descriptor the signer refuses', () => {
     signer.refused = 'b2';
     expect(await round()).toEqual(['first', 'b1', 'b2', 'b3']);
     expect([signing.again, signing.fault]).toEqual([true, undefined]);
-    expect(state.backends['b2']?.refused).toEqual({ code: 'EVIDENCE_INVALID', failures: 1, until: now + 30 });
+    expect(state.backends['b2']?.refused).toEqual({
+      code: 'EVIDENCE_INVALID',
+      evidence: BACKENDS[1]?.descriptor.evidence.digest,
+      failures: 1,
+      until: now + 30,
+    });
     expect(await round()).toEqual(['first', 'b1', 'b3']);
     expect([signing.again, state.points.length, state.backends['b1']?.refused]).toEqual([
       false,
@@ -114,6 +121,16 @@ describe('A backend whose descriptor the signer refuses', () => {
     ]);
     now += 30;
     expect(await round()).toEqual(['first', 'b1', 'b2', 'b3']);
+  });
+
+  it('is tried at once when it has published anew.', async () => {
+    signer.refused = 'b2';
+    await round();
+    const refused = state.backends['b2'];
+    const digest = BACKENDS[1]?.descriptor.evidence.digest ?? '';
+    expect(isLeftOut(refused, digest, now)).toBe(true);
+    expect(isLeftOut(refused, '0'.repeat(64), now)).toBe(false);
+    expect(isLeftOut(refused, digest, now + 30)).toBe(false);
   });
 
   it('is not believed to be at fault when what the signer names was not asked for.', async () => {

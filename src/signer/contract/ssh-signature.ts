@@ -9,8 +9,8 @@ import { SshReader, sshString } from './ssh-reader.ts';
 
 const MAGIC = 'SSHSIG';
 const VERSION = 1;
-const ARMOUR =
-  /^-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/=]{1,76}\n){1,64})-----END SSH SIGNATURE-----\n$/;
+const [BEGIN, END] = ['-----BEGIN SSH SIGNATURE-----\n', '-----END SSH SIGNATURE-----\n'];
+const MAX_ARMOUR = 4_096;
 const HASHES = ['sha256', 'sha512'] as const;
 /** PROTOCOL.u2f: the token saw a person. */
 const USER_PRESENT = 1;
@@ -27,10 +27,9 @@ export interface SshSignature {
 
 /** Undefined for what is no signature of a key of SSH_KEY_TYPES. */
 export function parseSshSignature(armoured: string): SshSignature | undefined {
-  const base64 = ARMOUR.exec(armoured)?.[1]?.replaceAll('\n', '');
-  if (base64 === undefined) return undefined;
-  const bytes = new Uint8Array(Buffer.from(base64, 'base64'));
-  if (Buffer.from(bytes).toString('base64') !== base64) return undefined;
+  if (armoured.length > MAX_ARMOUR) return undefined;
+  const bytes = new Uint8Array(Buffer.from(armoured.slice(BEGIN.length, -END.length), 'base64'));
+  if (armour(bytes) !== armoured) return undefined;
   try {
     return readSignature(new SshReader(bytes));
   } catch (error) {
@@ -38,6 +37,14 @@ export function parseSshSignature(armoured: string): SshSignature | undefined {
     throw error;
   }
 }
+
+/** As OpenSSH writes it: base64 in lines of 70. */
+const armour = (bytes: Uint8Array): string =>
+  BEGIN +
+  Buffer.from(bytes)
+    .toString('base64')
+    .replace(/.{1,70}/g, '$&\n') +
+  END;
 
 function readSignature(reader: SshReader): SshSignature | undefined {
   const magic = Buffer.from(reader.bytes(MAGIC.length)).toString('latin1');

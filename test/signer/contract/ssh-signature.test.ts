@@ -99,6 +99,9 @@ describe('a signature of ssh-keygen', () => {
       ` ${made}`,
       made.repeat(2),
       made.replaceAll('\n', '\r\n'),
+      // Other lines, the same bytes.
+      made.replace(/^(.{64})(.{6})\n/mu, '$1\n$2'),
+      made.replace('-----\n', '-----\n\n'),
       made.replace('=\n', '\n'),
       wrap(Buffer.concat([bytes, Buffer.of(0)])),
       wrap(bytes.subarray(0, -1)),
