@@ -1,4 +1,4 @@
-import { defaultsSchema, serviceSchema } from './policy.ts';
+import { administratorsSchema, defaultsSchema, retiredSchema, serviceSchema } from './policy.ts';
 import { publisherSchema, signerSchema } from './programs.ts';
 import type { Schema } from './words.ts';
 
@@ -6,6 +6,8 @@ import type { Schema } from './words.ts';
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   'service.json': serviceSchema,
   'defaults.json': defaultsSchema,
+  'administrators.json': administratorsSchema,
+  'retired.json': retiredSchema,
   'signer.json': signerSchema,
   'publisher.json': publisherSchema,
 };

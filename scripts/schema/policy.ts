@@ -1,4 +1,11 @@
+import { SSH_KEY_TYPES } from '../../src/signer/contract/ssh-key.ts';
 import { MAX_POINTS } from '../../src/signer/contract/requests.ts';
+import { type ADMINISTRATORS_KEYS, MAX_ADMINISTRATORS } from '../../src/signer/policy/administrators.ts';
+import {
+  MAX_RETIRED,
+  type RETIRED_BACKEND_KEYS,
+  type RETIRED_KEYS,
+} from '../../src/signer/policy/retired.ts';
 import { type CAA_KEYS, MAX_CAA, MAX_CLIENTS } from '../../src/signer/policy/read-access.ts';
 import {
   type GROUP_KEYS,
@@ -94,3 +101,33 @@ export const serviceSchema = file('A policy of onion-signer', {
 });
 
 export const defaultsSchema = file('_defaults.yaml of onion-signer', map(shared));
+
+const people = `^(?:${SSH_KEY_TYPES.map(type => type.replaceAll('.', '\\.')).join('|')}) `;
+const administrators: Keys<typeof ADMINISTRATORS_KEYS> = {
+  administrators: {
+    ...named(text(people), MAX_ADMINISTRATORS),
+    description: 'a name and the line of a .pub file each',
+  },
+  threshold: whole(1, MAX_ADMINISTRATORS, 'so many of them sign each policy'),
+  threshold_loosening: whole(1, MAX_ADMINISTRATORS, 'so many one that loosens; default as `threshold`'),
+};
+
+export const administratorsSchema = file(
+  '_administrators.yaml of onion-signer',
+  map(administrators, ['administrators', 'threshold']),
+);
+
+const retiredBackend: Keys<typeof RETIRED_BACKEND_KEYS> = {
+  address: address(),
+  may_return: flag('true: the address may be a backend again, and may leave the list'),
+};
+
+const retired: Keys<typeof RETIRED_KEYS> = {
+  retired: {
+    ...named({ anyOf: [address(), map(retiredBackend, ['address'])] }, MAX_RETIRED),
+    minProperties: 0,
+    description: 'addresses that no backend may have again',
+  },
+};
+
+export const retiredSchema = file('_retired.yaml of onion-signer', map(retired, ['retired']));

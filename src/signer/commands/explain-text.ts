@@ -9,6 +9,8 @@ export function formatFile(said: FileExplanation): string {
     service: 'a service',
     group: 'a group of services',
     defaults: 'what stands beneath all services',
+    administrators: 'who signs the policies that follow',
+    retired: 'backends that never come back',
   };
   const fate = problems.length === 0 ? 'would be taken' : 'would be refused';
   return lines([
@@ -36,6 +38,7 @@ const ORIGINS: Readonly<Record<ValueExplanation['from'], string>> = {
   service: 'the service',
   group: 'its group',
   defaults: 'the defaults',
+  file: 'this file',
   'built in': 'built in',
 };
 

@@ -31,7 +31,7 @@ export const MAX_ADMINISTRATORS = 16;
 /** Stands in place of a service in a difference; no service can have this name. */
 export const ADMINISTRATORS = '(administrators)';
 
-const KEYS = ['threshold', 'threshold_loosening', 'administrators'] as const;
+export const ADMINISTRATORS_KEYS = ['threshold', 'threshold_loosening', 'administrators'] as const;
 const NAME = new RegExp(NAME_PATTERN);
 
 /**
@@ -40,7 +40,7 @@ const NAME = new RegExp(NAME_PATTERN);
  */
 export function readAdministrators(top: YamlMap): Administrators {
   const what = 'the administrators';
-  const map = readMap(top, KEYS, what);
+  const map = readMap(top, ADMINISTRATORS_KEYS, what);
   const people = readPeople(requireKey(map, 'administrators', what));
   const bound = people.length;
   const threshold = readInteger(requireKey(map, 'threshold', what), '`threshold`', 1, bound);
@@ -106,7 +106,8 @@ export function administratorChanges(
   });
 }
 
-function wordsOf(administrators: Administrators | undefined): ReadonlyMap<string, string> {
+/** Each person with kind and fingerprint of the key, then the thresholds. */
+export function wordsOf(administrators: Administrators | undefined): ReadonlyMap<string, string> {
   if (administrators === undefined) return new Map();
   const { threshold, thresholdLoosening, people } = administrators;
   const of = `of ${people.length}`;

@@ -1,22 +1,25 @@
 import { basename } from 'node:path';
 import { SignerError } from '../contract/problems.ts';
-import { parseStrictYaml } from '../program/strict-yaml.ts';
+import { parseStrictYaml, type Place } from '../program/strict-yaml.ts';
+import { wordsOf } from './administrators.ts';
 import { collectProblems } from './collect-problems.ts';
 import { allowsOf, refusesOf } from './explain-words.ts';
 import { explainValues, type ValueExplanation } from './explain-values.ts';
 import {
   checkTogether,
-  isDefaults,
+  type FileRole,
   isServiceFile,
   type LoadOptions,
+  parseAdministrators,
   parseDefaults,
   parseFile,
   parseRetired,
   type PolicyFile,
+  roleOf,
 } from './load.ts';
 import { readPolicyFile } from './read-policy-file.ts';
 import { type Layer, type LoadedService, readDefaults } from './read-service.ts';
-import type { RetiredBackend } from './retired.ts';
+import { fateOf, type RetiredBackend } from './retired.ts';
 import { DEFAULT_LIMITS } from './types.ts';
 
 /** Why a file would not be taken: the message begins with file, line and column and says what to write. */
@@ -40,11 +43,11 @@ export interface ServiceExplanation {
 export interface FileExplanation {
   readonly kind: 'file';
   readonly file: string;
-  readonly what: 'service' | 'group' | 'defaults';
+  readonly what: 'service' | 'group' | Exclude<FileRole, 'services'>;
   /** Empty when it would be taken. */
   readonly problems: readonly FileProblem[];
   readonly services: readonly ServiceExplanation[];
-  /** What `_defaults.yaml` sets; empty for other files. */
+  /** What a file sets that is about no service. */
   readonly values: readonly ValueExplanation[];
   readonly notJudged: readonly string[];
 }
@@ -58,22 +61,30 @@ export function explainFile(
   others: readonly PolicyFile[],
   options: LoadOptions,
 ): FileExplanation {
+  const role = roleOf(file);
   const said = {
     kind: 'file',
     file: file.name,
-    what: 'service',
+    what: role === 'services' ? 'service' : role,
     services: [],
     values: [],
     notJudged: [],
   } as const;
   try {
-    return isDefaults(file)
-      ? { ...said, what: 'defaults', ...explainDefaults(file) }
-      : { ...said, ...explainServices(file, others, options) };
+    switch (role) {
+      case 'services':
+        return { ...said, ...explainServices(file, others, options) };
+      case 'defaults':
+        return { ...said, ...explainDefaults(file) };
+      case 'administrators':
+        return { ...said, ...explainAdministrators(file) };
+      case 'retired':
+        return { ...said, ...explainRetired(file, others, options) };
+    }
   } catch (error) {
     // Not even its keys can be told apart, or its defaults cannot be read.
     if (!(error instanceof SignerError)) throw error;
-    return { ...said, ...(isDefaults(file) ? { what: 'defaults' } : {}), problems: [toProblem(error)] };
+    return { ...said, problems: [toProblem(error)] };
   }
 }
 
@@ -93,6 +104,48 @@ function explainDefaults(file: PolicyFile): Explained<'values'> {
   };
   return { problems: [], values: explainValues(effective, [layer]) };
 }
+
+/** Kinds and fingerprints of keys, and how many of the people it takes. */
+function explainAdministrators(file: PolicyFile): Explained<'values'> {
+  const words = wordsOf(parseAdministrators([file]));
+  const map = parseStrictYaml(file.text, file.name);
+  const people = map.entries.get('administrators');
+  const values = [...words].map(([what, value]) => {
+    const name = /^administrator (.*)$/u.exec(what)?.[1];
+    const place = name === undefined ? map.keys.get(what) : people?.kind === 'map' && people.keys.get(name);
+    return fileValue(name === undefined ? what : `administrators.${name}`, value, place || undefined);
+  });
+  return { problems: [], values };
+}
+
+/** What never comes back, and which of the services beside it still has it as a backend. */
+function explainRetired(
+  file: PolicyFile,
+  others: readonly PolicyFile[],
+  options: LoadOptions,
+): Explained<'values' | 'notJudged'> {
+  const retired = parseRetired([file]);
+  const list = parseStrictYaml(file.text, file.name).entries.get('retired');
+  const defaults = parseDefaults(others);
+  const { loaded, notJudged } = readOthers(others, defaults, { options, retired: [] });
+  return {
+    problems: together(loaded, [], { options, retired }).map(toProblem),
+    values: retired.map(backend => {
+      const place = list?.kind === 'map' ? list.keys.get(backend.name) : undefined;
+      return fileValue(`retired.${backend.name}`, `${backend.address}, ${fateOf(backend)}`, place);
+    }),
+    notJudged,
+  };
+}
+
+/** A value of a file that is about no service; one without a place is built in. */
+const fileValue = (key: string, value: string, place: Place | undefined): ValueExplanation => ({
+  key,
+  value,
+  from: place === undefined ? 'built in' : 'file',
+  place: place && `${basename(place.file)}:${place.line}`,
+  rule: key.startsWith('retired.') ? 'BACKEND-RETIRED' : undefined,
+});
 
 function explainServices(
   file: PolicyFile,

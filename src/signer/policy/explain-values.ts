@@ -9,8 +9,8 @@ export interface ValueExplanation {
   /** As in the file: `limits.points`. */
   readonly key: string;
   readonly value: string;
-  /** The map that set it. */
-  readonly from: Layer['kind'] | 'built in';
+  /** The map that set it; `file`: of a file that is about no service. */
+  readonly from: Layer['kind'] | 'file' | 'built in';
   /** `FILE:LINE` of its key; undefined for what is built in. */
   readonly place: string | undefined;
   /** The rule whose limit it is. */

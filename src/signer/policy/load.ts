@@ -74,11 +74,19 @@ export function parsePolicy(files: readonly PolicyFile[], options: LoadOptions):
 const fileOf = (files: readonly PolicyFile[], wanted: string): PolicyFile | undefined =>
   files.find(({ name }) => basename(name) === wanted);
 
-export const isDefaults = ({ name }: PolicyFile): boolean => basename(name) === DEFAULTS_FILE;
+/** What a file is about, by its name. */
+export type FileRole = 'services' | 'defaults' | 'administrators' | 'retired';
+
+const ROLES: Readonly<Record<string, FileRole>> = {
+  [DEFAULTS_FILE]: 'defaults',
+  [ADMINISTRATORS_FILE]: 'administrators',
+  [RETIRED_FILE]: 'retired',
+};
+
+export const roleOf = ({ name }: PolicyFile): FileRole => ROLES[basename(name)] ?? 'services';
 
 /** Whether a file holds services: all but those with a name of their own. */
-export const isServiceFile = ({ name }: PolicyFile): boolean =>
-  ![DEFAULTS_FILE, ADMINISTRATORS_FILE, RETIRED_FILE].includes(basename(name));
+export const isServiceFile = (file: PolicyFile): boolean => roleOf(file) === 'services';
 
 /** `_administrators.yaml` of these files, if there is one. */
 export function parseAdministrators(files: readonly PolicyFile[]): Administrators | undefined {

@@ -25,6 +25,8 @@ interface Named {
 }
 
 export const RETIRED_FILE = '_retired.yaml';
+export const RETIRED_KEYS = ['retired'] as const;
+export const RETIRED_BACKEND_KEYS = ['address', 'may_return'] as const;
 export const MAX_RETIRED = 1_000;
 /** Stands in place of a service in a difference; no service can have this name. */
 export const RETIRED = '(retired)';
@@ -37,7 +39,7 @@ export function readRetired(
   readAddress: (node: YamlNode) => Pick<RetiredBackend, 'address' | 'kpHsId'>,
 ): readonly RetiredBackend[] {
   const what = 'the retired backends';
-  const map = readAnyMap(requireKey(readMap(top, ['retired'], what), 'retired', what), '`retired`');
+  const map = readAnyMap(requireKey(readMap(top, RETIRED_KEYS, what), 'retired', what), '`retired`');
   if (map.entries.size > MAX_RETIRED) throw errorAt('BAD_VALUE', map, `keep at most ${MAX_RETIRED} of them`);
   const seen = new Set<string>();
   const retired = [...map.entries].map(([name, node]) => {
@@ -46,8 +48,7 @@ export function readRetired(
       const rule = 'lower-case letters, digits and hyphens, at most 63';
       throw errorAt('BAD_VALUE', place, `write a retired backend as name: address; names are ${rule}`);
     }
-    const fields =
-      node.kind === 'map' ? readMap(node, ['address', 'may_return'], 'a retired backend') : undefined;
+    const fields = node.kind === 'map' ? readMap(node, RETIRED_BACKEND_KEYS, 'a retired backend') : undefined;
     const returns = fields?.entries.get('may_return');
     const backend = readAddress(fields === undefined ? node : requireKey(fields, 'address', 'the backend'));
     if (seen.has(backend.address)) throw errorAt('BAD_VALUE', place, 'name each retired address once');
@@ -97,8 +98,9 @@ export function retiredChanges(
   });
 }
 
-const wordOf = ({ name, mayReturn }: RetiredBackend): string =>
-  mayReturn ? `${name}, may return` : `${name}, never again`;
+const wordOf = (backend: RetiredBackend): string => `${backend.name}, ${fateOf(backend)}`;
+
+export const fateOf = ({ mayReturn }: RetiredBackend): string => (mayReturn ? 'may return' : 'never again');
 
 /** As the canonical policy has it. */
 export const encodeRetired = ({ name, address, mayReturn }: RetiredBackend) => ({ name, address, mayReturn });

@@ -8,6 +8,7 @@ import type { PolicyFile } from '../../../src/signer/policy/load.ts';
 import { LIMIT_KEYS, SHARED_KEYS } from '../../../src/signer/policy/read-service.ts';
 import { RULE_REFERENCE } from '../../../src/signer/policy/reference/index.ts';
 import { failure } from '../failure.ts';
+import { softwareToken } from '../../ssh-keys.ts';
 import { BACKENDS, load, MASTER, newService, PUBLISHERS, serviceYaml } from './services.ts';
 
 const file = (text: string, name = 'frontpage.yaml'): PolicyFile => ({ name, text });
@@ -193,4 +194,47 @@ it('a service with several backends of which one is enough gets a notice, others
   expect(noticed(serviceYaml('enabled: false\n'))).toBe(0);
   const one = serviceYaml().replace(/torbox-2: (\S+)/u, 'torbox-2: { address: $1, enabled: false }');
   expect(noticed(one)).toBe(0);
+});
+
+describe('a file that is about no service', () => {
+  const beside = file(serviceYaml());
+  const say = (name: string, text: string): FileExplanation =>
+    explainFile(file(text, name), [beside], { publishers: PUBLISHERS });
+
+  it('says who signs, with which key', () => {
+    const { line } = softwareToken();
+    const said = say('_administrators.yaml', `threshold: 1\nadministrators:\n  anna: ${line}\n`);
+    expect([said.what, said.problems]).toEqual(['administrators', []]);
+    expect(said.values.map(({ key, value, place }) => [key, value, place])).toEqual([
+      [
+        'administrators.anna',
+        expect.stringMatching(/^sk-ssh-ed25519@openssh\.com SHA256:/u),
+        '_administrators.yaml:3',
+      ],
+      ['threshold', '1 of 1', '_administrators.yaml:1'],
+      ['threshold_loosening', '1 of 1', undefined],
+    ]);
+    expect(formatFile(said)).toMatch(
+      /^_administrators\.yaml: who signs the policies that follow; would be taken\n[^]*threshold_loosening +1 of 1 +built in\n/u,
+    );
+    const bad = say('_administrators.yaml', `threshold: 2\nadministrators:\n  anna: ${line}\n`);
+    expect([bad.what, bad.problems.map(({ code, line: at }) => [code, at])]).toEqual([
+      'administrators',
+      [['BAD_VALUE', 1]],
+    ]);
+  });
+
+  it('says what never comes back, and who still has it', () => {
+    const said = say(
+      '_retired.yaml',
+      `retired:\n  old: ${C}\n  lent: { address: ${MASTER.address}, may_return: true }\n`,
+    );
+    expect([said.what, said.problems]).toEqual(['retired', []]);
+    expect(said.values.map(({ key, value, place, rule }) => [key, value, place, rule])).toEqual([
+      ['retired.lent', `${MASTER.address}, may return`, '_retired.yaml:3', 'BACKEND-RETIRED'],
+      ['retired.old', `${C}, never again`, '_retired.yaml:2', 'BACKEND-RETIRED'],
+    ]);
+    const [problem] = say('_retired.yaml', `retired: { old: ${A} }\n`).problems;
+    expect(problem).toMatchObject({ code: 'BACKEND-RETIRED', file: 'frontpage.yaml', line: 4 });
+  });
 });

@@ -14,6 +14,8 @@ import {
 } from '../../../src/publisher/config.ts';
 import { parseConfig as parseSigner, SIGNER_KEYS } from '../../../src/signer/config.ts';
 import { SignerError } from '../../../src/signer/contract/problems.ts';
+import { ADMINISTRATORS_FILE, ADMINISTRATORS_KEYS } from '../../../src/signer/policy/administrators.ts';
+import { parseAdministrators, parseRetired, type PolicyFile } from '../../../src/signer/policy/load.ts';
 import { CAA_KEYS } from '../../../src/signer/policy/read-access.ts';
 import { GROUP_KEYS, SERVICE_KEYS } from '../../../src/signer/policy/read-policy-file.ts';
 import {
@@ -22,6 +24,8 @@ import {
   MEMBER_KEYS,
   SHARED_KEYS,
 } from '../../../src/signer/policy/read-service.ts';
+import { RETIRED_BACKEND_KEYS, RETIRED_FILE, RETIRED_KEYS } from '../../../src/signer/policy/retired.ts';
+import { softwareToken } from '../../ssh-keys.ts';
 import { BACKENDS, load, MASTER, serviceYaml } from './services.ts';
 
 const POLICIES = join(import.meta.dirname, '../../../policies');
@@ -63,6 +67,12 @@ describe('the schemas', () => {
       [at('service.json', ...own, 'caa', 'items'), CAA_KEYS],
       [at('service.json', ...own, 'backends', 'additionalProperties', 'anyOf', '1'), BACKEND_KEYS],
       [at('defaults.json'), SHARED_KEYS],
+      [at('administrators.json'), ADMINISTRATORS_KEYS],
+      [at('retired.json'), RETIRED_KEYS],
+      [
+        at('retired.json', 'properties', 'retired', 'additionalProperties', 'anyOf', '1'),
+        RETIRED_BACKEND_KEYS,
+      ],
       [at('signer.json'), SIGNER_KEYS],
       [at('publisher.json'), PUBLISHER_KEYS],
       [at('publisher.json', 'properties', 'tor'), TOR_KEYS],
@@ -90,6 +100,7 @@ describe('the schemas', () => {
   });
 });
 
+const named = (name: string, text: string): PolicyFile => ({ name, text });
 const [A, B] = BACKENDS.map(({ address }) => address);
 const KEY = 'jpw2s3nfqsrjls53m6rrswny3xwy7t432pr3zco4kvq5qkegc5eq';
 const PIN = `sha256/${'A'.repeat(43)}=`;
@@ -212,8 +223,43 @@ const PUBLISHERS: readonly Sample[] = [
   [false, 'signers: ["unix:/s", "unix:/s"]\n', 'each once, after it was read'],
 ];
 
+// A head without a key.
+const SSH = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA';
+const anna = softwareToken().line;
+const ADMINISTRATORS: readonly Sample[] = [
+  [true, `threshold: 1\nadministrators: { anna: "${anna}" }\n`],
+  [true, `threshold: 1\nthreshold_loosening: 1\nadministrators: { anna: "${anna}" }\n`],
+  [false, `threshold: 1\nadministrators: {}\n`],
+  [false, `administrators: { anna: "${anna}" }\n`],
+  [false, 'threshold: 1\n'],
+  [false, `threshold: 0\nadministrators: { anna: "${anna}" }\n`],
+  [false, `threshold: 1\nquorum: 1\nadministrators: { anna: "${anna}" }\n`],
+  [false, 'threshold: 1\nadministrators: { anna: "ssh-rsa AAAA" }\n'],
+  [false, `threshold: 1\nadministrators: { Anna: "${anna}" }\n`],
+  [false, `threshold: 2\nadministrators: { anna: "${anna}" }\n`, 'how many there are is no pattern'],
+  [false, `threshold: 1\nadministrators: { anna: "${SSH}" }\n`, 'nor is a point of the curve'],
+];
+
+const RETIRED: readonly Sample[] = [
+  [true, `retired: { old: ${B} }\n`],
+  [true, `retired: { old: { address: ${B}, may_return: true } }\n`],
+  [true, 'retired: {}\n'],
+  [false, `gone: { old: ${B} }\n`],
+  [false, `retired: [${B}]\n`],
+  [false, `retired: { old: { address: ${B}, may_come_back: true } }\n`],
+  [false, 'retired: { old: { may_return: true } }\n'],
+  [false, `retired: { Old: ${B} }\n`],
+  [false, `retired: { old: ${B}, older: ${B} }\n`, 'each once, after it was read'],
+];
+
 describe.each([
   ['service.json', SERVICES, (text: string) => load(text)],
+  [
+    'administrators.json',
+    ADMINISTRATORS,
+    (text: string) => parseAdministrators([named(ADMINISTRATORS_FILE, text)]),
+  ],
+  ['retired.json', RETIRED, (text: string) => parseRetired([named(RETIRED_FILE, text)])],
   ['signer.json', SIGNERS, (text: string) => parseSigner(text, '/etc/signer.yaml')],
   ['publisher.json', PUBLISHERS, (text: string) => parsePublisher(text)],
 ] as const)('%s', (name, samples, read) => {
