@@ -15,10 +15,9 @@ export class FairQueue<T> {
     else line.push(work);
   }
 
-  /** What is next, if anything: the oldest of the first owner that `mayGo`, who then goes behind the others. */
-  shift(mayGo: (owner: string) => boolean = () => true): T | undefined {
+  /** What is next, if anything: the oldest of the first owner, who then goes behind the others. */
+  shift(): T | undefined {
     for (const [owner, [work, ...others]] of this.#lines) {
-      if (!mayGo(owner)) continue;
       this.#lines.delete(owner);
       if (others.length > 0) this.#lines.set(owner, others);
       return work;

@@ -20,27 +20,36 @@ import { wipeCookies } from './descriptor-builder.ts';
 import type { Keyholder } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
 import { parseFence, parseFloor, parseFreeze } from './measure-messages.ts';
+import { slotName } from './service-slot.ts';
+import { Turns } from './turns.ts';
 
 /** Longest frame either way: sixteen descriptors. */
 export const MAX_ANSWER_BYTES = 1 << 20;
-const SLOW_REQUESTS = 4;
+/** More than a core has in progress; who sends more waits, also with what is quick. */
+const SLOW_REQUESTS = 256;
 
 /**
  * Answers the requests of one connection until it ends. A request that cannot be read or is refused gets an answer;
  * a stream that is no stream of frames is closed. PREPARE and SIGN, which may wait for a token, are answered when they are done,
- * the rest in between.
+ * SIGN one after the other for each service; the rest, as what an operator orders, in between.
  */
 export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder): Promise<void> {
   const slow = new Set<Promise<void>>();
+  const turns = new Turns();
+  let isOpen = true;
+  const answerSlowly = async (frame: Frame): Promise<void> => {
+    if (frame.type === KEYHOLDER_FRAME.prepare) return answer(channel, keyholder, frame);
+    // Nobody waits any more for what did not begin by the end.
+    return turns.take(serviceOf(frame), async () => (isOpen ? answer(channel, keyholder, frame) : undefined));
+  };
   try {
     for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
       expireQuietly(keyholder);
-      const answered = answer(channel, keyholder, frame);
       if (frame.type !== KEYHOLDER_FRAME.prepare && frame.type !== KEYHOLDER_FRAME.sign) {
-        await answered;
+        await answer(channel, keyholder, frame);
         continue;
       }
-      const tracked = answered
+      const tracked = answerSlowly(frame)
         .catch(() => channel.close())
         .finally(() => {
           slow.delete(tracked);
@@ -51,8 +60,18 @@ export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder
   } catch {
     // The stream broke or was broken; its owner connects again.
   } finally {
+    isOpen = false;
     channel.close();
     await Promise.all(slow);
+  }
+}
+
+/** Whose turn a SIGN waits for; one that cannot be read is refused at once. */
+function serviceOf({ payload }: Frame): string {
+  try {
+    return slotName(parseSign(payload).kpHsId);
+  } catch {
+    return '';
   }
 }
 

@@ -130,7 +130,7 @@ export class Keyholder {
       wipeCookies(signed);
       const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
       if (error.code === 'KEYHOLDER_LATCHED') {
-        slot.latched = true;
+        this.#book.latch(slot);
         slot.noteError(error.code, nowSeconds);
       }
       throw error;

@@ -2,7 +2,7 @@
 
 import { type NetworkProfile, publicationWindow, timePeriod } from '../descriptor/index.ts';
 import type { HostState } from './host-state.ts';
-import type { KeyholderList } from './list.ts';
+import type { KeyholderList, ListService } from './list.ts';
 import type { OpenedService } from './openings.ts';
 import type { PeriodRecord } from './state-codec.ts';
 import { PeriodKey, discardKeys } from './period-keys.ts';
@@ -21,6 +21,8 @@ export class ServiceBook {
   readonly #host: HostState;
   readonly #keys: SigningKeys;
   readonly #slots = new Map<string, ServiceSlot>();
+  /** Names of services of which a result did not verify, in the list or not. */
+  readonly #latched = new Set<string>();
   #profile: NetworkProfile;
 
   /** Takes the period keys out of the opened state. */
@@ -72,7 +74,7 @@ export class ServiceBook {
     const sameNetwork = list.profile.votingIntervalSeconds === this.#profile.votingIntervalSeconds;
     const slots = list.services.map(entry => {
       const known = sameNetwork ? this.find(entry.kpHsId) : undefined;
-      return known ?? new ServiceSlot(entry, list.profile);
+      return known ?? this.#newSlot(entry, list.profile);
     });
     this.#host.save({
       listSerial: list.serial,
@@ -87,6 +89,20 @@ export class ServiceBook {
     }
     this.#profile = list.profile;
     for (const slot of old) if (!slots.includes(slot)) retire(slot);
+  }
+
+  /** A service that left the list and came back is the same one. */
+  #newSlot(entry: ListService, profile: NetworkProfile): ServiceSlot {
+    const slot = new ServiceSlot(entry, profile);
+    slot.latched = this.#latched.has(slotName(entry.kpHsId));
+    return slot;
+  }
+
+  /** Nothing is signed for the service any more until this process ends, whatever lists say. */
+  latch(slot: ServiceSlot): void {
+    const name = slotName(slot.kpHsId);
+    this.#latched.add(name);
+    for (const each of [slot, this.#slots.get(name)]) if (each !== undefined) each.latched = true;
   }
 
   /** Adds keys of one service: on disk first, then in use. @throws CustodyError STATE_WRITE; the keys stay the caller's */

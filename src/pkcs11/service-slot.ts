@@ -30,7 +30,7 @@ export class ServiceSlot {
   origin = '';
   /** The identity's word for our checkpoint key, 64 bytes; empty before the first opening. */
   vouching: Uint8Array = new Uint8Array(0);
-  /** A result did not verify; only a new process forgets this. */
+  /** A result did not verify; only a new process forgets this. Set by the book, for every slot of the service. */
   latched = false;
   /** The list no longer names the service. */
   removed = false;
