@@ -24,7 +24,7 @@ export interface SigningKeysOptions {
   readonly beforeLogin: () => void;
   /** A token refused the PIN. */
   readonly onPinRefused: () => void;
-  /** These are not on the token any more: whoever used them makes new ones. */
+  /** These are not on the token any more: whoever used them makes new ones. Throws when that cannot be recorded. */
   readonly onMissing: (names: ReadonlySet<string>) => void;
   readonly tokenEnv?: Readonly<Record<string, string>>;
 }
@@ -140,9 +140,10 @@ export class SigningKeys {
   #forget(records: readonly TokenKeyRecord[]): void {
     if (records.length === 0) return;
     const names = new Set(records.map(recordName));
+    // Until it is on disk that they are gone, the token is asked for them again.
+    this.#options.onMissing(names);
     for (const name of names) this.#known.delete(name);
     this.#spare = this.#spare.filter(record => !names.has(recordName(record)));
-    this.#options.onMissing(names);
   }
 
   /** Period keys are all in one token: the first of the list. */

@@ -30,6 +30,7 @@ export interface SigningTokenOptions {
   /** Throws what forbids a login: a PIN that was refused. */
   readonly beforeLogin: () => void;
   readonly pins: PinStore;
+  /** May throw what keeps it from being recorded. */
   readonly onFailure: (error: CustodyError) => void;
   /** These are not on the token any more. */
   readonly onMissing: (records: readonly TokenKeyRecord[]) => void;
@@ -208,13 +209,22 @@ export class SigningToken {
     clearInterval(this.#touches);
     this.#entered = false;
     this.#child = undefined;
-    this.#error = error;
-    this.#options.onFailure(error);
+    this.#error = this.#told(error);
     const last = PASSING.includes(error.code) ? LAST_BACK_OFF_MS : PATIENT_BACK_OFF_MS;
     this.#backOffMs = Math.min(last, Math.max(FIRST_BACK_OFF_MS, 2 * this.#backOffMs));
     this.#again = setTimeout(() => {
       this.#entering = this.#enter();
     }, this.#backOffMs).unref();
+  }
+
+  /** A failure that cannot be written down is no reason to give up: the next attempt may go well. */
+  #told(error: CustodyError): CustodyError {
+    try {
+      this.#options.onFailure(error);
+      return error;
+    } catch (thrown) {
+      return toCustodyError(thrown, 'STATE_WRITE');
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CERT_TYPE } from '../../src/descriptor/index.ts';
 import type { PointCert } from '../../src/pkcs11/desc-signing-key.ts';
+import { CustodyError } from '../../src/pkcs11/error.ts';
 import { volatilePinStore } from '../../src/pkcs11/pin-memory.ts';
 import { SigningChild } from '../../src/pkcs11/signing-child.ts';
 import { SIGNING_FRAME, encodeEnter } from '../../src/pkcs11/signing-messages.ts';
@@ -24,7 +25,7 @@ const children: SigningChild[] = [];
 
 beforeAll(async () => {
   modules = compileMisbehavingModule();
-  stores = await Promise.all([createSoftHsm(), createSoftHsm()]);
+  stores = await Promise.all([createSoftHsm(), createSoftHsm(), createSoftHsm()]);
 });
 afterAll(async () => {
   for (const token of tokens) token.stop();
@@ -81,8 +82,8 @@ async function deadlineOn(store: SoftHsm): Promise<number> {
   return Math.ceil(3_000 + 1.5 * (performance.now() - began));
 }
 
-describe.concurrent('a token that is slow', () => {
-  test('serves another service between the certificates of one, and loses no request', async () => {
+describe.concurrent('a token', () => {
+  test('that is slow serves another service between the certificates of one, and loses no request', async () => {
     const store = storeAt(0);
     const deadlineMs = await deadlineOn(store);
     const module = modules.create(store.modulePath);
@@ -101,7 +102,7 @@ describe.concurrent('a token that is slow', () => {
     expect(token.status.state).toBe('up');
   });
 
-  test('gets the whole deadline for each request, however long that waited; for one, no more', async () => {
+  test('that is slow gets the whole deadline for each request, however long that waited; for one, no more', async () => {
     const store = storeAt(1);
     const deadlineMs = await deadlineOn(store);
     const module = modules.create(store.modulePath);
@@ -117,5 +118,25 @@ describe.concurrent('a token that is slow', () => {
     const behind = child.ask(SIGNING_FRAME.touch, new Uint8Array(0));
     await Promise.all([expectCodeOf('TOKEN_TIMEOUT', late), expectCodeOf('TOKEN_TIMEOUT', behind)]);
     expect((await child.ended).code).toBe('TOKEN_TIMEOUT');
+  });
+
+  test('that failed comes back also when that failure could not be written down', async () => {
+    const store = storeAt(2);
+    const module = modules.create(store.modulePath);
+    const failures: string[] = [];
+    const onFailure = ({ code }: CustodyError): void => {
+      failures.push(code);
+      throw new CustodyError('STATE_WRITE');
+    };
+    module.command('C_OpenSession return 0x5');
+    const token = tokenOf(store, module, { onFailure });
+    const stateOf = () => expect.poll(() => token.status, { timeout: 120_000, interval: 20 });
+    await stateOf().toMatchObject({ state: 'down', errorCode: 'STATE_WRITE' });
+    module.command();
+    await stateOf().toMatchObject({ state: 'up', errorCode: '' });
+    failures.length = 0;
+    process.kill(token.status.pid, 'SIGKILL');
+    await expect.poll(() => failures, { timeout: 120_000 }).toEqual(['TOKEN_DEAD']);
+    await stateOf().toMatchObject({ state: 'up', errorCode: '' });
   });
 });
