@@ -27,10 +27,10 @@ export interface PinJudgement {
   readonly records: readonly PinRecord[];
 }
 
-/** HMAC-SHA-256 of what names the token and of the PIN, 32 bytes. */
+/** HMAC-SHA-256 of what names the token, NUL and the PIN, neither of which has a NUL: 32 bytes. */
 export function pinTag(key: Uint8Array, token: string, pin: string): Uint8Array {
   const tag = new Uint8Array(PIN_TAG_BYTES);
-  const text = Buffer.from(`${token} ${pin}`);
+  const text = Buffer.from(`${token}\0${pin}`);
   hmacSha256Into(tag, key, text);
   text.fill(0);
   return tag;

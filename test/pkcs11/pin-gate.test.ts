@@ -116,6 +116,8 @@ describe('a PIN', () => {
     for (const tag of [pinTag(key, 'b', '1234'), pinTag(key, 'a', '1235'), pinTag(other, 'a', '1234')]) {
       expect(tag).not.toEqual(pinTag(key, 'a', '1234'));
     }
+    // No token ends where another one's PIN begins.
+    expect(pinTag(key, 'a b', '1234')).not.toEqual(pinTag(key, 'a', 'b 1234'));
     const store = volatilePinStore();
     for (let i = 0; i <= MAX_PIN_RECORDS; i++) await attempt(store, refuses, { pin: String(i) });
     expect(store.judgement().records).toHaveLength(MAX_PIN_RECORDS);
