@@ -24,8 +24,8 @@ export async function listTokens(module: string, options: TokenClientOptions = {
 }
 
 /**
- * Makes a non-extractable RSA key pair for envelopes on the one token that the URI selects, with one attempt at the
- * PIN, and returns the URI of the private key. Throws URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_UNSUITABLE, MECHANISM.
+ * Makes a non-extractable key for envelopes on the one token that the URI selects, with one attempt at the PIN, and
+ * returns the URI of that key. Throws URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_EXISTS, KEY_UNSUITABLE, MECHANISM.
  */
 export async function prepareToken(
   request: PrepareRequest,

@@ -1,5 +1,5 @@
 import { CustodyError } from './error.ts';
-import type { TokenAccess } from './token-messages.ts';
+import { readAccess, type TokenAccess, writeAccess } from './token-messages.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 /** One token of a module, as it presents itself without login. */
@@ -12,8 +12,9 @@ export interface TokenSummary {
   readonly serial: string;
   /** CK_TOKEN_INFO.flags. */
   readonly flags: number;
-  /** Whether the token says that it can open our envelopes. */
+  /** Which ways to open our envelopes the token lists; see `token probe` for what it does. */
   readonly hasRsaOaep: boolean;
+  readonly hasAesGcm: boolean;
 }
 
 /** Sizes of RSA keys that may be made, in bits. */
@@ -22,16 +23,20 @@ export type RsaBits = (typeof RSA_BITS)[number];
 
 export interface PrepareRequest {
   readonly access: TokenAccess;
-  readonly bits: RsaBits;
+  /** An RSA pair, or an AES key of 256 bits. */
+  readonly key: { readonly kind: 'rsa'; readonly bits: RsaBits } | { readonly kind: 'aes' };
   /** CKA_LABEL, 1 to 64 characters. */
   readonly label: string;
 }
 
 export function encodeTokenList(tokens: readonly TokenSummary[]): Uint8Array {
   const writer = new WireWriter().u16(tokens.length);
-  for (const { uri, label, manufacturer, model, serial, flags, hasRsaOaep } of tokens) {
+  for (const { uri, label, manufacturer, model, serial, flags, hasRsaOaep, hasAesGcm } of tokens) {
     writer.str16(uri).str8(label).str8(manufacturer).str8(model).str8(serial);
-    writer.u32(flags).u8(hasRsaOaep ? 1 : 0);
+    writer
+      .u32(flags)
+      .u8(hasRsaOaep ? 1 : 0)
+      .u8(hasAesGcm ? 1 : 0);
   }
   return writer.finish();
 }
@@ -46,6 +51,7 @@ export function parseTokenList(payload: Uint8Array): TokenSummary[] {
     serial: reader.str8(),
     flags: reader.u32(),
     hasRsaOaep: readFlag(reader),
+    hasAesGcm: readFlag(reader),
   }));
   reader.end();
   return tokens;
@@ -57,20 +63,25 @@ function readFlag(reader: WireReader): boolean {
   return flag === 1;
 }
 
-export function encodePrepareRequest({ access, bits, label }: PrepareRequest): Uint8Array {
-  const writer = new WireWriter().str16(access.modulePath).str16(access.uri).str16(access.pinSource);
-  return writer.u16(bits).str8(label).finish();
+/** 0 bits are those of an AES key. */
+export function encodePrepareRequest({ access, key, label }: PrepareRequest): Uint8Array {
+  const writer = new WireWriter();
+  writeAccess(writer, access);
+  return writer
+    .u16(key.kind === 'rsa' ? key.bits : 0)
+    .str8(label)
+    .finish();
 }
 
 /** Throws FRAME_BAD, KEY_UNSUITABLE for another size. */
 export function parsePrepareRequest(payload: Uint8Array): PrepareRequest {
   const reader = new WireReader(payload);
-  const access = { modulePath: reader.str16(), uri: reader.str16(), pinSource: reader.str16() };
+  const access = readAccess(reader);
   const size = reader.u16();
   const label = reader.str8();
   reader.end();
   const bits = RSA_BITS.find(known => known === size);
-  if (bits === undefined) throw new CustodyError('KEY_UNSUITABLE');
+  if (bits === undefined && size !== 0) throw new CustodyError('KEY_UNSUITABLE');
   if (label.length === 0 || label.length > 64) throw reader.fault('the label of a key');
-  return { access, bits, label };
+  return { access, key: bits === undefined ? { kind: 'aes' } : { kind: 'rsa', bits }, label };
 }

@@ -32,6 +32,10 @@ const NEXT_STEP = {
   PIN_INCORRECT: 'the PIN is wrong and was tried once; correct it before the next attempt',
   PIN_UNANSWERED:
     'the token gave no answer to this PIN, and may have counted it; check PIN and token with its own tool, then run pin forget',
+  PIN_COUNT_LOW:
+    'the token has counted a wrong PIN since the last right one, perhaps this one; type the right one with --pin tty',
+  PIN_BOOK:
+    'the file of PINs that commands tried is damaged or open to others; remove it with pin forget --commands',
   PIN_FINAL_TRY:
     'one attempt is left on the token and is not spent automatically; enter the PIN with its own tool',
   PIN_LOCKED: 'the PIN is locked; unlock the token with its administration tool',

@@ -5,6 +5,7 @@ export const CKF_SERIAL_SESSION = 0x4;
 export const CKU_USER = 1;
 
 /** Flags of CK_TOKEN_INFO. */
+export const CKF_WRITE_PROTECTED = 0x2;
 export const CKF_LOGIN_REQUIRED = 0x4;
 export const CKF_USER_PIN_INITIALIZED = 0x8;
 export const CKF_PROTECTED_AUTHENTICATION_PATH = 0x100;
@@ -21,18 +22,25 @@ export const CKK_RSA = 0;
 export const CKK_AES = 0x1f;
 
 export const CKA_CLASS = 0x0;
+export const CKA_VALUE = 0x11;
 export const CKA_LABEL = 0x3;
 export const CKA_KEY_TYPE = 0x100;
 export const CKA_ID = 0x102;
 export const CKA_ENCRYPT = 0x104;
 export const CKA_DECRYPT = 0x105;
+export const CKA_UNWRAP = 0x107;
 export const CKA_MODULUS = 0x120;
+export const CKA_MODULUS_BITS = 0x121;
 export const CKA_PUBLIC_EXPONENT = 0x122;
+export const CKA_PRIVATE_EXPONENT = 0x123;
 export const CKA_VALUE_LEN = 0x161;
 export const CKA_EXTRACTABLE = 0x162;
 export const CKA_NEVER_EXTRACTABLE = 0x164;
+export const CKA_ALWAYS_AUTHENTICATE = 0x202;
 
+export const CKM_RSA_PKCS_KEY_PAIR_GEN = 0x0;
 export const CKM_RSA_PKCS_OAEP = 0x9;
+export const CKM_AES_KEY_GEN = 0x1080;
 export const CKM_AES_GCM = 0x1087;
 export const CKM_SHA_1 = 0x220;
 export const CKM_SHA256 = 0x250;

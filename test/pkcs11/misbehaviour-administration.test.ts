@@ -60,7 +60,7 @@ afterAll(async () => {
 async function prepare(module: MisbehavingModule, label: string, deadlineMs = 300_000): Promise<string> {
   const access = { ...hsm.access(`pkcs11:token=${hsm.label}`), modulePath: module.modulePath };
   try {
-    await prepareToken({ access, bits: 2048, label }, { env: hsm.env, deadlineMs });
+    await prepareToken({ access, key: { kind: 'rsa', bits: 2048 }, label }, { env: hsm.env, deadlineMs });
     return 'made';
   } catch (thrown) {
     if (thrown instanceof CustodyError) return thrown.code;

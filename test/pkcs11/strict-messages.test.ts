@@ -83,15 +83,22 @@ describe('the status of the keyholder', () => {
   });
 });
 
-test('whether a token has RSA-OAEP is 0 or 1', () => {
-  const token = { uri: '', label: '', manufacturer: '', model: '', serial: '', flags: 0, hasRsaOaep: true };
-  for (const hasRsaOaep of [false, true]) {
-    const list = [{ ...token, hasRsaOaep }];
+test('whether a token has RSA-OAEP and AES-GCM is 0 or 1', () => {
+  const names = { uri: '', label: '', manufacturer: '', model: '', serial: '', flags: 0 };
+  const token = { ...names, hasRsaOaep: true, hasAesGcm: true };
+  for (const [hasRsaOaep, hasAesGcm] of [
+    [false, true],
+    [true, false],
+  ] as const) {
+    const list = [{ ...names, hasRsaOaep, hasAesGcm }];
     expect(parseTokenList(encodeTokenList(list))).toEqual(list);
   }
   const bytes = encodeTokenList([token]);
-  bytes[bytes.length - 1] = 2;
-  expectCode('FRAME_BAD', () => parseTokenList(bytes));
+  for (const back of [1, 2]) {
+    const spoilt = Uint8Array.from(bytes);
+    spoilt[bytes.length - back] = 2;
+    expectCode('FRAME_BAD', () => parseTokenList(spoilt));
+  }
 });
 
 test('an opening without an error has no CKR number', () => {

@@ -6,7 +6,7 @@ import { packageOf } from './module-graph.ts';
 /** The one file that may import each of these packages. */
 const ONE_IMPORTER: Readonly<Record<string, string>> = {
   pkcs11js: 'src/pkcs11/pkcs11js.ts',
-  'graphene-pk11': 'src/pkcs11/administration.ts',
+  'graphene-pk11': 'src/pkcs11/graphene.ts',
   'sodium-native': 'src/pkcs11/locked-memory.ts',
 };
 

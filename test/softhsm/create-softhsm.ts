@@ -28,8 +28,8 @@ export interface SoftHsm {
   /** `file:/…` of the PIN. */
   readonly pinSource: string;
   readonly pinFile: string;
-  /** To be passed to the token process. */
-  readonly env: { readonly SOFTHSM2_CONF: string };
+  /** To be passed to the token process, and to commands, which keep their book of PINs there. */
+  readonly env: { readonly SOFTHSM2_CONF: string; readonly XDG_STATE_HOME: string };
   readonly label: string;
   readonly folder: string;
   /** Another token in the same store, same PIN; gives its URI. */
@@ -49,7 +49,7 @@ export async function createSoftHsm(label = `test-${randomBytes(4).toString('hex
   await chmod(folder, 0o700);
   const tokens = join(folder, 'tokens');
   await mkdir(tokens, { mode: 0o700 });
-  const env = { SOFTHSM2_CONF: join(folder, 'softhsm2.conf') };
+  const env = { SOFTHSM2_CONF: join(folder, 'softhsm2.conf'), XDG_STATE_HOME: join(folder, 'state') };
   await writeFile(
     env.SOFTHSM2_CONF,
     `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
@@ -72,7 +72,7 @@ export async function createSoftHsm(label = `test-${randomBytes(4).toString('hex
     uri,
     access,
     makeKey: ({ bits = 2048, uri: wanted, label: name = 'seal' } = {}) =>
-      prepareToken({ access: access(wanted), bits, label: name }, { env }),
+      prepareToken({ access: access(wanted), key: { kind: 'rsa', bits }, label: name }, { env }),
     modulePath,
     pinSource: `file:${pinFile}`,
     pinFile,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { forgetPins } from '../../pkcs11/keyholder-start.ts';
+import { forgetPinBook, pinBookPath } from '../../pkcs11/pin-book.ts';
 import { keyholderStatePath } from '../config.ts';
 import type { CommandContext } from './context.ts';
 
@@ -10,7 +11,10 @@ export function addPinCommands(program: Command, context: CommandContext): void 
     .description('what is remembered of PINs')
     .command('forget')
     .description('let PINs that tokens refused be tried again, once; stop the signer first')
-    .action(async () => {
+    .option('--commands', 'only those that token prepare and token probe of this user tried')
+    .action(async (options: { commands?: boolean }) => {
+      forgetPinBook(pinBookPath());
+      if (options.commands === true) return;
       const config = context.config();
       await forgetPins({ state: keyholderStatePath(config), hostKey: config.hostKey });
     });

@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
 import { listTokens, prepareToken } from '../../pkcs11/administration-client.ts';
-import { RSA_BITS } from '../../pkcs11/administration-messages.ts';
+import { type PrepareRequest, RSA_BITS } from '../../pkcs11/administration-messages.ts';
+import { filePinStore, pinBookPath } from '../../pkcs11/pin-book.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { CommandContext } from './context.ts';
+
+const PIN_SOURCE = 'file:/path, credential:NAME or tty; never the PIN itself';
 
 /** `token list`, `token prepare`: the operator's side of the token, in a process of its own. */
 export function addTokenCommands(program: Command, context: CommandContext): void {
@@ -19,16 +22,24 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     });
   token
     .command('prepare')
-    .description('make the RSA key that envelopes are sealed to, on the token; once for each token')
+    .description('make the key that envelopes are sealed to, on the token; once for each token')
     .argument('<uri>', 'the token, as in signer.yaml')
-    .requiredOption('--pin <source>', 'file:/path, credential:NAME or tty; never the PIN itself')
-    .option('--bits <bits>', '2048, 3072 or 4096', '3072')
+    .requiredOption('--pin <source>', PIN_SOURCE)
+    .option('--kind <kind>', 'rsa or aes: see token probe', 'rsa')
+    .option('--bits <bits>', 'of an RSA key: 2048, 3072 or 4096', '3072')
     .option('--label <text>', 'name of the key on the token', 'onion-signer')
-    .action(async (uri: string, options: { pin: string; bits: string; label: string }) => {
-      const bits = RSA_BITS.find(each => String(each) === options.bits);
-      if (bits === undefined)
-        throw new SignerError('BAD_VALUE', `write --bits as one of ${RSA_BITS.join(', ')}`);
-      const access = { modulePath: '', uri, pinSource: options.pin };
-      context.print(`${await prepareToken({ access, bits, label: options.label })}\n`);
+    .action(async (uri: string, options: { pin: string; kind: string; bits: string; label: string }) => {
+      const request = { access: accessTo(uri, options.pin), key: keyOf(options), label: options.label };
+      context.print(`${await prepareToken(request, { pins: filePinStore(pinBookPath()) })}\n`);
     });
+}
+
+const accessTo = (uri: string, pinSource: string) => ({ modulePath: '', uri, pinSource });
+
+function keyOf(options: { kind: string; bits: string }): PrepareRequest['key'] {
+  if (options.kind === 'aes') return { kind: 'aes' };
+  if (options.kind !== 'rsa') throw new SignerError('BAD_VALUE', 'write --kind as rsa or aes');
+  const bits = RSA_BITS.find(each => String(each) === options.bits);
+  if (bits === undefined) throw new SignerError('BAD_VALUE', `write --bits as one of ${RSA_BITS.join(', ')}`);
+  return { kind: 'rsa', bits };
 }

@@ -242,6 +242,7 @@ const TOKEN: readonly Target[] = [
         serial: '1',
         flags: 0x40d,
         hasRsaOaep: true,
+        hasAesGcm: false,
       },
     ],
   ]),
@@ -249,7 +250,10 @@ const TOKEN: readonly Target[] = [
     'token/prepare-request',
     administration.parsePrepareRequest,
     administration.encodePrepareRequest,
-    [{ access, bits: 2048, label: 'key' }],
+    [
+      { access, key: { kind: 'rsa', bits: 2048 }, label: 'key' },
+      { access, key: { kind: 'aes' }, label: 'key' },
+    ],
     ['FRAME_BAD', 'KEY_UNSUITABLE'],
   ),
 ];

@@ -1,0 +1,36 @@
+// How an operator's command comes to a token: the PIN source is judged first, then the token's own words about PINs.
+
+import { CustodyError } from './error.ts';
+import { type AdministeredToken, listedTokens, loadModule, selectToken } from './graphene.ts';
+import { checkPinFlags, parsePinSource, type PinSource, readPin } from './pin.ts';
+import type { PinGate } from './pin-gate.ts';
+import type { TokenAccess } from './token-messages.ts';
+import type { ModuleFacts } from './token-facts.ts';
+import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
+
+/** A token that was found, and how one would log in. */
+export interface FoundToken {
+  readonly token: AdministeredToken;
+  readonly module: ModuleFacts;
+  readonly modulePath: string;
+  readonly pinSource: PinSource;
+}
+
+/** Throws URI_SYNTAX, PIN_LITERAL, PIN_SOURCE, MODULE_…, TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS. */
+export function findToken(access: TokenAccess): FoundToken {
+  const uri = parsePkcs11Uri(access.uri);
+  const pinSource = parsePinSource(uri.pinSource ?? access.pinSource);
+  const modulePath = resolveModulePath(uri, access.modulePath);
+  const module = loadModule(modulePath);
+  return { token: selectToken(listedTokens(), uri), module, modulePath, pinSource };
+}
+
+/**
+ * One attempt at most. A PIN that nobody types is not tried at a token that has counted a wrong one since the last right
+ * one: it may be the same, tried by a daemon. Throws PIN_…, TOKEN_DEAD.
+ */
+export async function logInOnce({ token, pinSource }: FoundToken, pins: PinGate): Promise<void> {
+  if (!checkPinFlags(token.facts.flags)) return;
+  if (pinSource.kind !== 'tty' && token.isPinCountLow()) throw new CustodyError('PIN_COUNT_LOW');
+  await pins.login(token, await readPin(pinSource, token.facts.label), pinSource);
+}
