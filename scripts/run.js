@@ -26,6 +26,7 @@ const TASKS = {
   openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
   rules: { extent: 'packages', args: () => [file('scripts/rules.ts')] },
   schema: { extent: 'packages', args: () => [file('scripts/schema.ts')] },
+  tokens: { extent: 'packages', args: () => [file('scripts/tokens.ts')] },
   corpus: { extent: 'packages', args: () => [file('test/corpus-maker/generate.ts')] },
   bench: { extent: 'everything', args: () => [file('bench/main.ts')] },
   dudect: { extent: 'packages', args: () => [file('bench/dudect.ts')] },

@@ -85,6 +85,8 @@ export class AdministeredToken implements PinToken {
   readonly facts: TokenFacts;
   readonly identity: string;
   readonly #slot: graphene.Slot;
+  /** Every session of a process may use what another one made or found. */
+  readonly #keys = new Map<string, graphene.Key>();
   #anchor: graphene.Session | undefined;
 
   constructor(slot: graphene.Slot, facts: TokenFacts) {
@@ -123,7 +125,7 @@ export class AdministeredToken implements PinToken {
 
   /** A session that may write. Throws TOKEN_DEAD with the CKR of a refusal. */
   open(): AdministrationSession {
-    return new AdministrationSession(this.#openRaw());
+    return new AdministrationSession(this.#openRaw(), this.#keys);
   }
 
   #openRaw(): graphene.Session {
@@ -136,10 +138,11 @@ export class AdministeredToken implements PinToken {
 /** One session = one operation at a time. After an error in one it may be in any state: close it. */
 export class AdministrationSession {
   readonly #session: graphene.Session;
-  readonly #keys = new Map<string, graphene.Key>();
+  readonly #keys: Map<string, graphene.Key>;
 
-  constructor(session: graphene.Session) {
+  constructor(session: graphene.Session, keys: Map<string, graphene.Key>) {
     this.#session = session;
+    this.#keys = keys;
   }
 
   generateKey(mechanism: Mechanism, template: ObjectTemplate): Buffer {

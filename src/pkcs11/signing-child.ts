@@ -21,6 +21,10 @@ export interface SigningChildOptions {
   readonly pins: PinStore;
   /** Added to what PKCS#11 modules need of our environment. Nothing secret. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Another process that is asked in turn. */
+  readonly entry?: 'signing-process' | 'probe-process';
+  /** Of a session of its own, unless it asks a person at our terminal. */
+  readonly ownSession?: boolean;
 }
 
 /** How one request is asked. */
@@ -59,12 +63,12 @@ export class SigningChild {
   #sequence = 0;
   #reason: CustodyError | undefined;
 
-  constructor({ deadlineMs, env, pins }: SigningChildOptions) {
-    const path = fileURLToPath(new URL(`./signing-process.${EXTENSION}`, import.meta.url));
+  constructor({ deadlineMs, env, pins, entry = 'signing-process', ownSession = true }: SigningChildOptions) {
+    const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
     this.#child = spawn(...childCommand([...CHILD_FLAGS, path]), {
       env: { ...passedEnvironment(), ...env },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      detached: true,
+      detached: ownSession,
     });
     this.pid = this.#child.pid;
     this.#deadlineMs = deadlineMs;
@@ -80,7 +84,7 @@ export class SigningChild {
       const grace = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_GRACE_MS);
       await gone;
       clearTimeout(grace);
-      killGroup(this.#child);
+      if (ownSession) killGroup(this.#child);
       return this.#reason ?? new CustodyError('TOKEN_DEAD');
     });
   }

@@ -4,37 +4,27 @@ import { randomBytes } from 'node:crypto';
 import { type KpHsDescSign, ed25519Verify, parseKpHsDescSign } from '../descriptor/index.ts';
 import {
   CKA_ALWAYS_SENSITIVE,
-  CKA_EC_PARAMS,
-  CKA_EC_POINT,
   CKA_LOCAL,
-  CKA_PRIVATE,
-  CKA_PUBLIC_KEY_INFO,
   CKA_SENSITIVE,
-  CKA_SIGN,
-  CKA_TOKEN,
-  CKA_VERIFY,
-  CKK_EC_EDWARDS,
   CKM_EC_EDWARDS_KEY_PAIR_GEN,
   CKM_EDDSA,
   ED25519_SPELLINGS,
   PARAMETER_WANTED,
   PURE_ED25519,
   SPELLING_REFUSED,
-  decodeEcPoint,
-  decodePublicKeyInfo,
 } from './eddsa-constants.ts';
+import { ed25519Templates, readEd25519Point } from './ed25519-templates.ts';
 import { CustodyError } from './error.ts';
 import {
   CKA_CLASS,
   CKA_EXTRACTABLE,
   CKA_ID,
-  CKA_KEY_TYPE,
   CKA_LABEL,
   CKA_NEVER_EXTRACTABLE,
   CKO_PRIVATE_KEY,
   CKO_PUBLIC_KEY,
 } from './pkcs11-constants.ts';
-import type { Mechanism, ObjectTemplate } from './pkcs11js.ts';
+import type { Mechanism } from './pkcs11js.ts';
 import { SIGNING_KEY_ID_BYTES, type TokenKeyRecord, recordName } from './signing-key-record.ts';
 import type { PairHandles, TokenCalls } from './writing-session.ts';
 
@@ -191,8 +181,7 @@ export class TokenSigningKeys {
         if (spelling === undefined) throw new CustodyError('TOKEN_UNSUITED');
         return this.#session.generateKeyPair(
           { mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN },
-          this.#publicTemplate(id, spelling),
-          this.#privateTemplate(id),
+          ...ed25519Templates({ id, label: this.#label }, spelling),
         );
       } catch (thrown) {
         const isLast = this.#spelling >= ED25519_SPELLINGS.length - 1;
@@ -203,39 +192,8 @@ export class TokenSigningKeys {
     }
   }
 
-  // Some tokens refuse a public half that is called private or sensitive, so nothing is said about either.
-  #publicTemplate(id: Buffer, spelling: Buffer): ObjectTemplate {
-    return [
-      [CKA_CLASS, CKO_PUBLIC_KEY],
-      [CKA_KEY_TYPE, CKK_EC_EDWARDS],
-      [CKA_TOKEN, true],
-      [CKA_VERIFY, true],
-      [CKA_EC_PARAMS, spelling],
-      [CKA_ID, id],
-      [CKA_LABEL, this.#label],
-    ];
-  }
-
-  #privateTemplate(id: Buffer): ObjectTemplate {
-    return [
-      [CKA_CLASS, CKO_PRIVATE_KEY],
-      [CKA_KEY_TYPE, CKK_EC_EDWARDS],
-      [CKA_TOKEN, true],
-      [CKA_PRIVATE, true],
-      [CKA_SENSITIVE, true],
-      [CKA_EXTRACTABLE, false],
-      [CKA_SIGN, true],
-      [CKA_ID, id],
-      [CKA_LABEL, this.#label],
-    ];
-  }
-
   #readPublicKey(handle: Buffer): KpHsDescSign {
-    const point = this.#session.attribute(handle, CKA_EC_POINT);
-    const info = this.#session.attribute(handle, CKA_PUBLIC_KEY_INFO);
-    const bytes =
-      (point === undefined ? undefined : decodeEcPoint(point)) ??
-      (info === undefined ? undefined : decodePublicKeyInfo(info));
+    const bytes = readEd25519Point(this.#session, handle)?.bytes;
     if (bytes === undefined) throw new CustodyError('TOKEN_UNSUITED');
     try {
       return parseKpHsDescSign(Uint8Array.from(bytes));

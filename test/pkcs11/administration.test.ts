@@ -41,7 +41,7 @@ const sealTo = (uri: string) =>
 describe('listing', () => {
   test('shows each initialised token with the URI that selects it, without a PIN', async () => {
     const second = await hsm.addToken('second');
-    const tokens = await listTokens(hsm.modulePath, { env: hsm.env });
+    const tokens = await listTokens(hsm.modulePath, { env: hsm.env, deadlineMs: 300_000 });
     expect(tokens.map(({ label }) => label).sort()).toEqual([hsm.label, 'second'].sort());
     const found = tokens.find(({ label }) => label === 'second');
     expect(parsePkcs11Uri(found?.uri ?? '').match).toEqual(parsePkcs11Uri(second).match);
@@ -49,7 +49,7 @@ describe('listing', () => {
   });
 
   test('takes a module by name and refuses what is none', async () => {
-    expect((await listTokens('pkcs11:?module-name=softhsm2', { env: hsm.env })).length).toBeGreaterThan(0);
+    expect((await listTokens('pkcs11:?module-name=softhsm2', { env: hsm.env, deadlineMs: 300_000 })).length).toBeGreaterThan(0);
     await expectCodeOf('MODULE_PATH', listTokens('/usr/lib/none.so'));
     await expectCodeOf('MODULE_PATH', listTokens('softhsm2'));
   });

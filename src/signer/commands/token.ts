@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { listTokens, prepareToken } from '../../pkcs11/administration-client.ts';
 import { type PrepareRequest, RSA_BITS } from '../../pkcs11/administration-messages.ts';
 import { filePinStore, pinBookPath } from '../../pkcs11/pin-book.ts';
+import { probeToken } from '../../pkcs11/probe-client.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { CommandContext } from './context.ts';
+import { formatProbe } from './token-text.ts';
 
 const PIN_SOURCE = 'file:/path, credential:NAME or tty; never the PIN itself';
 
-/** `token list`, `token prepare`: the operator's side of the token, in a process of its own. */
+/** `token list`, `token prepare`, `token probe`: the operator's side of the token, in a process of its own. */
 export function addTokenCommands(program: Command, context: CommandContext): void {
   const token = program.command('token').description('smart cards and HSMs');
   token
@@ -31,6 +33,21 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     .action(async (uri: string, options: { pin: string; kind: string; bits: string; label: string }) => {
       const request = { access: accessTo(uri, options.pin), key: keyOf(options), label: options.label };
       context.print(`${await prepareToken(request, { pins: filePinStore(pinBookPath()) })}\n`);
+    });
+  token
+    .command('probe')
+    .description(
+      'try what the token really does, on keys that are removed again; says what custody it can carry',
+    )
+    .argument('<uri>', 'the token, as in signer.yaml')
+    .requiredOption('--pin <source>', PIN_SOURCE)
+    .option('--json', 'for programs')
+    .action(async (uri: string, options: { pin: string; json?: boolean }) => {
+      const report = await probeToken(accessTo(uri, options.pin), { pins: filePinStore(pinBookPath()) });
+      context.print(
+        options.json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatProbe(report),
+      );
+      process.exitCode = report.advice.prepare === undefined ? 1 : 0;
     });
 }
 

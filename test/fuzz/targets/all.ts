@@ -6,6 +6,7 @@ import { DESCRIPTOR_OPEN } from './descriptor-open.ts';
 import { DESCRIPTOR_PARTS } from './descriptor-parts.ts';
 import { PKCS11_ENVELOPES } from './pkcs11-envelopes.ts';
 import { PKCS11_MESSAGES } from './pkcs11-messages.ts';
+import { PKCS11_PROBE } from './pkcs11-probe.ts';
 import { PKCS11_SIGNING } from './pkcs11-signing.ts';
 import { PKCS11_STATES } from './pkcs11-states.ts';
 import { PUBLISHER } from './publisher.ts';
@@ -21,6 +22,7 @@ export const TARGETS: readonly Target[] = [
   ...DESCRIPTOR_OPEN,
   ...PKCS11_MESSAGES,
   ...PKCS11_ENVELOPES,
+  ...PKCS11_PROBE,
   ...PKCS11_SIGNING,
   ...PKCS11_STATES,
   ...SIGNER,
