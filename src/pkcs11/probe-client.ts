@@ -97,7 +97,7 @@ class Probe {
   async #logIn({ token }: Sighting): Promise<CustodyErrorCode | ''> {
     const deadlineMs = this.#isTyped ? Math.max(this.#deadlineMs, TERMINAL_DEADLINE_MS) : this.#deadlineMs;
     try {
-      await this.#child?.ask(PROBE_FRAME.login, new Uint8Array(0), deadlineMs);
+      await this.#child?.ask(PROBE_FRAME.login, new Uint8Array(0), { deadlineMs });
       return '';
     } catch (thrown) {
       if (!(thrown instanceof CustodyError)) throw thrown;
@@ -134,7 +134,7 @@ class Probe {
 
   async #ask(id: ProbeLineId, deadlineMs: number): Promise<Tried> {
     if (this.#child === undefined) throw new CustodyError('TOKEN_DEAD');
-    return parseTried(await this.#child.ask(PROBE_FRAME.attempt, encodeAttempt(id), deadlineMs));
+    return parseTried(await this.#child.ask(PROBE_FRAME.attempt, encodeAttempt(id), { deadlineMs }));
   }
 
   get #deadlineMs(): number {

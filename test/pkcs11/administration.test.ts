@@ -49,7 +49,9 @@ describe('listing', () => {
   });
 
   test('takes a module by name and refuses what is none', async () => {
-    expect((await listTokens('pkcs11:?module-name=softhsm2', { env: hsm.env, deadlineMs: 300_000 })).length).toBeGreaterThan(0);
+    expect(
+      (await listTokens('pkcs11:?module-name=softhsm2', { env: hsm.env, deadlineMs: 300_000 })).length,
+    ).toBeGreaterThan(0);
     await expectCodeOf('MODULE_PATH', listTokens('/usr/lib/none.so'));
     await expectCodeOf('MODULE_PATH', listTokens('softhsm2'));
   });
