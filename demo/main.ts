@@ -20,8 +20,19 @@ interface ReportedDescriptor {
   readonly hsdirs: readonly string[];
 }
 
+const OPTIONS = ['--keep', '--no-thief'];
+const USAGE = `usage: npm run demo [-- ${OPTIONS.map(each => `[${each}]`).join(' ')}]
+  --keep      leave everything running until Ctrl-C
+  --no-thief  without the second act
+`;
+
 /** The main job on real parts: exit code 0 and a plain verdict, or 1 and what failed. */
 async function main(): Promise<number> {
+  const given = process.argv.slice(2);
+  if (given.some(each => !OPTIONS.includes(each))) {
+    process.stdout.write(USAGE);
+    return given.includes('--help') ? 0 : 2;
+  }
   const keep = process.argv.includes('--keep');
   const withThief = !process.argv.includes('--no-thief');
   await rm(OUT, { recursive: true, force: true });

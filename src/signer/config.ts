@@ -10,7 +10,7 @@ import {
   readListenAddress,
   readLoopback,
 } from './program/listen-address.ts';
-import { readConfigFile } from './program/read-file.ts';
+import { readTrustedFile } from './program/read-file.ts';
 import {
   formatDuration,
   formatSize,
@@ -101,7 +101,7 @@ const NAME = new RegExp(NAME_PATTERN);
 /** Reads signer.yaml from disk. See parseConfig. */
 export function loadConfig(path: string): SignerConfig {
   const file = resolve(path);
-  return parseConfig(readConfigFile(file), file);
+  return parseConfig(readTrustedFile(file), file);
 }
 
 /**

@@ -47,6 +47,8 @@ export async function askDaemon(
     request.on('timeout', () => request.destroy(new Error('timeout')));
     request.on('error', (cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') resolve(undefined);
+      else if (cause.code === 'EACCES')
+        reject(new SignerError('NOT_READY', "run this as root or as the signer's user", { cause }));
       else
         reject(
           new SignerError('NOT_READY', 'the daemon did not answer on its administration socket', { cause }),

@@ -19,6 +19,10 @@ async function main(argv: readonly string[]): Promise<void> {
   const context: CommandContext = {
     configPath,
     config: () => (config ??= loadConfig(configPath())),
+    command: rest =>
+      configPath() === DEFAULT_CONFIG
+        ? `onion-signer ${rest}`
+        : `onion-signer --config ${configPath()} ${rest}`,
     print: text => void process.stdout.write(text),
   };
   try {
@@ -46,6 +50,8 @@ function report(error: unknown): number {
 /** What the system refused, with what to do next; undefined for any other error. */
 function systemMessage(error: unknown): string | undefined {
   if (!(error instanceof Error && 'syscall' in error && 'path' in error)) return undefined;
+  const isThere = 'code' in error && error.code === 'EEXIST';
+  if (isThere) return `${String(error.path)}: name a file that does not exist`;
   return `${String(error.path)}: run this as the signer's user, or correct owner and mode (${String(error.syscall)})`;
 }
 

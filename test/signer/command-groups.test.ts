@@ -8,6 +8,7 @@ const context: CommandContext = {
     throw new Error('no command runs here');
   },
   configPath: () => '',
+  command: rest => `onion-signer ${rest}`,
   print: () => undefined,
 };
 const wordsOf = (args: readonly string[]): string[][] => groupsFor(args).map(({ words }) => [...words]);

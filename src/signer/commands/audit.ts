@@ -36,7 +36,9 @@ export function addAuditCommands(program: Command, context: CommandContext): voi
     .action(async (folder: string) => {
       await withSource(context, {}, async source => {
         const size = await exportBundle(source, folder);
-        context.print(`${folder}: ${size} entries; next: onion-signer audit verify --bundle ${folder}\n`);
+        context.print(
+          `${folder}: ${size} entries; next: ${context.command(`audit verify --bundle ${folder}`)}\n`,
+        );
       });
     });
 }

@@ -23,6 +23,8 @@ import {
 import { checkServiceName, collect } from './key-options.ts';
 
 interface VerifyOptions {
+  readonly token?: readonly string[];
+  readonly pin?: string;
   readonly identityFile?: readonly string[];
   readonly copy?: string;
   readonly passphrase?: string;
@@ -37,6 +39,8 @@ interface Outcome {
   /** What was tried, for people. */
   readonly by: string;
   readonly code?: string;
+  /** What to do about `code`. */
+  readonly advice?: string;
 }
 
 /** `key verify-backup` and `key passphrase-copy`. */
@@ -45,6 +49,8 @@ export function addBackupCommands(key: Command, context: CommandContext): void {
     .command('verify-backup')
     .description('open the envelope with each recipient in turn and compare the key with the address')
     .argument('<service>', 'name of the service', checkServiceName)
+    .option('--token <uri>', 'a token that signer.yaml does not name, such as a spare (repeatable)', collect)
+    .option('--pin <source>', 'of that token, if it is not the one of signer.yaml: file:/path or tty')
     .option('--identity-file <file>', 'a paper key, as age-keygen writes it (repeatable)', collect)
     .option('--copy <file>', 'a passphrase copy, with --passphrase')
     .option('--passphrase <source>', 'tty or file:/path; never the passphrase itself')
@@ -95,22 +101,28 @@ async function verifyBackup(context: CommandContext, service: string, options: V
 async function tryAll(
   config: SignerConfig,
   held: HeldEnvelope,
-  { identityFile = [], copy, passphrase }: VerifyOptions,
+  { token = [], pin, identityFile = [], copy, passphrase }: VerifyOptions,
 ): Promise<{ outcomes: Outcome[]; copy: Uint8Array }> {
   if ((copy === undefined) !== (passphrase === undefined))
     throw new SignerError('BAD_VALUE', 'give --copy FILE and --passphrase SOURCE together');
   const outcomes: Outcome[] = [];
   const file = copy === undefined ? new Uint8Array(0) : readFileSync(copy);
   const client = operatorClient(config);
-  for (const uri of config.tokens) {
-    const by = { kind: 'token', access: accessOf(config, uri) } as const;
-    const refused = outcomes.find(({ code }) => code === 'PIN_INCORRECT');
+  const tokens = [
+    ...config.tokens.map(uri => accessOf(config, uri)),
+    ...token.map(uri => accessOf(config, uri, pin)),
+  ];
+  const wrong = new Map<string, Outcome>();
+  for (const access of tokens) {
+    const { uri, pinSource } = access;
     // A wrong PIN is tried once, and not at the next token.
-    outcomes.push(
+    const refused = wrong.get(pinSource);
+    const outcome: Outcome =
       refused === undefined
-        ? await tryOne(client, held, by, uri)
-        : { ...refused, result: 'not tried', name: uri, by: uri },
-    );
+        ? await tryOne(client, held, { kind: 'token', access }, uri)
+        : { ...refused, result: 'not tried', by: uri };
+    if (outcome.code === 'PIN_INCORRECT') wrong.set(pinSource, outcome);
+    outcomes.push({ ...outcome, name: outcome.result === 'opened' ? outcome.name : nameOf(held, uri) });
   }
   for (const each of identityFile) {
     const path = resolve(each);
@@ -131,6 +143,12 @@ async function tryAll(
   return { outcomes, copy: file };
 }
 
+/** The recipient that was sealed to with this URI; else the URI. */
+function nameOf({ header }: HeldEnvelope, uri: string): string {
+  const recipient = header.recipients.find(each => each.kind !== 'X25519' && each.uri === uri);
+  return recipient === undefined ? uri : recipientName(recipient);
+}
+
 async function tryOne(
   client: TokenClient,
   { bytes, kpHsId }: HeldEnvelope,
@@ -141,14 +159,15 @@ async function tryOne(
     const name = await client.verify({ envelope: bytes, kpHsId, by });
     return { result: 'opened', name, by: tried };
   } catch (thrown) {
-    const { code }: CustodyError = toCustodyError(thrown, 'TOKEN_DEAD');
+    const { code, message }: CustodyError = toCustodyError(thrown, 'TOKEN_DEAD');
     // A token that is away says nothing about the envelope; a paper key that does not fit does.
     const isAway = by.kind === 'token' && isNotHere(thrown);
-    return { result: isAway ? 'not tried' : 'failed', name: tried, by: tried, code };
+    return { result: isAway ? 'not tried' : 'failed', name: tried, by: tried, code, advice: message };
   }
 }
 
-function formatOutcome({ result, name, by, code }: Outcome): string {
-  const parts = [result, name, ...(by === name ? [] : [by]), ...(code === undefined ? [] : [code])];
+function formatOutcome({ result, name, by, code, advice }: Outcome): string {
+  const why = code === undefined ? [] : [`${code}: ${advice ?? ''}`];
+  const parts = [result, name, ...(by === name ? [] : [by]), ...why];
   return `${parts.join('\t')}\n`;
 }

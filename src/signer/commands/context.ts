@@ -10,6 +10,8 @@ export interface CommandContext {
   config(): SignerConfig;
   /** The path given with --config. */
   configPath(): string;
+  /** How to run another command of this signer: `command('serve')` → `onion-signer --config … serve`. */
+  command(rest: string): string;
   /** Standard output: results only. */
   print(text: string): void;
 }

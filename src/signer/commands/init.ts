@@ -56,7 +56,7 @@ export function addInitCommand(program: Command, context: CommandContext): void 
       const path = context.configPath();
       if (!existsSync(path)) writeConfig(path, options);
       await createState(loadConfig(path));
-      context.print(`${path}: the signer is initialised; next: onion-signer key new SERVICE\n`);
+      context.print(`${path}: the signer is initialised; next: ${context.command('key new SERVICE')}\n`);
     });
 }
 

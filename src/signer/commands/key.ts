@@ -145,13 +145,13 @@ async function seal(
   if (source.kind === 'import') process.stderr.write(IMPORT_HINT);
   context.print(`${address}\n`);
   const policy = join(config.policies, `${service}.yaml`);
-  if (!existsSync(policy)) process.stderr.write(policyHint(config, service, address, policy));
+  if (!existsSync(policy)) process.stderr.write(policyHint(context, service, address, policy));
 }
 
-function policyHint(config: SignerConfig, service: string, address: string, path: string): string {
-  const publishers = [...config.publishers.keys()].join(', ');
+function policyHint(context: CommandContext, service: string, address: string, path: string): string {
+  const publishers = [...context.config().publishers.keys()].join(', ');
   return [
-    `Write ${path}, then run: onion-signer policy apply`,
+    `Write ${path}, then run: ${context.command('policy apply')}`,
     `service: ${service}`,
     `address: ${address}`,
     `publishers: [${publishers}]`,

@@ -15,7 +15,8 @@ export function addLookCommands(program: Command, context: CommandContext): void
     .option('--json', 'for programs')
     .action(async (options: { json?: boolean }) => {
       const answer = await askDaemon(context.config(), 'GET', '/status');
-      if (answer === undefined) throw new SignerError('NOT_READY', 'no daemon runs: onion-signer serve');
+      if (answer === undefined)
+        throw new SignerError('NOT_READY', `no daemon runs: ${context.command('serve')}`);
       if (answer.status !== 200)
         throw new SignerError('KEYHOLDER_UNAVAILABLE', 'the daemon cannot tell; see its log');
       const status = JSON.parse(answer.body.toString('utf8')) as StatusAnswer;

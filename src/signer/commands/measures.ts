@@ -16,9 +16,10 @@ interface MeasureCommand {
   readonly verb: string;
   readonly description: string;
   readonly measure: (name: string) => OperatorOrder;
-  /** What happens, before it is confirmed. */
+  /** What would happen, with the question whether it shall. */
   readonly warning: string;
-  readonly next: (name: string) => string;
+  /** `command` as in CommandContext. */
+  readonly next: (name: string, command: (rest: string) => string) => string;
 }
 
 const PUBLISHERS: readonly MeasureCommand[] = [
@@ -26,16 +27,17 @@ const PUBLISHERS: readonly MeasureCommand[] = [
     verb: 'evict',
     description: 'let a publisher in no more, at once and for good',
     measure: publisher => ({ kind: 'evicted', publisher }),
-    warning: 'Its connections end, and nothing is signed for it, whatever signer.yaml and policy say.',
-    next: publisher =>
-      `next: give its services another publisher and \`policy apply\`; \`readmit ${publisher}\` undoes this`,
+    warning:
+      'Its connections would end, and nothing would be signed for it, whatever signer.yaml and policy say.',
+    next: (publisher, command) =>
+      `next: give its services another publisher and run \`${command('policy apply')}\`; \`${command(`readmit ${publisher}`)}\` undoes this`,
   },
   {
     verb: 'readmit',
     description: 'let an evicted publisher in again',
     measure: publisher => ({ kind: 'readmitted', publisher }),
-    warning: 'It may ask again for whatever policy allows it.',
-    next: () => 'next: look through `onion-signer status`',
+    warning: 'It could ask again for whatever policy allows it.',
+    next: (_, command) => `next: look through \`${command('status')}\``,
   },
 ];
 
@@ -44,22 +46,23 @@ const SERVICES: readonly MeasureCommand[] = [
     verb: 'fence',
     description: 'give every later text of a service a higher counter than all that were released',
     measure: service => ({ kind: 'fenced', service }),
-    warning: 'Its publishers must ask again: what they have on the shelf loses against the next upload.',
+    warning:
+      'Its publishers would have to ask again: what they have on the shelf loses against the next upload.',
     next: () => 'next: have a publisher run once; its next upload replaces what is out',
   },
   {
     verb: 'freeze',
     description: 'sign nothing for a service until it is thawed',
     measure: service => ({ kind: 'frozen', service }),
-    warning: 'Nothing is signed for it; publishers serve what they have.',
-    next: service => `next: \`thaw ${service}\` undoes this`,
+    warning: 'Nothing would be signed for it; publishers serve what they have.',
+    next: (service, command) => `next: \`${command(`thaw ${service}`)}\` undoes this`,
   },
   {
     verb: 'thaw',
     description: 'sign for a frozen service again',
     measure: service => ({ kind: 'thawed', service }),
-    warning: 'It is signed for again as policy allows.',
-    next: () => 'next: look through `onion-signer status`',
+    warning: 'It would be signed for again as policy allows.',
+    next: (_, command) => `next: look through \`${command('status')}\``,
   },
 ];
 
@@ -82,12 +85,13 @@ function addMeasure(
     .option('--yes', 'do not ask')
     .option('--json', 'for programs')
     .action(async (name: string, options: { yes?: boolean; json?: boolean }) => {
-      process.stderr.write(`${warning}\n`);
-      if (options.yes !== true && !(await confirmed(`${verb} ${name}?`)))
+      if (options.yes !== true && !(await confirmed(`${warning} ${verb} ${name}?`)))
         throw new SignerError('DENIED', 'nothing was changed');
       const report = await take(context.config(), measure(name));
       context.print(
-        options.json === true ? `${JSON.stringify(report)}\n` : formatReport(report, verb, next(name)),
+        options.json === true
+          ? `${JSON.stringify(report)}\n`
+          : formatReport(report, verb, next(name, context.command)),
       );
       if (!report.settled) process.exitCode = 1;
     });

@@ -54,8 +54,9 @@ function withoutIdentity(config: SignerConfig, { services }: Policy): string[] {
   return services
     .filter(({ service, address, enabled }) => enabled && held.get(service) !== address)
     .map(({ service }) => {
-      const why = held.has(service) ? 'is of another address' : 'is not sealed here';
-      return `${service}: its identity ${why}; see \`key list\`, or run \`key new ${service}\`\n`;
+      return held.has(service)
+        ? `${service}: its identity is of another address; correct \`address\`: \`key list\` shows it\n`
+        : `${service}: no identity of this name is sealed here; correct the name: \`key list\` shows those that are; or make one: \`key new ${service}\`\n`;
     });
 }
 

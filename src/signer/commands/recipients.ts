@@ -120,7 +120,9 @@ async function remove(
 ): Promise<void> {
   const config = context.config();
   const held = readHeld(config, service);
-  // Asked before the token is.
+  // Both asked before the token is.
+  if (!names.every(name => recipientNames(held.header).includes(name)))
+    throw new CustodyError('RECIPIENT_UNKNOWN');
   checkCustodians(countRecipients(held.header) - new Set(names).size, singleCustodian);
   const sealed = await reseal(config, held, { added: [], ageRecipients: [], remove: names });
   checkCustodians(countRecipients(parseEnvelope(sealed.envelope)), singleCustodian);

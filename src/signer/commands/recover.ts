@@ -49,7 +49,7 @@ export async function recoverSigner(context: CommandContext, options: RecoverOpt
     });
     await journal.recovered({ origin, fence, lost });
     context.print(
-      `recovered as ${origin}; nothing is signed before ${timeText(fence)}\n${nextStep(config, journal)}`,
+      `recovered as ${origin}; nothing is signed before ${timeText(fence)}\n${nextStep(context, journal)}`,
     );
   } finally {
     journal.close();
@@ -145,9 +145,10 @@ const longestRunway = (config: SignerConfig): number =>
 
 const originOf = ({ checkpointVkey }: KeyholderStatus): string => parseNoteVerifier(checkpointVkey).name;
 
-const nextStep = (config: SignerConfig, journal: Journal): string =>
-  readKeyholderList(config)?.serial === journal.policies.current()?.serial
-    ? 'next: onion-signer serve\n'
-    : 'next: look through the policies, then onion-signer policy apply, then onion-signer serve\n';
+function nextStep({ config, command }: CommandContext, journal: Journal): string {
+  const isInStep = readKeyholderList(config())?.serial === journal.policies.current()?.serial;
+  const first = isInStep ? '' : `look through the policies, then ${command('policy apply')}, then `;
+  return `next: ${first}${command('serve')}\n`;
+}
 
 const timeText = (seconds: number): string => new Date(seconds * 1000).toISOString();

@@ -72,6 +72,7 @@ export const PROBLEMS = {
   SOCKET_PATH: row(500, 2, 'Something that is no socket stands where a socket belongs'),
   LISTEN: row(500, 2, 'An address cannot be listened on'),
   TLS_KEY: row(500, 2, 'The TLS key cannot be used'),
+  FILE_MODE: row(500, 2, 'Others can change a file that decides who may sign'),
   FILE_UNREADABLE: row(500, 2, 'A file cannot be read'),
   YAML_SYNTAX: row(500, 2, 'A file is not YAML'),
   YAML_SUBSET: row(500, 2, 'A file uses a part of YAML that is not allowed here'),

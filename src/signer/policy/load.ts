@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { SignerError } from '../contract/problems.ts';
-import { readConfigFile } from '../program/read-file.ts';
+import { readTrustedFile } from '../program/read-file.ts';
 import { errorAt, parseStrictYaml } from '../program/strict-yaml.ts';
 import { type Administrators, ADMINISTRATORS_FILE, readAdministrators } from './administrators.ts';
 import { checkPolicy } from './check.ts';
@@ -30,7 +30,7 @@ export interface PolicyFile {
 /**
  * Reads every `*.yaml` of `directory`: a service or a group each, over `_defaults.yaml` if there is one. Other endings
  * are left alone; symbolic links are refused. Gives the policy with its services sorted by alias; SignerError
- * with file, line and column: FILE_UNREADABLE, POLICY_EMPTY, YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY,
+ * with file, line and column: FILE_UNREADABLE, FILE_MODE, POLICY_EMPTY, YAML_*, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY,
  * BAD_VALUE, POLICY_DUPLICATE, POLICY_PUBLISHER, CLIENT-KEY, ADMINISTRATOR-KEY, BACKEND-NOT-OURS, BACKEND-EXCLUSIVE,
  * BACKEND-RETIRED. Nothing is half loaded.
  */
@@ -38,7 +38,7 @@ export function loadPolicy(directory: string, options: LoadOptions): Policy {
   return parsePolicy(readFiles(directory), options);
 }
 
-/** The files that loadPolicy reads, sorted by name. SignerError FILE_UNREADABLE. */
+/** The files that loadPolicy reads, sorted by name. SignerError FILE_UNREADABLE, FILE_MODE. */
 export function readFiles(directory: string): PolicyFile[] {
   let names: string[];
   try {
@@ -55,7 +55,7 @@ export function readFiles(directory: string): PolicyFile[] {
   }
   return names
     .sort()
-    .map(name => ({ name: join(directory, name), text: readConfigFile(join(directory, name)) }));
+    .map(name => ({ name: join(directory, name), text: readTrustedFile(join(directory, name)) }));
 }
 
 /** loadPolicy without the file system: the pure part. */

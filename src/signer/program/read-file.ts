@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SignerError } from '../contract/problems.ts';
 
 /**
@@ -12,6 +13,33 @@ export function readConfigFile(path: string, maxBytes = 1_048_576): string {
   } catch (cause) {
     throw new SignerError('YAML_SYNTAX', `${path}: save the file as UTF-8`, { cause, file: path });
   }
+}
+
+/**
+ * As readConfigFile, for what decides who may sign: nobody but root and this user may be able to put something else there.
+ * SignerError FILE_MODE besides.
+ */
+export function readTrustedFile(path: string, maxBytes?: number): string {
+  const text = readConfigFile(path, maxBytes);
+  for (const each of [dirname(path), path]) checkTrusted(each);
+  return text;
+}
+
+function checkTrusted(path: string): void {
+  const status = statSync(path);
+  const mine = [0, process.geteuid?.()];
+  if (!mine.includes(status.uid))
+    throw new SignerError(
+      'FILE_MODE',
+      `${path}: make it root's or yours (chown); it is of user ${status.uid}`,
+      {
+        file: path,
+      },
+    );
+  // Of a directory like /tmp others cannot replace what is ours.
+  const isSticky = status.isDirectory() && (status.mode & 0o1000) !== 0;
+  if ((status.mode & 0o002) !== 0 && !isSticky)
+    throw new SignerError('FILE_MODE', `${path}: everybody can write it; run chmod o-w`, { file: path });
 }
 
 /** Reads any file in the same way. SignerError FILE_UNREADABLE. */

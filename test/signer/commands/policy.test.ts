@@ -54,6 +54,7 @@ async function run(...args: string[]): Promise<string> {
   addPolicyCommands(program, {
     config: () => config,
     configPath: () => config.file,
+    command: rest => `onion-signer ${rest}`,
     print: text => printed.push(text),
   });
   await program.parseAsync(['policy', ...args], { from: 'user' });
