@@ -11,7 +11,7 @@ export interface CommandContext {
   /** The path given with --config. */
   configPath(): string;
   /** How to run another command of this signer: `command('serve')` → `onion-signer --config … serve`. */
-  command(rest: string): string;
+  readonly command: (rest: string) => string;
   /** Standard output: results only. */
   print(text: string): void;
 }
