@@ -127,8 +127,8 @@ export class KeyholderClient {
     parseEmpty(answer.payload);
   }
 
-  async status(): Promise<KeyholderStatus> {
-    return parseStatus(await this.#demand(KEYHOLDER_FRAME.status));
+  async status(deadlineMs?: number): Promise<KeyholderStatus> {
+    return parseStatus(await this.#demand(KEYHOLDER_FRAME.status, deadlineMs));
   }
 
   /** Has the list read again. Throws LIST_… when it is refused; the old one then stays in force. */
@@ -224,6 +224,8 @@ export interface SpawnKeyholderOptions extends KeyholderClientOptions {
 }
 
 const EXIT_GRACE_MS = 5_000;
+/** For the first answer: on a host that is busy a process takes its time to begin, and that says nothing of custody. */
+const START_DEADLINE_MS = 60_000;
 
 /**
  * Starts a keyholder as our child, which the status then calls `same user`, and waits until it answers.
@@ -243,7 +245,7 @@ export async function spawnKeyholder(
     clearTimeout(grace);
   });
   try {
-    await client.status();
+    await client.status(START_DEADLINE_MS);
     return client;
   } catch (thrown) {
     await client.close();

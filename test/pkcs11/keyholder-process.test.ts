@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { TOR_NETWORK, openDescriptor, timePeriod } from '../../src/descriptor/index.ts';
+import { spawnKeyholder } from '../../src/pkcs11/keyholder-client.ts';
 import { expectCodeOf } from './expect-code.ts';
 import { backendDescriptor, pointsOf, targetsAt } from './keyholder-rig.ts';
 import { ENTRY, childrenOf, nextSecond, rig, start, useRig } from './keyholder-processes.ts';
@@ -102,6 +103,11 @@ describe('a keyholder as a child of the core', () => {
     expect(await client.checkpoint(head)).toHaveProperty('note');
     await client.close();
     await expectCodeOf('KEYHOLDER_DEAD', client.status());
+  });
+
+  test('may take its time to begin, however short its deadline for requests is', async () => {
+    const client = await spawnKeyholder(rig.paths, { env: rig.hsm.env, deadlineMs: 1 });
+    await client.close();
   });
 
   test('ends with its core, and a waiting request with it', async () => {
