@@ -14,6 +14,7 @@ const LONGEST = [
   'test/e2e/doors.test.ts',
   'test/e2e/audit.test.ts',
   'test/pkcs11/misbehaviour.test.ts',
+  'test/pkcs11/misbehaviour-signing.test.ts',
   'test/pkcs11/keyholder-in-token.test.ts',
   'test/e2e/period-keys.test.ts',
   'test/e2e/backup.test.ts',

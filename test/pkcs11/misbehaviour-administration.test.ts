@@ -36,21 +36,25 @@ const LONG_MS = 300_000;
 
 let hsm: SoftHsm;
 let modules: MisbehavingModules;
+/** One for each row: they run beside each other. */
+const stores: SoftHsm['env'][] = [];
 const seen = new Map<string, string>();
 
 beforeAll(async () => {
   hsm = await createSoftHsm();
   modules = compileMisbehavingModule();
   const began = performance.now();
-  expect(await prepare(modules.create(hsm.modulePath), 'first')).toBe('made');
+  expect(await prepare(modules.create(hsm.modulePath), 'first', await hsm.copy())).toBe('made');
   const deadlineMs = 5_000 + Math.ceil(12 * (performance.now() - began));
   const run = (call: string, deed: string) => async () => {
     const module = modules.create(hsm.modulePath);
     module.command(`${call} ${deed}`);
     const deadline = deed === 'hang' ? deadlineMs : LONG_MS;
+    const env = await hsm.copy();
+    stores.push(env);
     const outcome = LISTS.has(call)
-      ? await outcomeOfCall(() => listTokens(module.modulePath, { env: hsm.env, deadlineMs: deadline }))
-      : await prepare(module, `${call} ${deed}`, deadline);
+      ? await outcomeOfCall(() => listTokens(module.modulePath, { env, deadlineMs: deadline }))
+      : await prepare(module, 'key', env, deadline);
     seen.set(`${call} ${deed}`, module.count(call) > 0 ? outcome : `${outcome}, not reached`);
   };
   const rows = (deeds: readonly string[]) => CALLS.flatMap(call => deeds.map(deed => run(call, deed)));
@@ -64,10 +68,15 @@ afterAll(async () => {
   await hsm.dispose();
 });
 
-async function prepare(module: MisbehavingModule, label: string, deadlineMs = LONG_MS): Promise<string> {
+async function prepare(
+  module: MisbehavingModule,
+  label: string,
+  env: SoftHsm['env'],
+  deadlineMs = LONG_MS,
+): Promise<string> {
   const access = { ...hsm.access(`pkcs11:token=${hsm.label}`), modulePath: module.modulePath };
   const key = { kind: 'rsa', bits: 2048 } as const;
-  return await outcomeOfCall(() => prepareToken({ access, key, label }, { env: hsm.env, deadlineMs }));
+  return await outcomeOfCall(() => prepareToken({ access, key, label }, { env, deadlineMs }));
 }
 
 async function outcomeOfCall(call: () => Promise<unknown>): Promise<string> {
@@ -86,6 +95,8 @@ describe.each(CALLS)('%s', call => {
   });
 });
 
-test('leaves the token as it was', async () => {
-  expect(await listTokens(hsm.modulePath, { env: hsm.env, deadlineMs: LONG_MS })).toHaveLength(1);
+test('leaves each token as it was', async () => {
+  expect(stores).toHaveLength(CALLS.length * DEEDS.length);
+  for (const env of stores.slice(-DEEDS.length))
+    expect(await listTokens(hsm.modulePath, { env, deadlineMs: LONG_MS })).toHaveLength(1);
 });

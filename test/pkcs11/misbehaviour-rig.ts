@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { testNetwork, timePeriodAt } from '../../src/descriptor/index.ts';
@@ -104,4 +105,19 @@ export async function runAll(tasks: readonly (() => Promise<void>)[], limit: num
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await next();
   };
   await Promise.all(Array.from({ length: limit }, worker));
+}
+
+/** Of all processes that live. */
+export function processGroups(): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/u.test(name))
+    .flatMap(pid => {
+      try {
+        const [, state, group] =
+          /^\d+ \(.*\) (\S) \d+ (\d+)/su.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];
+        return state === 'Z' ? [] : [Number(group)];
+      } catch {
+        return [];
+      }
+    });
 }

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -36,6 +36,12 @@ export interface SoftHsm {
   addToken(label: string): Promise<string>;
   /** Makes an RSA key on the (or the given) token and gives the key's URI. */
   makeKey(options?: { bits?: RsaBits; uri?: string; label?: string }): Promise<string>;
+  /**
+   * The environment of another store with the tokens of this one as they are now, for what runs beside others. SoftHSM 2.6.1
+   * rewrites a token's file at each login and gives up the lock before the text is in it: whoever reads meanwhile finds it empty,
+   * and is told CKR_GENERAL_ERROR, CKR_USER_PIN_NOT_INITIALIZED, or of no token at all.
+   */
+  copy(): Promise<SoftHsm['env']>;
   /** How to reach a token of this store with its PIN; by default the first one. */
   access(uri?: string): TokenAccess;
   dispose(): Promise<void>;
@@ -49,11 +55,7 @@ export async function createSoftHsm(label = `test-${randomBytes(4).toString('hex
   await chmod(folder, 0o700);
   const tokens = join(folder, 'tokens');
   await mkdir(tokens, { mode: 0o700 });
-  const env = { SOFTHSM2_CONF: join(folder, 'softhsm2.conf'), XDG_STATE_HOME: join(folder, 'state') };
-  await writeFile(
-    env.SOFTHSM2_CONF,
-    `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
-  );
+  const env = await configure(folder);
   const pin = randomBytes(16).toString('hex');
   const pinFile = join(folder, 'pin');
   await writeFile(pinFile, `${pin}\n`, { mode: 0o600 });
@@ -67,9 +69,15 @@ export async function createSoftHsm(label = `test-${randomBytes(4).toString('hex
   };
 
   const uri = await addToken(label);
+  const copy = async (): Promise<SoftHsm['env']> => {
+    const other = await mkdtemp(join(folder, 'copy-'));
+    await cp(tokens, join(other, 'tokens'), { recursive: true });
+    return configure(other);
+  };
   const access = (wanted = uri): TokenAccess => ({ modulePath, uri: wanted, pinSource: `file:${pinFile}` });
   return {
     uri,
+    copy,
     access,
     makeKey: ({ bits = 2048, uri: wanted, label: name = 'seal' } = {}) =>
       prepareToken({ access: access(wanted), key: { kind: 'rsa', bits }, label: name }, { env }),
@@ -82,6 +90,18 @@ export async function createSoftHsm(label = `test-${randomBytes(4).toString('hex
     addToken,
     dispose: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** For the store in `tokens` of the folder. */
+async function configure(folder: string): Promise<SoftHsm['env']> {
+  const path = join(folder, 'softhsm2.conf');
+  const lines = [
+    `directories.tokendir = ${join(folder, 'tokens')}`,
+    'objectstore.backend = file',
+    'log.level = ERROR',
+  ];
+  await writeFile(path, `${lines.join('\n')}\n`);
+  return { SOFTHSM2_CONF: path, XDG_STATE_HOME: join(folder, 'state') };
 }
 
 function serialOf(slots: string, label: string): string {
