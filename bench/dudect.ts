@@ -1,8 +1,9 @@
 // npm run dudect -- [--samples N] [--json]: does the time of an operation tell secrets apart? Two classes, one fixed
-// secret and random ones, in random order; N samples of each at least (10^6). Ends with 1 when one that must not leak is
+// secret and random ones, in random order; N samples of each at least (10^6). Ctrl-C ends it with what there is. Ends with 1 when one that must not leak is
 // found out, or the control, which leaks, is not.
 
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Secret } from '../src/pkcs11/locked-memory.ts';
 import { pinToOneCore } from './processes.ts';
@@ -66,19 +67,37 @@ class Batch {
   }
 }
 
-/** Until each class has so many samples. */
-function measure(subject: Subject, samples: number): TimingVerdict {
-  const batch = new Batch();
-  const calibration: number[] = [];
-  for (let i = 0; i < CALIBRATION_BATCHES; i += 1) {
-    batch.measure(subject);
-    if (i >= CALIBRATION_BATCHES / 2) calibration.push(...batch.times);
+/** One subject on its way. */
+class Measurement {
+  readonly subject: Subject;
+  /** Of each class. */
+  readonly #samples: number;
+  readonly #batch = new Batch();
+  readonly #test: TimingTest;
+
+  constructor(subject: Subject, samples: number) {
+    this.subject = subject;
+    this.#samples = subject.isControl ? Math.min(samples, CONTROL_SAMPLES) : samples;
+    const calibration: number[] = [];
+    for (let i = 0; i < CALIBRATION_BATCHES; i += 1) {
+      this.#batch.measure(subject);
+      if (i >= CALIBRATION_BATCHES / 2) calibration.push(...this.#batch.times);
+    }
+    this.#test = new TimingTest(calibration);
   }
-  const test = new TimingTest(calibration);
-  for (;;) {
-    batch.measure(subject);
-    for (let i = 0; i < BATCH; i += 1) test.add(batch.classes[i] === 0 ? 0 : 1, batch.times[i] ?? 0);
-    if (Math.min(...test.verdict.counts) >= samples) return test.verdict;
+
+  get isComplete(): boolean {
+    return Math.min(...this.verdict.counts) >= this.#samples;
+  }
+
+  get verdict(): TimingVerdict {
+    return this.#test.verdict;
+  }
+
+  run(): void {
+    const { classes, times } = this.#batch;
+    this.#batch.measure(this.subject);
+    for (let i = 0; i < BATCH; i += 1) this.#test.add(classes[i] === 0 ? 0 : 1, times[i] ?? 0);
   }
 }
 
@@ -99,11 +118,22 @@ function format(name: string, verdict: TimingVerdict, word: string): string {
   );
 }
 
-function main({ samples, json }: ReturnType<typeof readArguments>): void {
+/** The subjects have their turns, a batch each, so that what the machine does meanwhile meets all of them. */
+async function main({ samples, json }: ReturnType<typeof readArguments>): Promise<void> {
   if (!pinToOneCore([process.pid])) say('taskset is missing: no core of its own');
-  for (const subject of SUBJECTS) {
-    say(subject.name);
-    const verdict = measure(subject, subject.isControl ? Math.min(samples, CONTROL_SAMPLES) : samples);
+  let stopped = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stopped = true;
+    });
+  }
+  const measurements = SUBJECTS.map(subject => new Measurement(subject, samples));
+  while (!stopped && measurements.some(({ isComplete }) => !isComplete)) {
+    for (const measurement of measurements) if (!measurement.isComplete) measurement.run();
+    await nextTurn();
+  }
+  if (stopped) say('ended early: the counts say how early');
+  for (const { subject, verdict } of measurements) {
     const { word, good } = judge(subject, verdict);
     process.stdout.write(
       json
@@ -114,4 +144,4 @@ function main({ samples, json }: ReturnType<typeof readArguments>): void {
   }
 }
 
-main(readArguments());
+await main(readArguments());

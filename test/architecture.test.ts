@@ -149,10 +149,10 @@ const LOADED_BY_NATIVE: readonly string[] = [
 describe('what the processes with secrets load', () => {
   const BESIDE_KEYS = ['@noble/ciphers', '@noble/curves', '@noble/ed25519', '@noble/hashes', 'sodium-native'];
   const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-    // It asks node:inspector whether somebody looks into it, and then refuses to start.
+    // Each asks node:inspector whether somebody looks into it, and then refuses to start.
     'src/pkcs11/keyholder.ts': [...BESIDE_KEYS, 'node:inspector'],
-    'src/pkcs11/token-process.ts': [...BESIDE_KEYS, 'pkcs11js'],
-    'src/pkcs11/signing-process.ts': [...BESIDE_KEYS, 'pkcs11js'],
+    'src/pkcs11/token-process.ts': [...BESIDE_KEYS, 'node:inspector', 'pkcs11js'],
+    'src/pkcs11/signing-process.ts': [...BESIDE_KEYS, 'node:inspector', 'pkcs11js'],
   };
   /** Network, protocols and ways to run text as code: none of them belongs beside a key. */
   const NOT_BESIDE_KEYS =

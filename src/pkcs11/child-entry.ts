@@ -3,6 +3,7 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { PinGate } from './pin-gate.ts';
 import { parsePinJudgement } from './pin-tags.ts';
+import { guardProcess } from './process-guard.ts';
 import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from './token-messages.ts';
 
 /** Who asked, as far as a request has to do with it before its answer. */
@@ -20,6 +21,7 @@ export async function serveOneRequest(
   handle: (type: number, payload: Uint8Array, caller: Caller) => Promise<Uint8Array>,
   cleanUp: () => void,
 ): Promise<never> {
+  const exposure = exposureOfProcess();
   const socket = new Socket({ fd: 3, readable: true, writable: true });
   const channel = new FrameChannel(socket, MAX_TOKEN_FRAME_BYTES);
   try {
@@ -27,6 +29,7 @@ export async function serveOneRequest(
     const request = first === undefined ? undefined : await channel.receive();
     if (first !== undefined && request !== undefined) {
       const [type, answer] = await answerTo(async () => {
+        if (exposure !== undefined) throw exposure;
         const caller = {
           pins: gateOf(first, channel),
           progress: () => channel.send(TOKEN_FRAME.progress, 0, new Uint8Array(0)),
@@ -41,6 +44,16 @@ export async function serveOneRequest(
     process.exit(request === undefined ? 1 : 0);
   } catch {
     process.exit(1);
+  }
+}
+
+/** Guards the process as soon as it runs; whoever asks learns by the answer why nothing is done. */
+export function exposureOfProcess(): unknown {
+  try {
+    guardProcess();
+    return undefined;
+  } catch (thrown) {
+    return thrown;
   }
 }
 

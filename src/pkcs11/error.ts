@@ -72,7 +72,8 @@ const NEXT_STEP = {
   KEYHOLDER_FAULT: 'the keyholder met what it does not expect; this is a defect or an attack, report it',
   KEYHOLDER_LATCHED: 'a signature of this service did not verify; find out why, then restart the keyholder',
   SERVICE_FROZEN: 'nothing is signed for this service until `thaw`',
-  KEYHOLDER_ENVIRONMENT: 'the keyholder must run without inspector, preloaded modules or Node options',
+  PROCESS_EXPOSED:
+    'others could look into this process; start it without inspector, preloaded modules, reports, heap snapshots, profiles and core files',
   KEYHOLDER_ARGUMENTS:
     'start it as [init [--recover [--fence SECOND]] | forget-pins] --state DIR --host-key SOURCE [--list FILE [--socket PATH]]',
   CLOCK_UNPROVEN:

@@ -57,7 +57,8 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes of the stream, returns the frames that they complete (payloads are copies).
+   * Takes the next bytes of the stream over, returns the frames that they complete. Payloads are copies; what they were
+   * copied from is overwritten, because some hold a cookie or a PIN's tag.
    * @throws CustodyError FRAME_TOO_LARGE (before anything of that frame is kept), FRAME_BAD (length below 5)
    */
   push(chunk: Uint8Array): Frame[] {
@@ -84,9 +85,11 @@ export class FrameReader {
     if (this.#buffered < 4 + length) return undefined;
     const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
     const payload = Uint8Array.from(head.subarray(FRAME_HEADER_BYTES, 4 + length));
+    const frame = { type: view.getUint8(4), sequence: view.getUint32(5), payload };
     this.#buffered -= 4 + length;
     this.#chunks = this.#buffered > 0 ? [head.subarray(4 + length)] : [];
-    return { type: view.getUint8(4), sequence: view.getUint32(5), payload };
+    head.fill(0, 0, 4 + length);
+    return frame;
   }
 
   // Joins lazily: at once for the four length bytes, then only when a whole frame is there.
@@ -99,6 +102,7 @@ export class FrameReader {
     for (const chunk of this.#chunks) {
       whole.set(chunk, at);
       at += chunk.length;
+      chunk.fill(0);
     }
     this.#chunks = [whole];
     return whole;
@@ -132,7 +136,7 @@ export class FrameChannel {
   }
 
   /**
-   * Writes one frame; resolves when the stream has taken it.
+   * Writes one frame; resolves when the stream has taken it. Our copy is overwritten then; the payload is the caller's.
    * @throws CustodyError FRAME_TOO_LARGE, FRAME_BAD; the stream's own error
    */
   async send(type: number, sequence: number, payload: Uint8Array): Promise<void> {
@@ -140,6 +144,7 @@ export class FrameChannel {
     await new Promise<void>((resolve, reject) => {
       this.#stream.write(bytes, error => (error ? reject(error) : resolve()));
     });
+    bytes.fill(0);
   }
 
   /**

@@ -89,7 +89,13 @@ export class KeyholderClient {
   async sign(order: SignOrder): Promise<{ readonly signed: readonly SignedDescriptor[] } | Refused> {
     const deadlineMs = this.#options.deadlineMs ?? SIGN_DEADLINE_MS;
     const answer = await this.#ask(KEYHOLDER_FRAME.sign, encodeSign(order), deadlineMs);
-    return 'refused' in answer ? answer : { signed: parseSigned(answer.payload) };
+    if ('refused' in answer) return answer;
+    try {
+      return { signed: parseSigned(answer.payload) };
+    } finally {
+      // Cookies stand in it.
+      answer.payload.fill(0);
+    }
   }
 
   /** Has missing periods certified; failures of tokens stand in the result, one entry for each enabled service. */

@@ -177,7 +177,11 @@ function readCookie(reader: WireReader): Uint8Array | undefined {
   const cookie = reader.blob32(DESCRIPTOR_COOKIE_LENGTH);
   if (cookie.length === 0) return undefined;
   if (cookie.length !== DESCRIPTOR_COOKIE_LENGTH) throw reader.fault('a cookie is too short');
-  return cookie;
+  // V8 keeps small arrays among its objects and leaves copies behind when it moves them; not so with a buffer apart.
+  const apart = new Uint8Array(new ArrayBuffer(DESCRIPTOR_COOKIE_LENGTH));
+  apart.set(cookie);
+  cookie.fill(0);
+  return apart;
 }
 
 export function encodePrepared(services: readonly PreparedService[]): Uint8Array {

@@ -97,7 +97,12 @@ async function answer(channel: FrameChannel, keyholder: Keyholder, frame: Frame)
       ? channel.send(KEYHOLDER_FRAME.refused, sequence, encodeRefused(denial))
       : channel.send(KEYHOLDER_FRAME.failed, sequence, encodeFailed(error.code));
   }
-  return channel.send(frame.type | ANSWER_BIT, sequence, payload);
+  try {
+    await channel.send(frame.type | ANSWER_BIT, sequence, payload);
+  } finally {
+    // It may hold cookies.
+    payload.fill(0);
+  }
 }
 
 /** To the journal of the unit: codes and names of errors, never their messages. The core learns the code alone. */

@@ -5,7 +5,6 @@
 // Without --socket it is a child of the core and speaks on fd 3. Arguments carry paths only.
 
 import { chmodSync } from 'node:fs';
-import { url as inspectorUrl } from 'node:inspector';
 import { Socket, type Server } from 'node:net';
 import { parseArgs } from 'node:util';
 import { CustodyError, toCustodyError } from './error.ts';
@@ -16,6 +15,7 @@ import { KEYHOLDER_FRAME, encodeFailed } from './keyholder-messages.ts';
 import { MAX_ANSWER_BYTES, expireQuietly, serveKeyholder } from './keyholder-server.ts';
 import { Keyholder } from './keyholder-service.ts';
 import { checkLockedMemory } from './locked-memory.ts';
+import { guardProcess } from './process-guard.ts';
 import { listenAlone, lockState } from './state-lock.ts';
 import { TokenClient } from './token-client.ts';
 
@@ -38,7 +38,7 @@ interface Arguments {
 
 async function main(): Promise<void> {
   process.umask(0o077);
-  checkEnvironment();
+  guardProcess();
   checkLockedMemory();
   const args = readArguments();
   const source = parseHostKeySource(args.hostKey);
@@ -73,15 +73,6 @@ async function main(): Promise<void> {
     process.on('SIGINT', stop);
     server = await listenAlone(args.socket);
     serveSocket(server, args.socket, keyholder);
-  }
-}
-
-/** @throws CustodyError KEYHOLDER_ENVIRONMENT when somebody else's code or a debugger could run in here */
-function checkEnvironment(): void {
-  const foreign = /^(?:--inspect|--require|-r$|--import|--loader|--experimental-loader|--eval|-e$|--report)/u;
-  const loaded = process.execArgv.some(argument => foreign.test(argument));
-  if (loaded || process.env['NODE_OPTIONS'] !== undefined || inspectorUrl() !== undefined) {
-    throw new CustodyError('KEYHOLDER_ENVIRONMENT');
   }
 }
 

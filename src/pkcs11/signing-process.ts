@@ -6,7 +6,7 @@
  */
 
 import { Socket } from 'node:net';
-import { gateOf } from './child-entry.ts';
+import { exposureOfProcess, gateOf } from './child-entry.ts';
 import { DescriptorError, encodeCertBody, messageOfUnsigned } from '../descriptor/index.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
@@ -35,8 +35,10 @@ interface Entrance {
 }
 
 let entrance: Entrance | undefined;
+const exposure = exposureOfProcess();
 
 async function enter({ access, label, known }: EnterRequest, pins: PinGate): Promise<Uint8Array> {
+  if (exposure !== undefined) throw exposure;
   if (entrance !== undefined) throw new CustodyError('TOKEN_PROTOCOL');
   const { token } = await logIn(access, pins);
   const session = new WritingSession(token);

@@ -61,13 +61,14 @@ export class WireWriter {
     return this;
   }
 
-  /** All fields written so far, in one array. */
+  /** All fields, in one array; nothing can be written after it. The parts are overwritten. */
   finish(): Uint8Array {
     const whole = new Uint8Array(this.#parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
-    for (const part of this.#parts) {
+    for (const part of this.#parts.splice(0)) {
       whole.set(part, at);
       at += part.length;
+      part.fill(0);
     }
     return whole;
   }

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { coreFilesOf, listeningSockets } from '../pkcs11/listening.ts';
 import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { goodRequest } from './daemon/backends.ts';
 import { moveToken } from './daemon/custody.ts';
@@ -65,6 +66,19 @@ describe('a signer with its period keys in a token', { timeout: 240_000 }, () =>
     expect(scanProcess(pid, [pin]).found).toContain('PIN');
     for (const other of [home.daemon.pid, await keyholderPid(home.daemon.pid)])
       expect(scanProcess(other, [pin]).found).toEqual([]);
+  });
+
+  test('opens no inspector in any process, whatever signal comes, and writes no memory into core files', async () => {
+    const pids = [home.daemon.pid, await keyholderPid(home.daemon.pid), await signingProcess()];
+    const before = pids.map(listeningSockets);
+    for (const pid of pids) {
+      expect(coreFilesOf(pid)).toEqual({ filter: 0, limit: '0' });
+      process.kill(pid, 'SIGUSR1');
+      process.kill(pid, 'SIGUSR2');
+    }
+    // All three work on; that an ordinary process listens after it is shown in process-guard.test.ts.
+    expect((await texts()).length).toBeGreaterThanOrEqual(2);
+    expect(pids.map(listeningSockets)).toEqual(before);
   });
 
   test('is not ready while its token is away, and signs again once it is back', async () => {

@@ -183,9 +183,9 @@ describe('a keyholder as a child of the core', () => {
       }
       return '';
     };
-    expect(run(['--inspect=127.0.0.1:0'])).toContain('KEYHOLDER_ENVIRONMENT');
-    expect(run(['--import', 'data:text/javascript,'])).toContain('KEYHOLDER_ENVIRONMENT');
-    expect(run([], { NODE_OPTIONS: '--no-warnings' })).toContain('KEYHOLDER_ENVIRONMENT');
+    expect(run(['--inspect=127.0.0.1:0'])).toContain('PROCESS_EXPOSED');
+    expect(run(['--import', 'data:text/javascript,'])).toContain('PROCESS_EXPOSED');
+    expect(run([], { NODE_OPTIONS: '--report-on-signal' })).toContain('PROCESS_EXPOSED');
     // The control gets as far as its arguments.
     expect(run(['--disable-sigusr1'])).toContain('KEYHOLDER_ARGUMENTS');
   });

@@ -17,10 +17,13 @@ export function addServeCommand(program: Command, context: CommandContext): void
         return;
       }
       // Only now: a pipe must not wait for what the daemon needs.
-      const [{ createSignerLog }, { Daemon }] = await Promise.all([
+      const [{ guardProcess }, { createSignerLog }, { Daemon }] = await Promise.all([
+        import('../../pkcs11/process-guard.ts'),
         import('../program/log.ts'),
         import('../serve.ts'),
       ]);
+      // The key of TLS and the cookies of restricted services pass through here.
+      guardProcess();
       // Sockets are made for their group at most, whatever the caller's mask.
       process.umask(0o027);
       const log = createSignerLog(logLevel);

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TOR_NETWORK } from '../../src/descriptor/index.ts';
+import { deriveHostKey, parseHostKeySource } from '../../src/pkcs11/host-key.ts';
+import { openState, wipeState } from '../../src/pkcs11/state-codec.ts';
+import { TokenClient } from '../../src/pkcs11/token-client.ts';
+import { wantedPeriods } from '../../src/pkcs11/openings.ts';
+import { makeKnownIdentity } from '../e2e/identity-needles.ts';
+import { type Needle, scanProcess } from '../e2e/memory-scan.ts';
+import { type Rig, createRig, now } from './keyholder-rig.ts';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await createRig();
+});
+afterAll(() => rig.dispose());
+
+/** Seed and secret of each period key, from the state on disk. Copies: the test looks for them in another process. */
+function secretsOnDisk(): Needle[] {
+  const hostKey = deriveHostKey(parseHostKeySource(rig.paths.hostKey), 'onion-signer keyholder state');
+  const state = openState(readFileSync(join(rig.paths.state, 'state')), hostKey);
+  const needles = state.services.flatMap(({ periods }) =>
+    periods.flatMap(({ periodNum, key, secret }) => [
+      ...(key.kind === 'seed'
+        ? [{ name: `seed ${periodNum}`, bytes: key.seed.use(bytes => Uint8Array.from(bytes)) }]
+        : []),
+      { name: `secret ${periodNum}`, bytes: secret.use(bytes => Uint8Array.from(bytes)) },
+    ]),
+  );
+  wipeState(state);
+  hostKey.wipe();
+  return needles;
+}
+
+test('a keyholder never has the identity; period keys are in its memory until they are over, and then gone', async () => {
+  const identity = makeKnownIdentity();
+  const keyFile = join(rig.folder, 'hs_ed25519_secret_key');
+  writeFileSync(keyFile, identity.file, { mode: 0o600 });
+  const sealed = await new TokenClient({ env: rig.hsm.env, deadlineMs: 120_000 }).seal({
+    tokens: [rig.hsm.access()],
+    ageRecipients: [],
+    source: { kind: 'import', path: keyFile },
+  });
+  const envelopePath = join(rig.folder, 'known.age');
+  writeFileSync(envelopePath, sealed.envelope, { mode: 0o600 });
+  const { services } = rig.writeList({}, { kpHsId: sealed.kpHsId, envelopePath });
+  // One service is enough.
+  rig.writeList({ services: services.slice(0, 1) });
+  const needles = identity.needles(wantedPeriods(TOR_NETWORK, now(), 3 * 86_400));
+
+  const program = fileURLToPath(new URL('./programs/hold-keyholder.ts', import.meta.url));
+  const start = JSON.stringify({ ...rig.paths, env: rig.hsm.env });
+  const child = spawn(process.execPath, ['--no-warnings', program, start], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const pid = child.pid ?? 0;
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const nextLine = async (): Promise<string> => String((await lines.next()).value);
+  try {
+    expect(await nextLine()).toBe('UP');
+    child.stdin.write('prepare\n');
+    const opener = Number(/^CHILD (\d+)$/u.exec(await nextLine())?.[1]);
+    // While its token process works, again and again: the identity is there, if anywhere.
+    let scans = 0;
+    let answered = false;
+    const answer = nextLine().finally(() => {
+      answered = true;
+    });
+    do {
+      expect(scanProcess(pid, needles).found).toEqual([]);
+      scans += 1;
+      await new Promise(resolve => setImmediate(resolve));
+    } while (!answered);
+    expect(await answer).toBe('DONE prepared');
+    expect(scans).toBeGreaterThan(0);
+    expect(opener).toBeGreaterThan(0);
+
+    const secrets = secretsOnDisk();
+    const names = secrets.map(({ name }) => name).toSorted();
+    expect(names.length).toBeGreaterThanOrEqual(8);
+    const held = scanProcess(pid, [...needles, ...secrets]);
+    expect(held.found.toSorted()).toEqual(names);
+    expect(held.bytesRead).toBeGreaterThan(10_000_000);
+
+    // Two days later the first periods are over, and ten days later all of them.
+    child.stdin.write('forward 172800\n');
+    expect(await nextLine()).toMatch(/^DONE [1-9]\d*$/u);
+    const kept = secretsOnDisk().map(({ name }) => name);
+    expect(kept.length).toBeLessThan(names.length);
+    expect(scanProcess(pid, [...needles, ...secrets]).found.toSorted()).toEqual(kept.toSorted());
+    child.stdin.write('forward 864000\n');
+    expect(await nextLine()).toBe('DONE 0');
+    expect(scanProcess(pid, [...needles, ...secrets]).found).toEqual([]);
+
+    // Positive control: this process has all of them.
+    const all = [...needles, ...secrets];
+    const own = scanProcess(process.pid, all).found;
+    expect(all.map(({ name }) => name).filter(name => !own.includes(name))).toEqual([]);
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+});
