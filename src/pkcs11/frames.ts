@@ -1,6 +1,7 @@
 // Frames between core, keyholder and token process:
 //   u32be length (of all that follows) | u8 type | u32be sequence | payload
 
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CustodyError } from './error.ts';
 
@@ -48,17 +49,19 @@ function isUnsigned(value: number, maximum: number): boolean {
 /** Cuts a byte stream into frames. After an error it refuses everything: the stream has lost its place. */
 export class FrameReader {
   readonly #maximum: number;
+  readonly #overwrites: boolean;
   #chunks: Uint8Array[] = [];
   #buffered = 0;
   #broken = false;
 
-  constructor(maximum = MAX_FRAME_BYTES) {
+  /** @param overwrites what frames were copied from, for chunks that nobody else needs: some hold a cookie */
+  constructor(maximum = MAX_FRAME_BYTES, overwrites = false) {
     this.#maximum = maximum;
+    this.#overwrites = overwrites;
   }
 
   /**
-   * Takes the next bytes of the stream over, returns the frames that they complete. Payloads are copies; what they were
-   * copied from is overwritten, because some hold a cookie or a PIN's tag.
+   * Takes the next bytes of the stream, returns the frames that they complete (payloads are copies).
    * @throws CustodyError FRAME_TOO_LARGE (before anything of that frame is kept), FRAME_BAD (length below 5)
    */
   push(chunk: Uint8Array): Frame[] {
@@ -88,7 +91,7 @@ export class FrameReader {
     const frame = { type: view.getUint8(4), sequence: view.getUint32(5), payload };
     this.#buffered -= 4 + length;
     this.#chunks = this.#buffered > 0 ? [head.subarray(4 + length)] : [];
-    head.fill(0, 0, 4 + length);
+    if (this.#overwrites) head.fill(0, 0, 4 + length);
     return frame;
   }
 
@@ -102,7 +105,7 @@ export class FrameReader {
     for (const chunk of this.#chunks) {
       whole.set(chunk, at);
       at += chunk.length;
-      chunk.fill(0);
+      if (this.#overwrites) chunk.fill(0);
     }
     this.#chunks = [whole];
     return whole;
@@ -136,7 +139,7 @@ export class FrameChannel {
   }
 
   /**
-   * Writes one frame; resolves when the stream has taken it. Our copy is overwritten then; the payload is the caller's.
+   * Writes one frame; resolves when the stream has taken it. Of a socket our copy is overwritten then; the payload is the caller's.
    * @throws CustodyError FRAME_TOO_LARGE, FRAME_BAD; the stream's own error
    */
   async send(type: number, sequence: number, payload: Uint8Array): Promise<void> {
@@ -144,7 +147,8 @@ export class FrameChannel {
     await new Promise<void>((resolve, reject) => {
       this.#stream.write(bytes, error => (error ? reject(error) : resolve()));
     });
-    bytes.fill(0);
+    // A socket has handed them to the kernel; another stream may pass them on as they are.
+    if (this.#stream instanceof Socket) bytes.fill(0);
   }
 
   /**
@@ -162,7 +166,7 @@ export class FrameChannel {
   }
 
   async *#read(): AsyncGenerator<Frame, void, void> {
-    const reader = new FrameReader(this.#maximum);
+    const reader = new FrameReader(this.#maximum, this.#stream instanceof Socket);
     // Leaving this loop by an error destroys the stream: nothing more is read behind a refused frame.
     for await (const chunk of this.#stream as AsyncIterable<Uint8Array>) yield* reader.push(chunk);
     reader.end();

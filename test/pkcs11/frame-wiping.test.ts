@@ -1,4 +1,8 @@
-import { PassThrough } from 'node:stream';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { FrameChannel, FrameReader, WireWriter, encodeFrame } from '../../src/pkcs11/frames.ts';
 import { encodeSigned, parseSigned } from '../../src/pkcs11/keyholder-messages.ts';
@@ -10,31 +14,43 @@ const payload = () => new WireWriter().blob32(cookie).finish();
 test('what was read into a frame is overwritten, in one piece or in many', () => {
   const whole = encodeFrame({ type: 1, sequence: 1, payload: payload() });
   for (const size of [whole.length, 7, 1]) {
-    const reader = new FrameReader();
+    const reader = new FrameReader(undefined, true);
     const chunks: Uint8Array[] = [];
     for (let at = 0; at < whole.length; at += size) chunks.push(whole.slice(at, at + size));
     const frames = chunks.flatMap(chunk => reader.push(chunk));
     expect(frames.map(frame => holds(frame.payload))).toEqual([true]);
     expect(chunks.every(chunk => chunk.every(byte => byte === 0))).toBe(true);
+    const kept = whole.slice();
+    expect(new FrameReader().push(kept)).toEqual(frames);
+    expect(kept).toEqual(whole);
   }
   // What belongs to the next frame is kept.
   const two = new Uint8Array(Buffer.concat([whole, whole]));
-  const reader = new FrameReader();
+  const reader = new FrameReader(undefined, true);
   expect(reader.push(two.slice(0, whole.length + 3))).toHaveLength(1);
   expect(reader.push(two.slice(whole.length + 3)).map(frame => holds(frame.payload))).toEqual([true]);
 });
 
-test('what was written into a stream is overwritten once that has taken it', async () => {
+test('what was written into a socket is overwritten once that has taken it, and arrives', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'frame-wiping-'));
+  const server = createServer(socket => socket.pipe(socket)).listen(join(folder, 'socket'));
+  await once(server, 'listening');
+  const socket = connect(join(folder, 'socket'));
   const written: Uint8Array[] = [];
-  const stream = new PassThrough();
-  const { write } = stream;
-  stream.write = (chunk: Uint8Array, ...rest: unknown[]) => {
+  const { write } = socket;
+  socket.write = (chunk: Uint8Array, ...rest: unknown[]) => {
     written.push(chunk);
     expect(holds(chunk)).toBe(true);
-    return Reflect.apply(write, stream, [Uint8Array.from(chunk), ...rest]) as boolean;
+    return Reflect.apply(write, socket, [chunk, ...rest]) as boolean;
   };
-  await new FrameChannel(stream).send(1, 1, payload());
+  const channel = new FrameChannel(socket);
+  await channel.send(1, 1, payload());
   expect(written.map(holds)).toEqual([false]);
+  const echo = await channel.receive();
+  expect(echo && holds(echo.payload)).toBe(true);
+  channel.close();
+  server.close();
+  rmSync(folder, { recursive: true });
 });
 
 test('an order’s answer is written and read with one copy of the cookie, in a buffer of its own', () => {
