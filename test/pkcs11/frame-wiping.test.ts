@@ -8,7 +8,7 @@ import { FrameChannel, FrameReader, WireWriter, encodeFrame } from '../../src/pk
 import { encodeSigned, parseSigned } from '../../src/pkcs11/keyholder-messages.ts';
 
 const cookie = Uint8Array.from({ length: 16 }, (_, i) => 0xa0 + i);
-const holds = (bytes: Uint8Array): boolean => Buffer.from(bytes).includes(cookie);
+const holds = (bytes: Uint8Array): boolean => Buffer.from(bytes).includes(Buffer.from(cookie));
 const payload = () => new WireWriter().blob32(cookie).finish();
 
 test('what was read into a frame is overwritten, in one piece or in many', () => {
