@@ -121,18 +121,14 @@ function format(name: string, verdict: TimingVerdict, word: string): string {
 /** The subjects have their turns, a batch each, so that what the machine does meanwhile meets all of them. */
 async function main({ samples, json }: ReturnType<typeof readArguments>): Promise<void> {
   if (!pinToOneCore([process.pid])) say('taskset is missing: no core of its own');
-  let stopped = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      stopped = true;
-    });
-  }
+  const stopped = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
   const measurements = SUBJECTS.map(subject => new Measurement(subject, samples));
-  while (!stopped && measurements.some(({ isComplete }) => !isComplete)) {
+  while (!stopped.signal.aborted && measurements.some(({ isComplete }) => !isComplete)) {
     for (const measurement of measurements) if (!measurement.isComplete) measurement.run();
     await nextTurn();
   }
-  if (stopped) say('ended early: the counts say how early');
+  if (stopped.signal.aborted) say('ended early: the counts say how early');
   for (const { subject, verdict } of measurements) {
     const { word, good } = judge(subject, verdict);
     process.stdout.write(

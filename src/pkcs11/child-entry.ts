@@ -48,12 +48,12 @@ export async function serveOneRequest(
 }
 
 /** Guards the process as soon as it runs; whoever asks learns by the answer why nothing is done. */
-export function exposureOfProcess(): unknown {
+export function exposureOfProcess(): CustodyError | undefined {
   try {
     guardProcess();
     return undefined;
   } catch (thrown) {
-    return thrown;
+    return toCustodyError(thrown, 'PROCESS_EXPOSED');
   }
 }
 

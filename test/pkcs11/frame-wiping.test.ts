@@ -37,7 +37,7 @@ test('what was written into a socket is overwritten once that has taken it, and 
   await once(server, 'listening');
   const socket = connect(join(folder, 'socket'));
   const written: Uint8Array[] = [];
-  const { write } = socket;
+  const write = socket.write.bind(socket);
   socket.write = (chunk: Uint8Array, ...rest: unknown[]) => {
     written.push(chunk);
     expect(holds(chunk)).toBe(true);
