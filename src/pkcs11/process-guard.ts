@@ -57,11 +57,15 @@ function leaveMemoryOutOfCoreFiles(): boolean {
 
 function forbidCoreFiles(): boolean {
   if (areCoreFilesForbidden()) return true;
-  spawnSync(PRLIMIT, ['--pid', String(process.pid), '--core=0'], {
-    env: {},
-    stdio: 'ignore',
-    timeout: PATIENCE_MS,
-  });
+  try {
+    spawnSync(PRLIMIT, ['--pid', String(process.pid), '--core=0'], {
+      env: {},
+      stdio: 'ignore',
+      timeout: PATIENCE_MS,
+    });
+  } catch {
+    // Node's permission model forbids it: whoever started us sets the limit.
+  }
   return areCoreFilesForbidden();
 }
 
