@@ -6,7 +6,7 @@
 
 import { Socket } from 'node:net';
 import { findToken, type FoundToken, logInOnce } from './administration-login.ts';
-import { gateOf } from './child-entry.ts';
+import { exposureOfProcess, gateOf } from './child-entry.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { unloadModule } from './graphene.ts';
@@ -17,10 +17,12 @@ import { encodeSighting, encodeTried, parseAttempt, parseLook, PROBE_FRAME } fro
 import { tryLine } from './probe-tries.ts';
 import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from './token-messages.ts';
 
+const exposure = exposureOfProcess();
 let found: FoundToken | undefined;
 let bench: ProbeBench | undefined;
 
 async function handle({ type, payload }: Frame, pins: PinGate): Promise<Uint8Array> {
+  if (exposure !== undefined) throw exposure;
   if (type === PROBE_FRAME.look && found === undefined) return look(payload);
   if (type === PROBE_FRAME.login && found !== undefined && bench === undefined) {
     await logInOnce(found, pins);
