@@ -49,6 +49,9 @@ const signer: Keys<typeof SIGNER_KEYS> = {
   journal_quota: size('default 8GiB'),
   disk_floor: size('default 64MiB'),
   keyholder: text('^(?:child|unix:/[ -~]*)$', 'default child'),
+  keyholder_list: absolutePath(
+    'the list of the keyholder; outside of state: a keyholder of a user of its own',
+  ),
   host_key: text(`${SOURCE})$`),
 };
 

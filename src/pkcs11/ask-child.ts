@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { childCommand, passedEnvironment } from './child-command.ts';
+import { childCommand, MODULE_PROCESS_FLAGS, passedEnvironment } from './child-command.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
@@ -30,7 +30,6 @@ export interface ChildOptions extends TokenClientOptions {
 
 /** Entry points beside this file, in source and in the built package. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const CHILD_FLAGS = ['--disable-sigusr1', '--disallow-code-generation-from-strings', '--no-warnings'];
 export const DEADLINE_MS = 10_000;
 /** A module that hangs while it unloads does not delay the answer for longer. */
 const EXIT_GRACE_MS = 2_000;
@@ -48,7 +47,7 @@ export async function askChild(
   stdin: 'ignore' | 'inherit' = 'ignore',
 ): Promise<Uint8Array> {
   const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
-  const child = spawn(...childCommand([...CHILD_FLAGS, path]), {
+  const child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, path]), {
     env: { ...passedEnvironment(), ...options.env },
     stdio: [stdin, 'ignore', 'ignore', 'pipe'],
     detached: options.ownSession ?? false,

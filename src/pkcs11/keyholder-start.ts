@@ -16,7 +16,7 @@ export interface KeyholderPaths {
 /** Entry point beside this file, in source and in the built package. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 /** A small young generation: texts live for one request, and larger ones cost memory and full collections. */
-const CHILD_FLAGS = [
+export const KEYHOLDER_FLAGS: readonly string[] = [
   '--disable-sigusr1',
   '--disallow-code-generation-from-strings',
   '--no-warnings',
@@ -65,7 +65,7 @@ export function startKeyholder(
   stdio: ('ignore' | 'inherit' | 'pipe')[],
 ): ChildProcess {
   const entry = fileURLToPath(new URL(`./keyholder.${EXTENSION}`, import.meta.url));
-  return spawn(...childCommand([...CHILD_FLAGS, entry, ...args]), {
+  return spawn(...childCommand([...KEYHOLDER_FLAGS, entry, ...args]), {
     // One arena of malloc: each thread of V8 would keep freed texts in one of its own.
     env: { ...passedEnvironment(), MALLOC_ARENA_MAX: '1', ...env },
     stdio,

@@ -62,7 +62,7 @@ export interface KeyholderStatus {
   readonly uid: number;
   readonly listSerial: number;
   readonly network: string;
-  /** `same user` as a child of the core, `own process` behind a socket: compare `uid` with the core's. */
+  /** `same user` as a child of the core, `own process` behind a socket: the core compares `uid` with its own. */
   readonly isolation: string;
   /** Where descriptor signing keys are made. */
   readonly periodKeys: PeriodKeyPlace;

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { childCommand, passedEnvironment } from './child-command.ts';
+import { childCommand, MODULE_PROCESS_FLAGS, passedEnvironment } from './child-command.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { FairQueue } from './fair-queue.ts';
 import { type Frame, FrameChannel } from './frames.ts';
@@ -44,7 +44,6 @@ interface Request {
 
 /** Entry point beside this file, in source and in the built package. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const CHILD_FLAGS = ['--disable-sigusr1', '--disallow-code-generation-from-strings', '--no-warnings'];
 /** A module that hangs while it unloads is killed after this. */
 const EXIT_GRACE_MS = 2_000;
 
@@ -65,7 +64,7 @@ export class SigningChild {
 
   constructor({ deadlineMs, env, pins, entry = 'signing-process', ownSession = true }: SigningChildOptions) {
     const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
-    this.#child = spawn(...childCommand([...CHILD_FLAGS, path]), {
+    this.#child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, path]), {
       env: { ...passedEnvironment(), ...env },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       detached: ownSession,

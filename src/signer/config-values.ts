@@ -1,9 +1,11 @@
 import { isAbsolute, normalize } from 'node:path';
-import { readScalar, readText } from './program/read-yaml.ts';
+import { NAME_PATTERN } from './contract/name.ts';
+import { readDuration, readMap, readScalar, readText, requireKey } from './program/read-yaml.ts';
 import { errorAt, type YamlNode } from './program/strict-yaml.ts';
 
 /** Values of signer.yaml: paths and the names of secrets, never a secret itself. */
 
+const NAME = new RegExp(NAME_PATTERN);
 const CREDENTIAL = /^credential:[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
 
 /** Absolute, as short as it can be written, printable ASCII. */
@@ -52,3 +54,23 @@ export function readTokenUri(node: YamlNode): string {
 /** Percent-encoded letters must not hide an attribute's name. */
 const decodeLoosely = (uri: string): string =>
   uri.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+/** A named test network and its seconds between votes; undefined for `tor` and when absent. SignerError BAD_VALUE. */
+export function readTestNetwork(
+  node: YamlNode | undefined,
+): { readonly name: string; readonly votingInterval: number } | undefined {
+  if (node === undefined) return undefined;
+  if (node.kind === 'text') {
+    readText(node, /^tor$/, '`network`', 'tor, or { name: …, voting_interval: … }');
+    return undefined;
+  }
+  const map = readMap(node, ['name', 'voting_interval'], '`network`');
+  const nameNode = requireKey(map, 'name', '`network`');
+  const name = readText(nameNode, NAME, '`name`', 'lower-case letters, digits, hyphens');
+  if (name === 'tor')
+    throw errorAt('BAD_VALUE', map, 'write `network: tor` for the public network, or choose another name');
+  const interval = requireKey(map, 'voting_interval', '`network`');
+  const votingInterval = readDuration(interval, '`voting_interval`', 10, 3_600);
+  if (votingInterval % 5 !== 0) throw errorAt('BAD_VALUE', interval, 'use a multiple of 5 seconds');
+  return { name, votingInterval };
+}

@@ -2,8 +2,14 @@ import { dirname, join, resolve } from 'node:path';
 // Not by index.ts: a command that only reads configuration loads no cryptography.
 import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/time.ts';
 import { formatDoor, MAX_SOCKET_PATH, type PublisherDoor, readPublishers } from './config-publishers.ts';
-import { isCleanPath, readPath, readPinSource, readSecretSource, readTokenUri } from './config-values.ts';
-import { NAME_PATTERN } from './contract/name.ts';
+import {
+  isCleanPath,
+  readPath,
+  readPinSource,
+  readSecretSource,
+  readTestNetwork,
+  readTokenUri,
+} from './config-values.ts';
 import {
   formatListen,
   type ListenAddress,
@@ -57,6 +63,8 @@ export interface SignerConfig {
   readonly diskFloorBytes: number;
   /** `child`, or the absolute path of the keyholder's socket. */
   readonly keyholder: KeyholderDoor;
+  /** The keyholder's canonical list. Outside of `state` it is of a keyholder with a user of its own. */
+  readonly keyholderList: string;
   /** `file:/…` or `credential:NAME`. */
   readonly hostKey: string;
   /** Every setting as text, with where it came from: `default` or `FILE:LINE`. */
@@ -91,12 +99,12 @@ export const SIGNER_KEYS = [
   'journal_quota',
   'disk_floor',
   'keyholder',
+  'keyholder_list',
   'host_key',
 ] as const;
 
 const DAY = 86_400;
 const GIB = 2 ** 30;
-const NAME = new RegExp(NAME_PATTERN);
 
 /** Reads signer.yaml from disk. See parseConfig. */
 export function loadConfig(path: string): SignerConfig {
@@ -129,6 +137,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
   const journalQuotaBytes = reader.size('journal_quota', 8 * GIB, GIB / 64, 1024 * GIB);
   const diskFloorBytes = reader.size('disk_floor', GIB / 16, GIB / 1024, 1024 * GIB);
   const keyholder = readKeyholder(reader);
+  const keyholderList = reader.path('keyholder_list', join(state, 'keyholder.list'));
   const periodKeys = readPeriodKeys(reader, pin);
   const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
   return Object.freeze({
@@ -147,6 +156,7 @@ export function parseConfig(text: string, file: string): SignerConfig {
     journalQuotaBytes,
     diskFloorBytes,
     keyholder,
+    keyholderList,
     periodKeys,
     hostKey,
     settings: reader.settings,
@@ -159,8 +169,9 @@ export const journalPath = (config: SignerConfig): string => join(config.state, 
 /** The keyholder's own directory: its sealed state and its record of spent seconds. */
 export const keyholderStatePath = (config: SignerConfig): string => join(config.state, 'keyholder');
 
-/** Where the keyholder's canonical list stands. */
-export const keyholderListPath = (config: SignerConfig): string => join(config.state, 'keyholder.list');
+/** Then the keyholder's state, host key and PIN are its own user's, and no command of this configuration makes them. */
+export const isOwnUsers = ({ keyholder, keyholderList, state }: SignerConfig): boolean =>
+  keyholder.kind === 'unix' && keyholderList !== join(state, 'keyholder.list');
 
 /** Keeps each value's text and origin while it is read. */
 class ConfigReader {
@@ -239,27 +250,13 @@ function readTls(
 }
 
 function readNetwork(reader: ConfigReader): NetworkProfile {
-  const node = reader.node('network');
-  if (node === undefined || node.kind === 'text') {
-    if (node !== undefined) readText(node, /^tor$/, '`network`', 'tor, or { name: …, voting_interval: … }');
-    reader.note('network', 'tor');
+  const test = readTestNetwork(reader.node('network'));
+  if (test === undefined) {
+    reader.note('network', TOR_NETWORK.name);
     return TOR_NETWORK;
   }
-  const map = readMap(node, ['name', 'voting_interval'], '`network`');
-  const name = readText(
-    requireKey(map, 'name', '`network`'),
-    NAME,
-    '`name`',
-    'lower-case letters, digits, hyphens',
-  );
-  if (name === TOR_NETWORK.name) {
-    throw errorAt('BAD_VALUE', map, 'write `network: tor` for the public network, or choose another name');
-  }
-  const interval = requireKey(map, 'voting_interval', '`network`');
-  const votingInterval = readDuration(interval, '`voting_interval`', 10, 3_600);
-  if (votingInterval % 5 !== 0) throw errorAt('BAD_VALUE', interval, 'use a multiple of 5 seconds');
-  reader.note('network', `${name} voting_interval=${formatDuration(votingInterval)}`);
-  return Object.freeze(testNetwork(name, votingInterval));
+  reader.note('network', `${test.name} voting_interval=${formatDuration(test.votingInterval)}`);
+  return Object.freeze(testNetwork(test.name, test.votingInterval));
 }
 
 /** The numbers behind sign ahead and certify ahead; on a test network they are counted in its own intervals. */

@@ -69,7 +69,7 @@ export interface KeyholderState {
   readonly listSerial: number;
   /** Name of the network in its list. */
   readonly network: string;
-  /** `same user`, or how the keyholder is kept apart from the core. */
+  /** How the keyholder is kept apart from the core; see describeIsolation. */
   readonly isolation: string;
   /** What its state on disk is sealed to. */
   readonly stateProtection: string;

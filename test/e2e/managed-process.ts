@@ -51,9 +51,16 @@ export class ManagedProcess {
   #exit: number | string | undefined;
   #closed = false;
 
-  constructor(program: Program, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  /** @param start what runs the program: Node, and before it what becomes Node */
+  constructor(
+    program: Program,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    start: readonly string[] = [process.execPath],
+  ) {
     this.name = program;
-    this.#child = spawn(process.execPath, [entry(program), ...args], {
+    const [command = '', ...before] = start;
+    this.#child = spawn(command, [...before, entry(program), ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

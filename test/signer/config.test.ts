@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { TOR_NETWORK, testNetwork } from '../../src/descriptor/index.ts';
-import { journalPath, keyholderListPath, loadConfig, parseConfig } from '../../src/signer/config.ts';
+import { isOwnUsers, journalPath, loadConfig, parseConfig } from '../../src/signer/config.ts';
 import { failure } from './failure.ts';
 
 const FILE = '/etc/onion-signer/signer.yaml';
@@ -35,7 +35,7 @@ describe('signer.yaml', () => {
     expect([...config.publishers]).toEqual([['vps1', { kind: 'unix', path: '/run/onion-signer/vps1.sock' }]]);
     expect(Object.isFrozen(config) && Object.isFrozen(config.tokens)).toBe(true);
     expect(journalPath(config)).toBe('/var/lib/onion-signer/journal.sqlite');
-    expect(keyholderListPath(config)).toBe('/var/lib/onion-signer/keyholder.list');
+    expect(config.keyholderList).toBe('/var/lib/onion-signer/keyholder.list');
     for (const key of ['tokens', 'pin', 'publishers']) {
       const least = LEAST.split('\n')
         .filter(line => !line.startsWith(key))
@@ -53,7 +53,7 @@ describe('signer.yaml', () => {
     expect([...settings.keys()].sort()).toEqual(
       ['ahead', 'deadline', 'disk_floor', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
         .concat(['publishers', 'run', 'runway', 'state', 'tokens', 'keep', 'journal_quota'])
-        .concat(['listen', 'tls_key', 'metrics', 'period_keys'])
+        .concat(['listen', 'tls_key', 'metrics', 'period_keys', 'keyholder_list'])
         .sort(),
     );
   });
@@ -225,6 +225,19 @@ describe('signer.yaml', () => {
     expect(shown('8GiB')).toBe('8GiB');
     expect(shown('1536MiB')).toBe('1.5GiB');
     expect(parse('journal_quota: 1536MiB\n').journalQuotaBytes).toBe(1536 * 2 ** 20);
+  });
+
+  it('has the list of a keyholder with a user of its own outside of its state', () => {
+    const door = 'keyholder: unix:/run/k.sock\n';
+    const list = 'keyholder_list: /etc/onion-signer/keyholder.list\n';
+    expect(parse(door + list).keyholderList).toBe('/etc/onion-signer/keyholder.list');
+    expect([door + list, door, list, ''].map(text => isOwnUsers(parse(text)))).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(refuses('keyholder_list: keyholder.list\n').code).toBe('BAD_VALUE');
   });
 
   it('reaches the keyholder as a child or by a socket', () => {

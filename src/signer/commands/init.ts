@@ -1,12 +1,17 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, lchownSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { CustodyError } from '../../pkcs11/error.ts';
 import { createHostKeyFile } from '../../pkcs11/host-key.ts';
-import { initKeyholder, spawnKeyholder } from '../../pkcs11/keyholder-client.ts';
 import {
+  connectKeyholder,
+  initKeyholder,
+  type KeyholderClient,
+  spawnKeyholder,
+} from '../../pkcs11/keyholder-client.ts';
+import {
+  isOwnUsers,
   journalPath,
-  keyholderListPath,
   keyholderStatePath,
   loadConfig,
   parseConfig,
@@ -89,18 +94,12 @@ async function createState(config: SignerConfig): Promise<void> {
   if (existsSync(journal))
     throw new SignerError('JOURNAL_EXISTS', `${journal}: this signer is initialised already`);
   mkdirSync(config.state, { recursive: true, mode: 0o700 });
-  mkdirSync(config.envelopes, { recursive: true, mode: 0o700 });
   mkdirSync(config.policies, { recursive: true, mode: 0o755 });
-  createHostKey(config.hostKey);
   if (config.listen !== undefined) makeTlsKey(config.tlsKey);
-  const paths = { state: keyholderStatePath(config), hostKey: config.hostKey };
-  try {
-    await initKeyholder(paths);
-  } catch (error) {
-    // An init that was cut off after this step is taken up again: without a journal nothing was ever signed.
-    if (!(error instanceof CustodyError && error.code === 'STATE_EXISTS')) throw error;
-  }
-  writeKeyholderList(config, encodeKeyholderList(config, EMPTY_POLICY, 1));
+  if (!isOwnUsers(config)) await createKeyholder(config);
+  // A keyholder of another user may have read its list already, and takes no other one with this serial.
+  if (!isOwnUsers(config) || !existsSync(config.keyholderList))
+    writeKeyholderList(config, encodeKeyholderList(config, EMPTY_POLICY, 1));
   const now = Math.floor(Date.now() / 1000);
   createJournal(journal, { origin: await checkpointOrigin(config), now });
   const opened = openJournal({ path: journal, now: () => now });
@@ -109,6 +108,25 @@ async function createState(config: SignerConfig): Promise<void> {
   } finally {
     opened.close();
   }
+  giveToOwner(config.state, [journal, config.tlsKey]);
+}
+
+async function createKeyholder(config: SignerConfig): Promise<void> {
+  mkdirSync(config.envelopes, { recursive: true, mode: 0o700 });
+  createHostKey(config.hostKey);
+  try {
+    await initKeyholder({ state: keyholderStatePath(config), hostKey: config.hostKey });
+  } catch (error) {
+    // An init that was cut off after this step is taken up again: without a journal nothing was ever signed.
+    if (!(error instanceof CustodyError && error.code === 'STATE_EXISTS')) throw error;
+  }
+}
+
+/** What root made in the folder of another user is that user's. */
+function giveToOwner(folder: string, paths: readonly string[]): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(folder);
+  for (const path of paths) if (dirname(path) === folder && existsSync(path)) lchownSync(path, uid, gid);
 }
 
 function createHostKey(source: string): void {
@@ -117,17 +135,25 @@ function createHostKey(source: string): void {
   if (!existsSync(path)) createHostKeyFile(path);
 }
 
-/** The journal bears the name under which the keyholder signs its heads. */
+/** The journal bears the name under which the keyholder signs its heads. SignerError KEYHOLDER_UNAVAILABLE. */
 async function checkpointOrigin(config: SignerConfig): Promise<string> {
-  const client = await spawnKeyholder({
-    state: keyholderStatePath(config),
-    list: keyholderListPath(config),
-    hostKey: config.hostKey,
-  });
+  const client = await reachKeyholder(config);
   try {
     const { checkpointVkey } = await client.status();
     return checkpointVkey.slice(0, checkpointVkey.indexOf('+'));
   } finally {
     await client.close();
+  }
+}
+
+async function reachKeyholder(config: SignerConfig): Promise<KeyholderClient> {
+  const { keyholder, keyholderList, hostKey } = config;
+  if (keyholder.kind === 'child' || !isOwnUsers(config))
+    return await spawnKeyholder({ state: keyholderStatePath(config), list: keyholderList, hostKey });
+  try {
+    return await connectKeyholder(keyholder.path);
+  } catch (cause) {
+    const message = 'its list is written: start the keyholder, then run `init` again';
+    throw new SignerError('KEYHOLDER_UNAVAILABLE', message, { cause });
   }
 }

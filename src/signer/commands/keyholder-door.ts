@@ -13,8 +13,9 @@ import {
   type ServiceStatus,
   spawnKeyholder,
 } from '../../pkcs11/keyholder-client.ts';
-import { keyholderListPath, keyholderStatePath, type SignerConfig } from '../config.ts';
+import { keyholderStatePath, type SignerConfig } from '../config.ts';
 import { type ProblemCode, SignerError } from '../contract/problems.ts';
+import { describeIsolation, ownRights } from '../isolation.ts';
 import { SharedResult } from '../program/shared-result.ts';
 import type { CustodyStatus, Keyholder, KeyholderState, Refused, SignedTarget, SignOrder } from '../ports.ts';
 
@@ -128,7 +129,7 @@ export class KeyholderDoor implements Keyholder {
       startedAt: status.startedAt,
       listSerial: status.listSerial,
       network: status.network,
-      isolation: status.isolation,
+      isolation: describeIsolation(status, ownRights()),
       stateProtection: status.stateProtection,
       periodKeys: describePeriodKeys(status),
       checkpointKey: status.checkpointVkey,
@@ -169,7 +170,7 @@ export class KeyholderDoor implements Keyholder {
   #start(): Promise<KeyholderClient> {
     const { keyholder, hostKey, deadlineMs } = this.#config;
     if (keyholder.kind === 'unix') return connectKeyholder(keyholder.path);
-    const paths = { state: keyholderStatePath(this.#config), list: keyholderListPath(this.#config), hostKey };
+    const paths = { state: keyholderStatePath(this.#config), list: this.#config.keyholderList, hostKey };
     return spawnKeyholder(paths, {
       prepareDeadlineMs: 130_000 + deadlineMs,
       onSpawn: pid => {

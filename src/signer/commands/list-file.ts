@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { fchmodSync, readFileSync } from 'node:fs';
 import { encodeList, type KeyholderList, parseList } from '../../pkcs11/list.ts';
-import { keyholderListPath, type SignerConfig } from '../config.ts';
+import type { SignerConfig } from '../config.ts';
 import { compileKeyholderList } from '../policy/compile.ts';
 import type { Policy } from '../policy/types.ts';
 import { writeDurably } from '../program/durable-file.ts';
@@ -32,9 +32,9 @@ export function encodeKeyholderList(
   );
 }
 
-/** Writes an encoded list, mode 0644: it holds nothing secret. */
+/** Writes an encoded list, mode 0644 whatever the umask: it holds nothing secret, and its reader may be another user. */
 export function writeKeyholderList(config: SignerConfig, list: Uint8Array): void {
-  writeDurably(keyholderListPath(config), list, 0o644);
+  writeDurably(config.keyholderList, list, 0o644, fd => fchmodSync(fd, 0o644));
 }
 
 /** The list on disk; undefined when there is none that can be read, which the keyholder says better. */
@@ -50,7 +50,7 @@ export function readKeyholderList(config: SignerConfig): KeyholderList | undefin
 /** The bytes of the list on disk, or undefined. */
 export function readListBytes(config: SignerConfig): Uint8Array | undefined {
   try {
-    return readFileSync(keyholderListPath(config));
+    return readFileSync(config.keyholderList);
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import {
   type KeyholderStatus,
   spawnKeyholder,
 } from '../../pkcs11/keyholder-client.ts';
-import { journalPath, keyholderListPath, keyholderStatePath, type SignerConfig } from '../config.ts';
+import { journalPath, keyholderStatePath, type SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { openCheckpoint, parseNoteVerifier } from '../contract/signed-note.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
@@ -78,7 +78,7 @@ async function withKeyholder<T>(
       ? await connectKeyholder(keyholder.path)
       : await spawnKeyholder({
           state: keyholderStatePath(config),
-          list: keyholderListPath(config),
+          list: config.keyholderList,
           hostKey,
         });
   try {

@@ -6,12 +6,7 @@ import { Command } from 'commander';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseList } from '../../../src/pkcs11/list.ts';
 import { addPolicyCommands } from '../../../src/signer/commands/policy.ts';
-import {
-  journalPath,
-  keyholderListPath,
-  parseConfig,
-  type SignerConfig,
-} from '../../../src/signer/config.ts';
+import { journalPath, parseConfig, type SignerConfig } from '../../../src/signer/config.ts';
 import { problemBody, type ProblemCode } from '../../../src/signer/contract/problems.ts';
 import { adminSocketPath } from '../../../src/signer/daemon-client.ts';
 import { createJournal } from '../../../src/signer/journal/journal.ts';
@@ -45,7 +40,7 @@ afterEach(async () => {
 });
 
 const write = (text: string): void => writeFileSync(join(config.policies, 'frontpage.yaml'), text);
-const listed = (): number => parseList(readFileSync(keyholderListPath(config))).serial;
+const listed = (): number => parseList(readFileSync(config.keyholderList)).serial;
 
 /** What the command printed. */
 async function run(...args: string[]): Promise<string> {
