@@ -52,7 +52,7 @@ export async function measureSigningPlaces(): Promise<void> {
     pins: volatilePinStore(),
     beforeLogin: () => undefined,
     onFailure: ({ code }) => process.stderr.write(`bench: the token failed: ${code}\n`),
-    onMissing: () => undefined,
+    onEntered: () => undefined,
     env: hsm.env,
   });
   try {

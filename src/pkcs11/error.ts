@@ -103,7 +103,8 @@ const NEXT_STEP = {
 
   STATE_MISSING: 'the keyholder state is missing; run init or init --recover',
   STATE_OWNER: 'the keyholder state must belong to this user, without group or world access',
-  STATE_SEALED: 'the keyholder state was sealed on another host or with another credential',
+  STATE_SEALED:
+    'the keyholder state was sealed with another host key: restore that one, or run init --recover and have the token at hand (one new signing key for each period)',
   STATE_CORRUPT: 'the keyholder state is damaged; run init --recover',
   STATE_VERSION: 'the keyholder state is of another release; use that release, or run init --recover',
   STATE_WRITE: 'the keyholder state cannot be written; check the disk',
@@ -111,7 +112,8 @@ const NEXT_STEP = {
   STATE_ROLLBACK: 'the keyholder state is older than one already seen; run init --recover',
   STATE_EXISTS: 'there is a keyholder state already; run init --recover to put it aside',
   STATE_LOCKED: 'another keyholder uses this state; stop it first',
-  HOST_KEY: 'the host key is missing or unfit; it is a file of yours with mode 0400 or a systemd credential',
+  HOST_KEY:
+    'the host key is missing or unfit; it is a file of yours with mode 0400 or a systemd credential: restore it, or run init --recover with another one and have the token at hand (one new signing key for each period)',
 } as const;
 
 /** Closed set of codes of `CustodyError`. */

@@ -14,7 +14,6 @@ import { type KeyholderState, MAX_STATE_BYTES, openState, sealState, wipeState }
 
 const PURPOSE = 'onion-signer keyholder state';
 const PIN_KEY_INFO = new TextEncoder().encode('onion-signer pin tags');
-const NO_REFUSAL = Object.freeze({ code: '', fingerprint: new Uint8Array(32) });
 
 /** Opened state and marks of one keyholder. `state` is replaced as a whole by `save`. */
 export class HostState {
@@ -135,7 +134,7 @@ export class HostState {
 
   /** An operator's word: every PIN may be tried again. @throws CustodyError STATE_WRITE */
   forgetPins(): void {
-    this.save({ pins: [], pinRefusal: NO_REFUSAL });
+    this.save({ pins: [], refusedPins: [] });
   }
 
   /** Wipes everything and lets go of the files. */
@@ -154,7 +153,7 @@ function emptyState(): KeyholderState {
     generation: 1n,
     listSerial: 0,
     listDigest: new Uint8Array(32),
-    pinRefusal: NO_REFUSAL,
+    refusedPins: [],
     pins: [],
     checkpointSeed: Secret.random(32),
     services: [],

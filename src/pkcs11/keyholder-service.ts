@@ -1,6 +1,7 @@
 // The keyholder itself, without process and frames around it: list, state, openings, signatures.
 
 import { type TimePeriod, pointSetName } from '../descriptor/index.ts';
+import { breakerOf } from './breaker.ts';
 import { CheckpointSigner } from './checkpoint.ts';
 import { refuse, refuseIf } from './denial.ts';
 import { type CheckResult, buildDescriptor, createResultCheck, wipeCookies } from './descriptor-builder.ts';
@@ -17,7 +18,7 @@ import type {
 import type { KeyholderStatus } from './keyholder-status.ts';
 import type { KeyholderList } from './list.ts';
 import { type TokenOpener, wantedPeriods } from './openings.ts';
-import { checkPinWasNotRefused, notePinRefusal, prepareServices } from './preparation.ts';
+import { prepareServices } from './preparation.ts';
 import { ProvenTime } from './proven-time.ts';
 import { readList } from './read-list.ts';
 import { ServiceBook } from './service-book.ts';
@@ -25,6 +26,7 @@ import type { ServiceSlot } from './service-slot.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { type PlannedTarget, aheadSeconds, planTargets, runwaySeconds } from './sign-plan.ts';
 import { rateLimits } from './sign-rate.ts';
+import { TokenBook } from './token-book.ts';
 import { TokenReturn } from './token-return.ts';
 
 /** What a keyholder is given. */
@@ -56,6 +58,7 @@ export class Keyholder {
   /** The earliest second seen: a clock that was ahead at the start must not forbid everything until then. */
   #firstSecond = Infinity;
   readonly #tokenReturn = new TokenReturn();
+  readonly #tokens = new TokenBook();
   #list: KeyholderList;
   #preparing: Promise<void> | undefined;
 
@@ -69,7 +72,13 @@ export class Keyholder {
     this.#checkResult = options.checkResult ?? createResultCheck();
     const { list, digest } = readList(options.listPath, host.state);
     this.#list = list;
-    this.#keys = this.#signingKeys();
+    this.#keys = new SigningKeys({
+      host,
+      list: () => this.#list,
+      tokens: this.#tokens,
+      onMissing: names => this.#book.forget(names),
+      ...(options.tokenEnv && { tokenEnv: options.tokenEnv }),
+    });
     this.#book = new ServiceBook(host, list, this.#keys);
     if (list.serial > host.state.listSerial) this.#book.update(list, digest);
     this.#keys.settle(this.#book.usesToken);
@@ -184,7 +193,9 @@ export class Keyholder {
   /** STATUS */
   status(): KeyholderStatus {
     const { host, isolation } = this.#options;
-    const { profile, serial } = this.#list;
+    const { profile, serial, tokens } = this.#list;
+    const { slots } = this.#book;
+    const signingToken = this.#keys.token.status;
     return {
       startedAt: this.#startedAt,
       uid: process.geteuid?.() ?? 0,
@@ -192,13 +203,15 @@ export class Keyholder {
       network: profile.name,
       isolation,
       periodKeys: this.#list.periodKeys,
-      signingToken: this.#keys.token.status,
+      signingToken,
+      tokens: this.#tokens.status(tokens, slots),
+      breaker: breakerOf(slots, signingToken, this.#tokenReturn.nextLook, this.#now()),
       stateProtection: host.protection,
       checkpointVkey: this.#checkpoints.vkey,
       checkpointSize: host.marks.checkpoint?.size ?? 0n,
       aheadSeconds: aheadSeconds(this.#list),
       runwaySeconds: runwaySeconds(this.#list),
-      services: this.#book.slots.map(slot =>
+      services: slots.map(slot =>
         slot.status(profile, this.#wanted(), this.#now(), {
           checkpointKey: this.#checkpoints.publicKey,
           marks: host.marks,
@@ -275,26 +288,12 @@ export class Keyholder {
 
   async #prepareOnce(): Promise<void> {
     const { host, openerFor } = this.#options;
-    const list = this.#list;
-    const token = openerFor(list.deadlineMs);
-    const [book, proven] = [this.#book, this.#proven];
-    const keys = this.#keys;
-    const checkpointKey = this.#checkpoints.publicKey;
-    await this.#tokenReturn.notice(book.slots, list, token, this.#now());
-    await prepareServices({ host, book, keys, list, token, proven, checkpointKey, now: () => this.#now() });
+    const [list, book, keys, tokens] = [this.#list, this.#book, this.#keys, this.#tokens];
+    const [token, now] = [openerFor(list.deadlineMs), () => this.#now()];
+    await this.#tokenReturn.notice(book.slots, list, { token, tokens }, now());
+    const [proven, checkpointKey] = [this.#proven, this.#checkpoints.publicKey];
+    await prepareServices({ host, book, keys, list, token, tokens, proven, checkpointKey, now });
     // One for the next period of each service; nobody waits for them.
     void keys.refill(book.slots.filter(({ entry }) => entry.enabled).length);
-  }
-
-  #signingKeys(): SigningKeys {
-    const { host, tokenEnv } = this.#options;
-    return new SigningKeys({
-      host,
-      list: () => this.#list,
-      beforeLogin: () => checkPinWasNotRefused(host, this.#list),
-      onPinRefused: () => notePinRefusal(host, this.#list),
-      onMissing: names => this.#book.forget(names),
-      ...(tokenEnv === undefined ? {} : { tokenEnv }),
-    });
   }
 }

@@ -4,8 +4,11 @@ import type { KpHsDescSign, KpHsId } from '../descriptor/index.ts';
 import { parseKpHsDescSign } from '../descriptor/index.ts';
 import { readService } from './keyholder-messages.ts';
 import type { PeriodKeyPlace } from './list.ts';
+import type { Breaker } from './breaker.ts';
+import { type CustodyErrorCode, parseCustodyErrorCode } from './error.ts';
+import type { LastOpening } from './openings.ts';
 import type { SigningTokenStatus } from './signing-token.ts';
-import { parseCustodyErrorCode } from './error.ts';
+import type { TokenStatus } from './token-book.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 /** One period of one service that has a key. Times in Unix seconds. */
@@ -46,6 +49,7 @@ export interface ServiceStatus {
   readonly lastError: string;
   /** Unix seconds, 0 when there is none. */
   readonly lastErrorAt: number;
+  readonly opened: LastOpening;
   /** Descriptors that are remembered as proven. */
   readonly evidence: number;
   /** Authorized clients; 0: whoever knows the address may read. */
@@ -68,6 +72,9 @@ export interface KeyholderStatus {
   readonly periodKeys: PeriodKeyPlace;
   /** The process that signs with keys in a token: it stays, and the PIN with it. */
   readonly signingToken: SigningTokenStatus;
+  /** In the order of the list. */
+  readonly tokens: readonly TokenStatus[];
+  readonly breaker: Breaker;
   /** `file of mode 0400` or `credential NAME`. */
   readonly stateProtection: string;
   /** C2SP verifier key of the checkpoints. */
@@ -93,6 +100,13 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
   const out = new WireWriter().u64(status.startedAt).u32(status.uid).u64(status.listSerial);
   out.str8(status.network).str8(status.isolation).str16(status.stateProtection);
   writeSigningToken(out.u8(PLACES.indexOf(status.periodKeys)), status.signingToken);
+  writeTokens(out, status.tokens);
+  const { isOpen, since, nextTry, code } = status.breaker;
+  out
+    .u8(isOpen ? 1 : 0)
+    .u64(since)
+    .u64(nextTry)
+    .str8(code);
   out.str8(status.checkpointVkey).u64(status.checkpointSize);
   out.u32(status.aheadSeconds).u32(status.runwaySeconds).u16(status.services.length);
   for (const service of status.services) {
@@ -105,7 +119,8 @@ export function encodeStatus(status: KeyholderStatus): Uint8Array {
       .str8(service.origin)
       .str16(service.vouching)
       .u64(service.certifiedUntil);
-    out.str8(service.lastError).u64(service.lastErrorAt).u16(service.evidence);
+    out.str8(service.lastError).u64(service.lastErrorAt).str16(service.opened.by).u64(service.opened.at);
+    out.u16(service.evidence);
     out.u16(service.clients).u64(service.settingsSerial).u16(service.periods.length);
     for (const period of service.periods) {
       out.u64(period.periodNum).bytes(period.kpHsDescSign, 32);
@@ -130,6 +145,8 @@ export function parseStatus(payload: Uint8Array): KeyholderStatus {
     stateProtection: reader.str16(),
     periodKeys: readOneOf(reader, PLACES),
     signingToken: readSigningToken(reader),
+    tokens: readTokens(reader),
+    breaker: readBreaker(reader),
     checkpointVkey: reader.str8(),
     checkpointSize: reader.u64(),
     aheadSeconds: reader.u32(),
@@ -140,16 +157,53 @@ export function parseStatus(payload: Uint8Array): KeyholderStatus {
   return status;
 }
 
-function writeSigningToken(out: WireWriter, { state, pid, tokenLabel, errorCode }: SigningTokenStatus): void {
-  out.u8(STATES.indexOf(state)).u32(pid).str8(tokenLabel).str8(errorCode);
+function writeSigningToken(out: WireWriter, status: SigningTokenStatus): void {
+  const { state, pid, tokenLabel, errorCode, downSince, nextTry } = status;
+  out.u8(STATES.indexOf(state)).u32(pid).str8(tokenLabel).str8(errorCode).u64(downSince).u64(nextTry);
 }
 
 function readSigningToken(reader: WireReader): SigningTokenStatus {
   const state = readOneOf(reader, STATES);
-  const [pid, tokenLabel, code] = [reader.u32(), reader.str8(), reader.str8()];
-  const errorCode = code === '' ? '' : parseCustodyErrorCode(code);
-  if (errorCode === undefined) throw reader.fault('an unknown code');
-  return { state, pid, tokenLabel, errorCode };
+  const [pid, tokenLabel, errorCode] = [reader.u32(), reader.str8(), readCode(reader)];
+  return { state, pid, tokenLabel, errorCode, downSince: reader.u64Number(), nextTry: reader.u64Number() };
+}
+
+function writeTokens(out: WireWriter, tokens: readonly TokenStatus[]): void {
+  out.u8(tokens.length);
+  for (const { name, openedAt, seenAt, errorCode, errorSince, strangerTo } of tokens) {
+    out.str16(name).u64(openedAt).u64(seenAt).str8(errorCode).u64(errorSince).u16(strangerTo.length);
+    for (const alias of strangerTo) out.str8(alias);
+  }
+}
+
+function readTokens(reader: WireReader): TokenStatus[] {
+  return Array.from({ length: reader.u8() }, () => ({
+    name: reader.str16(),
+    openedAt: reader.u64Number(),
+    seenAt: reader.u64Number(),
+    errorCode: readCode(reader),
+    errorSince: reader.u64Number(),
+    strangerTo: Array.from({ length: reader.u16() }, () => reader.str8()),
+  }));
+}
+
+function readBreaker(reader: WireReader): Breaker {
+  const isOpen = reader.u8();
+  if (isOpen > 1) throw reader.fault('a breaker is neither open nor closed');
+  return {
+    isOpen: isOpen === 1,
+    since: reader.u64Number(),
+    nextTry: reader.u64Number(),
+    code: reader.str8(),
+  };
+}
+
+/** '' for none. */
+function readCode(reader: WireReader): CustodyErrorCode | '' {
+  const text = reader.str8();
+  const code = text === '' ? '' : parseCustodyErrorCode(text);
+  if (code === undefined) throw reader.fault('an unknown code');
+  return code;
 }
 
 function readOneOf<T>(reader: WireReader, values: readonly T[]): T {
@@ -174,6 +228,7 @@ function readServiceStatus(reader: WireReader): ServiceStatus {
     certifiedUntil: reader.u64Number(),
     lastError: reader.str8(),
     lastErrorAt: reader.u64Number(),
+    opened: { by: reader.str16(), at: reader.u64Number() },
     evidence: reader.u16(),
     clients: reader.u16(),
     settingsSerial: reader.u64Number(),

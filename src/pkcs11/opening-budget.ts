@@ -28,6 +28,14 @@ export class OpeningBudget {
     return nowSeconds < this.#notBefore && this.#notBefore <= nowSeconds + this.#interval;
   }
 
+  /** The first second at which an opening may begin, as far as is known now. */
+  nextTry(nowSeconds: number): number {
+    const [oldest = 0] = this.#openings.slice(-OPENINGS_PER_INTERVAL);
+    const isUsedUp = this.#openings.length >= OPENINGS_PER_INTERVAL;
+    const pause = this.isPaused(nowSeconds) ? this.#notBefore : nowSeconds;
+    return Math.max(pause, isUsedUp ? oldest + this.#interval : 0);
+  }
+
   /** What failed may go well now; the openings of the interval stay counted. */
   endPause(): void {
     this.#notBefore = 0;

@@ -1,8 +1,6 @@
 // Openings: period keys are made here, certified by the token process, and used only after every certificate was
 // verified and everything is on disk. A token that fails takes nothing away.
 
-import { hash } from 'node:crypto';
-import { lstatSync } from 'node:fs';
 import {
   DescriptorError,
   type Ed25519Public,
@@ -25,7 +23,6 @@ import type { ServiceSlot } from './service-slot.ts';
 import type { SigningKeyRecord } from './signing-key-record.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import type { Ladder, OpenRequest, OpeningResult, TokenAccess } from './token-messages.ts';
-import { parsePkcs11Uri } from './uri.ts';
 import { isVouching } from './vouching.ts';
 
 const MAX_ENVELOPE_BYTES = 1 << 15;
@@ -50,8 +47,18 @@ export interface Opening {
   readonly candidates: readonly Candidate[];
 }
 
-/** What an opening gives. */
-export interface OpenedService {
+/** What an opening gives, and who gave it. */
+export interface OpenedService extends OpenedKeys {
+  readonly opened: LastOpening;
+}
+
+/** Which token (see `tokenName`) certified last, and when in Unix seconds; '' and 0 before the first opening. */
+export interface LastOpening {
+  readonly by: string;
+  readonly at: number;
+}
+
+interface OpenedKeys {
   readonly keys: readonly PeriodKey[];
   readonly origin: string;
   /** The identity's word for the checkpoint key, 64 bytes. */
@@ -60,7 +67,7 @@ export interface OpenedService {
 
 /** What became of an opening: keys that may be used once they are on disk, or why there are none. */
 export type OpeningOutcome =
-  | ({ readonly opening: Opening } & OpenedService)
+  | ({ readonly opening: Opening } & OpenedKeys)
   | { readonly opening: Opening; readonly error: CustodyError };
 
 /** Every period whose publication window meets [now, now + ahead], ascending. */
@@ -221,36 +228,4 @@ function periodKeyOf(
   const { periodNum, lengthMinutes, offsetSeconds } = period;
   const record = { periodNum, lengthMinutes, offsetSeconds, key, secret, ladder: rungs };
   return new PeriodKey({ kpHsId, profile, record, signing: keys.open(key, kpHsId) });
-}
-
-/** Whether another token of the list may do better. Never after a refused PIN: it may be the same one's. */
-export function isCurableByAnotherToken(error: CustodyError): boolean {
-  const curable = [
-    'TOKEN_NOT_FOUND',
-    'TOKEN_DEAD',
-    'TOKEN_TIMEOUT',
-    'MODULE_PATH',
-    'MODULE_LOAD',
-    'KEY_NOT_FOUND',
-  ];
-  return [...curable, 'ENVELOPE_NO_RECIPIENT', 'ENVELOPE_UNWRAP'].includes(error.code);
-}
-
-/**
- * Names the PINs of a list by where they come from (never by their values), so that one that was refused is not tried
- * again, not even after a restart: another source, another file or other content changes the name; a new list does
- * not. What a person types is named by the process that asks. 32 bytes.
- */
-export function pinFingerprint(list: KeyholderList): Uint8Array {
-  const sources = list.tokens.map(({ uri }) => parsePkcs11Uri(uri).pinSource ?? list.pinSource);
-  return hash('sha256', JSON.stringify(sources.map(pinName)), 'buffer');
-}
-
-function pinName(source: string): string[] {
-  if (source === 'tty') return [source, String(performance.timeOrigin)];
-  const path = source.startsWith('credential:')
-    ? `${process.env['CREDENTIALS_DIRECTORY'] ?? ''}/${source.slice('credential:'.length)}`
-    : source.slice('file:'.length);
-  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return [source, String(stat?.ino), String(stat?.mtimeNs), String(stat?.size)];
 }

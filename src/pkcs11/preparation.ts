@@ -3,24 +3,24 @@
 import type { Ed25519Public } from '../descriptor/index.ts';
 import { CustodyError, type CustodyErrorCode, toCustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
-import type { KeyholderList } from './list.ts';
+import type { KeyholderList, ListToken } from './list.ts';
 import {
   type Opening,
   type OpeningOutcome,
   type TokenOpener,
   discardOpening,
-  isCurableByAnotherToken,
   openWithToken,
-  pinFingerprint,
   planOpening,
   wantedPeriods,
 } from './openings.ts';
 import { discardKeys } from './period-keys.ts';
+import { checkPinWasNotRefused, notePinRefusal, pinName } from './pin-refusals.ts';
 import type { ProvenTime } from './proven-time.ts';
 import type { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import { aheadSeconds } from './sign-plan.ts';
+import { type TokenBook, isCurableByAnotherToken, mostTelling, tokenName } from './token-book.ts';
 
 /** What kept a service from being opened, when nothing is to be opened any more. */
 const PASSED: ReadonlySet<string> = new Set([
@@ -33,6 +33,12 @@ const PASSED: ReadonlySet<string> = new Set([
 /** Services in one request to the token process; each has at most some ten periods. */
 const SERVICES_PER_REQUEST = 32;
 
+/**
+ * After this no further token is begun with: dead ones cost a deadline each, and whoever asked waits no longer. What was
+ * not tried is tried first the next time. Milliseconds.
+ */
+export const TOKENS_PATIENCE_MS = 60_000;
+
 /** What a preparation works with; the list is the one in force when it begins. */
 export interface PreparationContext {
   readonly host: HostState;
@@ -40,6 +46,7 @@ export interface PreparationContext {
   readonly keys: SigningKeys;
   readonly list: KeyholderList;
   readonly token: TokenOpener;
+  readonly tokens: TokenBook;
   readonly proven: ProvenTime;
   /** The identities vouch for it. */
   readonly checkpointKey: Ed25519Public;
@@ -50,6 +57,7 @@ export interface PreparationContext {
 /** Opens what lacks keys, as far as limits and tokens allow. Failures stay with their service; nothing is lost. */
 export async function prepareServices(context: PreparationContext): Promise<void> {
   const nowSeconds = context.now();
+  const until = performance.now() + TOKENS_PATIENCE_MS;
   const openings: Opening[] = [];
   try {
     for (const slot of context.book.slots) {
@@ -57,7 +65,7 @@ export async function prepareServices(context: PreparationContext): Promise<void
       if (opening !== undefined) openings.push(opening);
     }
     for (let at = 0; at < openings.length; at += SERVICES_PER_REQUEST) {
-      await openBatch(openings.slice(at, at + SERVICES_PER_REQUEST), context);
+      await openBatch(openings.slice(at, at + SERVICES_PER_REQUEST), context, until);
     }
   } finally {
     // Keys that came into use belong to their records now.
@@ -70,7 +78,7 @@ async function planFor(
   context: PreparationContext,
   nowSeconds: number,
 ): Promise<Opening | undefined> {
-  const { host, list, keys } = context;
+  const { list, keys } = context;
   if (!slot.entry.enabled) return undefined;
   const wanted = wantedPeriods(list.profile, nowSeconds, aheadSeconds(list));
   const missing = wanted.filter(period => !slot.periods.has(period.periodNum));
@@ -83,7 +91,7 @@ async function planFor(
     return undefined;
   }
   try {
-    checkPinWasNotRefused(host, list);
+    checkAnyPinIsLeft(context);
     if (!(await canMakeKeys(slot, keys, nowSeconds))) return undefined;
     if (!slot.budget.allows(nowSeconds)) {
       // The reason for the pause says more than the pause.
@@ -111,63 +119,105 @@ async function canMakeKeys(slot: ServiceSlot, keys: SigningKeys, nowSeconds: num
   }
 }
 
-/** A wrong PIN is tried once in its life, also across restarts. @throws CustodyError PIN_INCORRECT */
-export function checkPinWasNotRefused(host: HostState, list: KeyholderList): void {
-  const { code, fingerprint } = host.state.pinRefusal;
-  if (code === '') return;
-  if (Buffer.from(pinFingerprint(list)).equals(fingerprint)) throw new CustodyError('PIN_INCORRECT');
-}
-
-async function openBatch(openings: readonly Opening[], context: PreparationContext): Promise<void> {
-  const { list, token, now, checkpointKey, keys } = context;
-  const horizonSeconds = aheadSeconds(list);
-  let waiting = openings;
-  for (const [i, access] of list.tokens.entries()) {
-    if (waiting.length === 0) return;
-    const outcomes = await openWithToken(
-      waiting,
-      { access, list, horizonSeconds, checkpointKey, keys },
-      token,
-    );
-    const isLast = i === list.tokens.length - 1;
-    const again = outcomes.filter(each => !isLast && 'error' in each && isCurableByAnotherToken(each.error));
-    for (const outcome of outcomes) if (!again.includes(outcome)) settle(outcome, context, now());
-    waiting = again.map(({ opening }) => opening);
+/** Nothing is begun while every token waits for another PIN. @throws CustodyError PIN_INCORRECT */
+function checkAnyPinIsLeft({ host, list, tokens }: PreparationContext): void {
+  for (const access of list.tokens) {
+    try {
+      checkPinWasNotRefused(host, access, list, tokens);
+      return;
+    } catch {
+      // The next one may have a PIN of its own.
+    }
   }
+  throw new CustodyError('PIN_INCORRECT');
 }
 
-function settle(outcome: OpeningOutcome, context: PreparationContext, nowSeconds: number): void {
+/** An opening, and why no token has done it so far. */
+interface Waiting {
+  readonly opening: Opening;
+  readonly errors: readonly CustodyError[];
+}
+
+async function openBatch(
+  openings: readonly Opening[],
+  context: PreparationContext,
+  until: number,
+): Promise<void> {
+  const { list, tokens, now } = context;
+  let waiting: Waiting[] = openings.map(opening => ({ opening, errors: [] }));
+  for (const access of tokens.inOrder(list.tokens)) {
+    if (waiting.length === 0) return;
+    const isLate = performance.now() >= until && waiting.some(({ errors }) => errors.length > 0);
+    if (isLate) break;
+    const tried = waiting;
+    waiting = [];
+    const outcomes = await askToken(
+      access,
+      tried.map(({ opening }) => opening),
+      context,
+    );
+    for (const [i, outcome] of outcomes.entries()) {
+      const errors = [...(tried[i]?.errors ?? []), ...('error' in outcome ? [outcome.error] : [])];
+      if ('error' in outcome && isCurableByAnotherToken(outcome.error))
+        waiting.push({ opening: outcome.opening, errors });
+      else settle(outcome, access, context, now());
+    }
+  }
+  for (const { opening, errors } of waiting)
+    noteFailure(opening.slot, mostTelling(errors).code, context.now());
+}
+
+/** One token's outcomes, in the order of the openings, and what they say of it. */
+async function askToken(
+  access: ListToken,
+  openings: readonly Opening[],
+  { host, list, token, tokens, now, checkpointKey, keys }: PreparationContext,
+): Promise<OpeningOutcome[]> {
+  const pin = pinName(access, list);
+  let outcomes: OpeningOutcome[];
+  try {
+    checkPinWasNotRefused(host, access, list, tokens);
+    const terms = { access, list, horizonSeconds: aheadSeconds(list), checkpointKey, keys };
+    outcomes = await openWithToken(openings, terms, token);
+  } catch (thrown) {
+    const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
+    outcomes = openings.map(opening => ({ opening, error }));
+  }
+  const words = outcomes.map(outcome => ({
+    alias: outcome.opening.slot.entry.alias,
+    code: 'error' in outcome ? outcome.error.code : ('' as const),
+  }));
+  tokens.heard(access, words, now(), pin);
+  if (words.some(({ code }) => code === 'PIN_INCORRECT')) notePinRefusal(host, access, list);
+  return outcomes;
+}
+
+function settle(
+  outcome: OpeningOutcome,
+  access: ListToken,
+  context: PreparationContext,
+  nowSeconds: number,
+): void {
   const { slot } = outcome.opening;
   if ('error' in outcome) {
-    noteFailure(slot, outcome.error.code, context, nowSeconds);
+    noteFailure(slot, outcome.error.code, nowSeconds);
     return;
   }
   try {
     // The list may have changed while the token worked.
     if (slot.removed) throw new CustodyError('PERIOD_REFUSED');
-    context.book.add(slot, outcome);
+    context.book.add(slot, { ...outcome, opened: { by: tokenName(access), at: nowSeconds } });
     slot.budget.succeed();
     slot.noteSuccess();
   } catch (thrown) {
     discardKeys(outcome.keys);
-    noteFailure(slot, toCustodyError(thrown, 'KEYHOLDER_FAULT').code, context, nowSeconds);
+    noteFailure(slot, toCustodyError(thrown, 'KEYHOLDER_FAULT').code, nowSeconds);
   }
 }
 
-function noteFailure(
-  slot: ServiceSlot,
-  code: CustodyErrorCode,
-  { host, list }: PreparationContext,
-  nowSeconds: number,
-): void {
+function noteFailure(slot: ServiceSlot, code: CustodyErrorCode, nowSeconds: number): void {
   slot.budget.fail(nowSeconds);
   slot.noteError(code, nowSeconds);
-  if (code === 'PIN_INCORRECT') notePinRefusal(host, list);
-}
-
-/** @throws CustodyError STATE_WRITE */
-export function notePinRefusal(host: HostState, list: KeyholderList): void {
-  host.save({ pinRefusal: { code: 'PIN_INCORRECT', fingerprint: pinFingerprint(list) } });
 }
 
 function isInUse({ slot, candidates }: Opening): boolean {

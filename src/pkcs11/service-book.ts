@@ -37,6 +37,7 @@ export class ServiceBook {
       if (kept === undefined) continue;
       slot.origin = kept.origin;
       slot.vouching = kept.vouching;
+      slot.opened = kept.opened;
       for (const record of kept.periods.filter(each => fitsProfile(each, list.profile))) {
         slot.periods.set(
           record.periodNum,
@@ -114,6 +115,7 @@ export class ServiceBook {
     for (const key of opened.keys) slot.periods.set(key.period.periodNum, key);
     slot.origin = opened.origin;
     slot.vouching = opened.vouching;
+    slot.opened = opened.opened;
   }
 
   /**

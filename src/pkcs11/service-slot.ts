@@ -9,7 +9,7 @@ import type { ServiceStatus } from './keyholder-status.ts';
 import type { ListService } from './list.ts';
 import type { MarkLog } from './mark-log.ts';
 import { OpeningBudget } from './opening-budget.ts';
-import type { OpenedService } from './openings.ts';
+import type { LastOpening, OpenedService } from './openings.ts';
 import type { PeriodKey } from './period-keys.ts';
 import { SignRate } from './sign-rate.ts';
 import type { ServiceRecord } from './state-codec.ts';
@@ -30,12 +30,15 @@ export class ServiceSlot {
   origin = '';
   /** The identity's word for our checkpoint key, 64 bytes; empty before the first opening. */
   vouching: Uint8Array = new Uint8Array(0);
+  opened: LastOpening = { by: '', at: 0 };
   /** A result did not verify; only a new process forgets this. Set by the book, for every slot of the service. */
   latched = false;
   /** The list no longer names the service. */
   removed = false;
   lastError = '';
   lastErrorAt = 0;
+  /** When the first of the failures without a success between them was, Unix seconds; 0: none. */
+  failingSince = 0;
 
   constructor(entry: ListService, profile: NetworkProfile) {
     this.kpHsId = entry.kpHsId;
@@ -65,6 +68,7 @@ export class ServiceSlot {
   }
 
   noteError(code: string, nowSeconds: number): void {
+    if (!this.isFailing) this.failingSince = nowSeconds;
     this.lastError = code;
     this.lastErrorAt = nowSeconds;
   }
@@ -72,14 +76,20 @@ export class ServiceSlot {
   noteSuccess(): void {
     this.lastError = '';
     this.lastErrorAt = 0;
+    this.failingSince = 0;
+  }
+
+  /** Whether an opening failed, and none went well since. */
+  get isFailing(): boolean {
+    return this.lastError !== '' && this.lastError !== 'KEYHOLDER_LATCHED';
   }
 
   /** What the state keeps, with what an opening is about to add. */
   record(added?: OpenedService): ServiceRecord {
-    const { origin, vouching } = added ?? this;
+    const { origin, vouching, opened } = added ?? this;
     const periods = [...this.periods.values(), ...(added?.keys ?? [])].map(key => key.record);
     periods.sort((a, b) => a.periodNum - b.periodNum);
-    return { kpHsId: this.kpHsId, origin, vouching, periods };
+    return { kpHsId: this.kpHsId, origin, vouching, opened, periods };
   }
 
   /** How `wanted` periods (ascending, without gaps) are covered. */
@@ -120,6 +130,7 @@ export class ServiceSlot {
       certifiedUntil: prepared.certifiedUntil,
       lastError: prepared.errorCode,
       lastErrorAt: this.lastErrorAt,
+      opened: this.opened,
       evidence: this.evidence.size,
       clients: this.entry.clients.length,
       settingsSerial: this.entry.settingsSerial,

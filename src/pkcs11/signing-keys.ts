@@ -4,11 +4,13 @@ import { createHash } from 'node:crypto';
 import { type DescSigningKey, SeedSigningKey } from './desc-signing-key.ts';
 import { CustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
-import type { KeyholderList } from './list.ts';
+import type { KeyholderList, ListToken } from './list.ts';
 import { Secret } from './locked-memory.ts';
+import { checkPinWasNotRefused, notePinRefusal, pinName } from './pin-refusals.ts';
 import { slotName } from './service-slot.ts';
 import { type SigningKeyRecord, type TokenKeyRecord, recordName } from './signing-key-record.ts';
 import { SigningToken } from './signing-token.ts';
+import type { TokenBook } from './token-book.ts';
 
 const SEED_BYTES = 32;
 /** Making a key takes a card seconds; its room is small. */
@@ -20,10 +22,8 @@ export interface SigningKeysOptions {
   readonly host: HostState;
   /** The list in force. */
   readonly list: () => KeyholderList;
-  /** Throws what forbids a login. */
-  readonly beforeLogin: () => void;
-  /** A token refused the PIN. */
-  readonly onPinRefused: () => void;
+  /** What is known of the tokens. */
+  readonly tokens: TokenBook;
   /** These are not on the token any more: whoever used them makes new ones. Throws when that cannot be recorded. */
   readonly onMissing: (names: ReadonlySet<string>) => void;
   readonly tokenEnv?: Readonly<Record<string, string>>;
@@ -48,11 +48,14 @@ export class SigningKeys {
       label: labelOf(host.state.id),
       known: () => [...this.#known.values()],
       pins: host.pins,
-      beforeLogin: options.beforeLogin,
+      beforeLogin: () => checkPinWasNotRefused(host, this.#first(), list(), options.tokens),
       onFailure: ({ code }) => {
-        if (code === 'PIN_INCORRECT') options.onPinRefused();
+        if (code === 'PIN_INCORRECT') notePinRefusal(host, this.#first(), list());
       },
-      onMissing: records => this.#forget(records),
+      onEntered: missing => {
+        options.tokens.took(this.#first(), pinName(this.#first(), list()));
+        this.#forget(missing);
+      },
       ...(tokenEnv === undefined ? {} : { env: tokenEnv }),
     });
     const used = host.state.services.flatMap(({ periods }) => periods.map(({ key }) => key));
@@ -148,10 +151,13 @@ export class SigningKeys {
 
   /** Period keys are all in one token: the first of the list. */
   #tokenAccess(): { modulePath: string; uri: string; pinSource: string } {
-    const { tokens, pinSource } = this.#options.list();
-    const [first] = tokens;
+    return { ...this.#first(), pinSource: this.#options.list().pinSource };
+  }
+
+  #first(): ListToken {
+    const [first] = this.#options.list().tokens;
     if (first === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
-    return { ...first, pinSource };
+    return first;
   }
 }
 

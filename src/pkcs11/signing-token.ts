@@ -1,22 +1,12 @@
 // The token that holds period keys, kept within reach: its process is started, watched, and started again.
 
-import { type Bytes, assembleCert, encodeCertBody } from '../descriptor/index.ts';
-import type { SignableDescriptor } from '../descriptor/index.ts';
-import type { DescSigningKey, PointCert } from './desc-signing-key.ts';
+import type { DescSigningKey } from './desc-signing-key.ts';
 import { CustodyError, type CustodyErrorCode, toCustodyError } from './error.ts';
 import type { PinStore } from './pin-memory.ts';
 import { SigningChild } from './signing-child.ts';
 import type { TokenKeyRecord } from './signing-key-record.ts';
-import {
-  SIGNING_FRAME,
-  encodeEnter,
-  encodeId,
-  encodePointCerts,
-  encodeUnsigned,
-  parseEntered,
-  parseRecord,
-  parseSignatures,
-} from './signing-messages.ts';
+import { SIGNING_FRAME, encodeEnter, encodeId, parseEntered, parseRecord } from './signing-messages.ts';
+import { TokenSigningKey } from './signing-token-key.ts';
 import type { TokenAccess } from './token-messages.ts';
 
 /** What the owner of the keys tells, asked at each start. */
@@ -32,8 +22,8 @@ export interface SigningTokenOptions {
   readonly pins: PinStore;
   /** May throw what keeps it from being recorded. */
   readonly onFailure: (error: CustodyError) => void;
-  /** These are not on the token any more. */
-  readonly onMissing: (records: readonly TokenKeyRecord[]) => void;
+  /** It is in reach, and these are not on it any more. */
+  readonly onEntered: (records: readonly TokenKeyRecord[]) => void;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -46,17 +36,19 @@ export interface SigningTokenStatus {
   readonly tokenLabel: string;
   /** Why it is not up. */
   readonly errorCode: CustodyErrorCode | '';
+  /** Since when it fails or is silent, and when it is met anew; Unix seconds, 0 for neither. */
+  readonly downSince: number;
+  readonly nextTry: number;
 }
 
 /** A dead token is noticed within the sum of both: status is at most another second old. */
-const TOUCH_INTERVAL_MS = 500;
-const SILENCE_MS = 450;
+export const TOUCH_INTERVAL_MS = 500;
+export const SILENCE_MS = 450;
 const FIRST_BACK_OFF_MS = 250;
 /** For what comes back by itself, so that it is back in use soon. */
-const LAST_BACK_OFF_MS = 2_000;
+export const LAST_BACK_OFF_MS = 2_000;
 const PATIENT_BACK_OFF_MS = 30_000;
-/** So few that a card which takes a second for each makes nobody wait for long, and none is late. */
-const CERTS_AT_ONCE = 8;
+const WELL = Object.freeze({ downSince: 0, nextTry: 0 });
 const PASSING: readonly CustodyErrorCode[] = ['TOKEN_NOT_FOUND', 'TOKEN_DEAD', 'TOKEN_TIMEOUT'];
 
 /** Keys are made, used and destroyed through it. Requests fail at once while the token is away. */
@@ -69,6 +61,7 @@ export class SigningToken {
   #tokenLabel = '';
   #error: CustodyError | undefined;
   #backOffMs = 0;
+  #failing: Pick<SigningTokenStatus, 'downSince' | 'nextTry'> = WELL;
   #entering: Promise<void> | undefined;
   readonly #asking = new Set<Promise<Uint8Array>>();
   #again: NodeJS.Timeout | undefined;
@@ -79,7 +72,7 @@ export class SigningToken {
   }
 
   get status(): SigningTokenStatus {
-    const shown = { pid: this.#child?.pid ?? 0, tokenLabel: this.#tokenLabel };
+    const shown = { pid: this.#child?.pid ?? 0, tokenLabel: this.#tokenLabel, ...this.#failing };
     if (this.#stopped) return { ...shown, state: 'off', errorCode: '' };
     if (this.#entered) return { ...shown, state: this.#silent ? 'silent' : 'up', errorCode: this.#errorCode };
     return { ...shown, state: this.#child === undefined ? 'down' : 'starting', errorCode: this.#errorCode };
@@ -119,6 +112,7 @@ export class SigningToken {
     clearTimeout(this.#again);
     clearInterval(this.#touches);
     this.#entered = false;
+    this.#failing = WELL;
     this.#child?.kill();
     this.#child = undefined;
   }
@@ -159,7 +153,7 @@ export class SigningToken {
   }
 
   async #enter(): Promise<void> {
-    const { access, deadlineMs, known, label, beforeLogin, onMissing, env, pins } = this.#options;
+    const { access, deadlineMs, known, label, beforeLogin, onEntered, env, pins } = this.#options;
     let child: SigningChild | undefined;
     try {
       beforeLogin();
@@ -171,11 +165,12 @@ export class SigningToken {
       if (entered.present.length !== records.length) throw new CustodyError('TOKEN_PROTOCOL');
       if (this.#child !== child) return;
       this.#tokenLabel = entered.tokenLabel;
-      onMissing(records.filter((_, i) => entered.present[i] === false));
+      onEntered(records.filter((_, i) => entered.present[i] === false));
       this.#entered = true;
       this.#error = undefined;
       this.#silent = false;
       this.#backOffMs = 0;
+      this.#failing = WELL;
       this.#watch(child);
     } catch (thrown) {
       child?.kill();
@@ -193,15 +188,23 @@ export class SigningToken {
   async #touch(child: SigningChild): Promise<void> {
     const silence = setTimeout(() => {
       this.#silent = true;
+      this.#noteFailing();
     }, SILENCE_MS);
     try {
       await child.ask(SIGNING_FRAME.touch, new Uint8Array(0));
       this.#silent = false;
+      this.#failing = WELL;
     } catch {
       // The process has ended, and whoever watches it knows why.
     } finally {
       clearTimeout(silence);
     }
+  }
+
+  #noteFailing(backOffMs?: number): void {
+    const since = this.#failing.downSince === 0 ? Math.floor(Date.now() / 1000) : this.#failing.downSince;
+    const nextTry = backOffMs === undefined ? 0 : Math.ceil((Date.now() + backOffMs) / 1000);
+    this.#failing = { downSince: since, nextTry };
   }
 
   #fail(child: SigningChild | undefined, error: CustodyError): void {
@@ -212,6 +215,7 @@ export class SigningToken {
     this.#error = this.#told(error);
     const last = PASSING.includes(error.code) ? LAST_BACK_OFF_MS : PATIENT_BACK_OFF_MS;
     this.#backOffMs = Math.min(last, Math.max(FIRST_BACK_OFF_MS, 2 * this.#backOffMs));
+    this.#noteFailing(this.#backOffMs);
     this.#again = setTimeout(() => {
       this.#entering = this.#enter();
     }, this.#backOffMs).unref();
@@ -226,69 +230,4 @@ export class SigningToken {
       return toCustodyError(thrown, 'STATE_WRITE');
     }
   }
-}
-
-/** A key in the token: this process knows its public half and where it is. */
-class TokenSigningKey implements DescSigningKey {
-  readonly #record: TokenKeyRecord;
-  readonly #ask: (type: number, payload: Uint8Array) => Promise<Uint8Array>;
-  readonly #token: SigningToken;
-
-  constructor(
-    record: TokenKeyRecord,
-    ask: (type: number, payload: Uint8Array) => Promise<Uint8Array>,
-    token: SigningToken,
-  ) {
-    this.#record = record;
-    this.#ask = ask;
-    this.#token = token;
-  }
-
-  get kpHsDescSign(): TokenKeyRecord['kpHsDescSign'] {
-    return this.#record.kpHsDescSign;
-  }
-
-  get fault(): CustodyErrorCode | '' {
-    return this.#token.status.errorCode;
-  }
-
-  check(): void {
-    this.#token.check();
-  }
-
-  async signDescriptor({ unsigned }: SignableDescriptor): Promise<Bytes> {
-    const payload = encodeUnsigned(this.#record.id, unsigned);
-    const [signature] = parseSignatures(await this.#ask(SIGNING_FRAME.descriptor, payload), 1);
-    if (signature === undefined) throw new CustodyError('TOKEN_PROTOCOL');
-    return signature;
-  }
-
-  async certify(certs: readonly PointCert[]): Promise<Bytes[]> {
-    const made: Bytes[] = [];
-    while (made.length < certs.length)
-      made.push(...(await this.#certifyFew(certs.slice(made.length, made.length + CERTS_AT_ONCE))));
-    return made;
-  }
-
-  async #certifyFew(certs: readonly PointCert[]): Promise<Bytes[]> {
-    const payload = encodePointCerts(this.#record.id, certs);
-    const answer = await this.#ask(SIGNING_FRAME.pointCerts, payload);
-    return parseSignatures(answer, certs.length).map((signature, i) =>
-      assembleCert(encodeCertBody({ ...certAt(certs, i), signingKey: this.kpHsDescSign }), signature),
-    );
-  }
-
-  wipe(): void {
-    // Nothing of it is in this process.
-  }
-
-  destroy(): void {
-    this.#token.destroy(this.#record);
-  }
-}
-
-function certAt(certs: readonly PointCert[], index: number): PointCert {
-  const cert = certs[index];
-  if (cert === undefined) throw new CustodyError('TOKEN_PROTOCOL');
-  return cert;
 }

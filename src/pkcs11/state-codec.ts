@@ -7,11 +7,12 @@ import { CustodyError } from './error.ts';
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, equalSecrets, fillRandom, xchachaOpen, xchachaSeal } from './locked-memory.ts';
 import { VOUCHING_BYTES } from './note-key.ts';
+import type { LastOpening } from './openings.ts';
 import { type PinRecord, readPinRecords, writePinRecords } from './pin-tags.ts';
 import { SIGNING_KEY_ID_BYTES, type SigningKeyRecord, type TokenKeyRecord } from './signing-key-record.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer keyholder state 3\n');
+const MAGIC = new TextEncoder().encode('onion-signer keyholder state 4\n');
 /** How a state of any release begins. */
 const ANY_STATE = MAGIC.subarray(0, -2);
 const KEY_ID_LABEL = new TextEncoder().encode('onion-signer host key id');
@@ -47,6 +48,7 @@ export interface ServiceRecord {
   readonly origin: string;
   /** The identity's word for the checkpoint key, 64 bytes; empty before the first opening. */
   readonly vouching: Uint8Array;
+  readonly opened: LastOpening;
   readonly periods: readonly PeriodRecord[];
 }
 
@@ -59,8 +61,8 @@ export interface KeyholderState {
   readonly listSerial: number;
   /** SHA-256 of the list of that serial; zeros before the first. */
   readonly listDigest: Uint8Array;
-  /** Which PIN (by its source, not its value) was refused, and how; empty code: none. */
-  readonly pinRefusal: { readonly code: string; readonly fingerprint: Uint8Array };
+  /** PINs that tokens refused, by their sources (see `pinName`, 32 bytes each), the newest last. */
+  readonly refusedPins: readonly Uint8Array[];
   /** PINs that tokens refused or did not answer to, by keyed digests. */
   readonly pins: readonly PinRecord[];
   readonly checkpointSeed: Secret;
@@ -132,11 +134,13 @@ export function wipeState(state: KeyholderState): void {
 function encodeOpenPart(state: KeyholderState): Uint8Array {
   const out = new WireWriter('STATE_CORRUPT').bytes(state.id, 16).u64(state.generation);
   out.u64(state.listSerial).bytes(state.listDigest, 32);
-  out.str8(state.pinRefusal.code).bytes(state.pinRefusal.fingerprint, 32);
+  out.u8(state.refusedPins.length);
+  for (const name of state.refusedPins) out.bytes(name, 32);
   writePinRecords(out, state.pins);
   out.u16(state.services.length);
   for (const service of state.services) {
-    out.bytes(service.kpHsId, 32).str8(service.origin).blob32(service.vouching).u16(service.periods.length);
+    out.bytes(service.kpHsId, 32).str8(service.origin).blob32(service.vouching);
+    out.str16(service.opened.by).u64(service.opened.at).u16(service.periods.length);
     for (const period of service.periods) {
       out.u64(period.periodNum).u32(period.lengthMinutes).u32(period.offsetSeconds).u16(period.ladder.length);
       for (const rung of period.ladder) out.u32(rung.expiryHours).bytes(rung.signature, 64);
@@ -185,13 +189,14 @@ function readState(reader: WireReader, take: () => Secret): KeyholderState {
     generation: reader.u64(),
     listSerial: reader.u64Number(),
     listDigest: reader.bytes(32),
-    pinRefusal: { code: reader.str8(), fingerprint: reader.bytes(32) },
+    refusedPins: Array.from({ length: reader.u8() }, () => reader.bytes(32)),
     pins: readPinRecords(reader),
     checkpointSeed: take(),
     services: Array.from({ length: reader.u16() }, () => ({
       kpHsId: reader.bytes(32),
       origin: reader.str8(),
       vouching: readVouching(reader),
+      opened: { by: reader.str16(), at: reader.u64Number() },
       periods: Array.from({ length: reader.u16() }, () => readPeriod(reader, take)),
     })),
     spareKeys: Array.from({ length: reader.u16() }, () => readTokenKey(reader)),

@@ -1,10 +1,10 @@
 import { statfsSync } from 'node:fs';
 import type { Denied, ProblemCode } from './contract/problems.ts';
-import type { ServiceStatus, StatusAnswer } from './contract/requests.ts';
+import type { ServiceStatus, StatusAnswer, TokenStatus } from './contract/requests.ts';
 import type { CustodyStatus } from './ports.ts';
 import { Counter, type Family, gaugesOf, Histogram, type Sample, samplesOf } from './program/exposition.ts';
 import type { RouteContext } from './routes.ts';
-import { describeStatus } from './status.ts';
+import { describeStatus, isAlarm } from './status.ts';
 
 const gauge = gaugesOf('onion_signer_');
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -102,7 +102,8 @@ export async function collectMetrics(
   ];
 }
 
-function statusFamilies({ ready, code, policySerial, services }: StatusAnswer): Family[] {
+function statusFamilies(status: StatusAnswer): Family[] {
+  const { ready, code, policySerial, services } = status;
   const each = (pick: (service: ServiceStatus) => number | undefined): Sample[] =>
     samplesOf(services, ({ service }) => ({ service }), pick);
   return [
@@ -134,6 +135,57 @@ function statusFamilies({ ready, code, policySerial, services }: StatusAnswer): 
       services.flatMap(({ service, code: failing }) =>
         failing === undefined ? [] : [{ labels: { service, code: failing }, value: 1 }],
       ),
+    ),
+    gauge(
+      'custody_alarm',
+      'Half of `ahead` is gone, or all of it: onion-signer status says what to do about the code.',
+      services
+        .filter(isAlarm)
+        .map(({ service, code: alarm = '' }) => ({ labels: { service, code: alarm }, value: 1 })),
+    ),
+    ...custodyFamilies(status),
+  ];
+}
+
+/** Tokens by their place in configuration and what selects them; the one breaker over them. */
+function custodyFamilies({ tokens = [], breaker }: StatusAnswer): Family[] {
+  const labelled = tokens.map((status, i) => ({
+    ...status,
+    labels: { place: String(i + 1), token: status.token },
+  }));
+  const each = (pick: (token: TokenStatus) => number | undefined): Sample[] =>
+    samplesOf(labelled, ({ labels }) => labels, pick);
+  const open = breaker?.state === 'open' ? breaker : undefined;
+  return [
+    gauge(
+      'token_failing',
+      'Tokens that opened nothing when they were asked last, by code.',
+      labelled.flatMap(({ labels, code }) =>
+        code === undefined ? [] : [{ labels: { ...labels, code }, value: 1 }],
+      ),
+    ),
+    gauge(
+      'token_last_opened_timestamp_seconds',
+      'When a token opened a service last.',
+      each(({ openedAt }) => openedAt),
+    ),
+    gauge(
+      'token_last_seen_timestamp_seconds',
+      'When a token was there last.',
+      each(({ seenAt }) => seenAt),
+    ),
+    gauge('breaker_open', 'Whether tokens are left alone after a failure, by code.', [
+      { labels: open?.code === undefined ? {} : { code: open.code }, value: open === undefined ? 0 : 1 },
+    ]),
+    gauge(
+      'breaker_since_timestamp_seconds',
+      'Since when the breaker is open.',
+      open?.since === undefined ? [] : [{ value: open.since }],
+    ),
+    gauge(
+      'breaker_next_try_timestamp_seconds',
+      'When a token is asked or looked for again.',
+      open?.nextTry === undefined ? [] : [{ value: open.nextTry }],
     ),
   ];
 }

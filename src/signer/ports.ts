@@ -62,6 +62,29 @@ export interface CustodyStatus {
   readonly settingsSerial: number;
   /** Why the last opening failed; empty when it did not. */
   readonly errorCode: string;
+  /** Which token certified last, and when in Unix seconds; '' and 0 before the first opening. */
+  readonly opened: { readonly by: string; readonly at: number };
+}
+
+/** What the keyholder knows of one token of its list. Unix seconds, 0 for never. */
+export interface TokenState {
+  /** What selects it; nothing of module or PIN. */
+  readonly name: string;
+  readonly openedAt: number;
+  readonly seenAt: number;
+  /** Why it opened nothing when it was asked last, and since when; '' when it did. */
+  readonly errorCode: string;
+  readonly errorSince: number;
+  /** Services whose envelopes do not name it. */
+  readonly strangerTo: readonly string[];
+}
+
+/** Whether tokens are left alone after a failure: since when, why, and until when. Unix seconds, 0 for none. */
+export interface BreakerState {
+  readonly isOpen: boolean;
+  readonly since: number;
+  readonly nextTry: number;
+  readonly code: string;
 }
 
 export interface KeyholderState {
@@ -75,6 +98,8 @@ export interface KeyholderState {
   readonly stateProtection: string;
   /** Where descriptor signing keys are, and which process stays for it. */
   readonly periodKeys: string;
+  readonly tokens: readonly TokenState[];
+  readonly breaker: BreakerState;
   /** Public key of its checkpoints, in the verifier form of c2sp.org/signed-note. */
   readonly checkpointKey: string;
   /** In force there; on a test network less than the list says. */

@@ -3,6 +3,8 @@ import { createAdminServer, type PolicyDoor } from './admin.ts';
 import { adminSocketPath } from './daemon-client.ts';
 import { BlindedKeys } from './blinded-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { CustodyWatch } from './custody-watch.ts';
+import { nextStep } from './commands/custody-text.ts';
 import { KeyholderDoor } from './commands/keyholder-door.ts';
 import { readKeyholderList } from './commands/list-file.ts';
 import { journalPath, loadConfig, type SignerConfig } from './config.ts';
@@ -19,7 +21,7 @@ import type { SignerLog } from './program/log.ts';
 import type { RouteContext } from './routes.ts';
 import type { SignerCore } from './sign-descriptor.ts';
 import { checkStart } from './start-check.ts';
-import { isReady } from './status.ts';
+import { describeStatus, isReady } from './status.ts';
 import { OutputVerifier } from './verify-output.ts';
 
 const VERSION = '0.1.0';
@@ -34,6 +36,7 @@ export class Daemon {
   readonly #policy: PolicyInForce;
   readonly #context: RouteContext;
   readonly #doors: Doors;
+  readonly #watch: CustodyWatch;
   /** As last read: what is open follows `#config`, who is let in follows this. */
   #pinConfig: SignerConfig;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -44,6 +47,7 @@ export class Daemon {
     this.#config = config;
     this.#pinConfig = config;
     this.#log = log;
+    this.#watch = new CustodyWatch(log, nextStep);
     const now = (): number => Math.floor(Date.now() / 1000);
     this.#journal = openJournal({
       path: journalPath(config),
@@ -162,6 +166,7 @@ export class Daemon {
       for (const { alias, errorCode } of services) {
         if (errorCode !== '') this.#log.custodyFailed(alias, errorCode);
       }
+      this.#watch.note(await describeStatus(this.#context, undefined));
     } catch (error) {
       this.#log.problem('the keyholder did not prepare', error);
     }

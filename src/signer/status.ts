@@ -1,7 +1,13 @@
 import type { ProblemCode } from './contract/problems.ts';
-import type { ServiceStatus, ServicesAnswer, StatusAnswer } from './contract/requests.ts';
+import type {
+  BreakerStatus,
+  ServiceStatus,
+  ServicesAnswer,
+  StatusAnswer,
+  TokenStatus,
+} from './contract/requests.ts';
 import type { ServicePolicy } from './policy/types.ts';
-import type { CustodyStatus, KeyholderState } from './ports.ts';
+import type { BreakerState, CustodyStatus, KeyholderState, TokenState } from './ports.ts';
 import type { RouteContext } from './routes.ts';
 import type { SignerCore } from './sign-descriptor.ts';
 
@@ -77,6 +83,8 @@ export async function describeStatus(
       ? {
           stateProtection: keyholder.stateProtection,
           periodKeys: keyholder.periodKeys,
+          tokens: keyholder.tokens.map(tokenStatus),
+          breaker: breakerStatus(keyholder.breaker),
           journal: core.journal.size,
           ...(code === undefined ? {} : { code }),
         }
@@ -101,6 +109,7 @@ function forPublisher(status: ServiceStatus): ServiceStatus {
   const shown = { ...status };
   delete shown.clients;
   delete shown.code;
+  delete shown.opened;
   if (status.code === undefined || status.state === 'ready') return shown;
   const isOpen = status.code === 'SERVICE_LATCHED' || status.code === 'FENCED';
   return { ...shown, code: isOpen ? status.code : 'CUSTODY_UNAVAILABLE' };
@@ -127,14 +136,34 @@ function serviceStatus(
       ? {}
       : { withoutSignerUntil: exposed.lastUse, exposureEnd: exposed.exposureEnd }),
     ...(custody === undefined ? {} : { clients: custody.clients }),
+    ...(custody === undefined || custody.opened.at === 0 ? {} : { opened: custody.opened }),
     ...(code === undefined || code === '' ? {} : { code }),
   };
+}
+
+function tokenStatus({ name, openedAt, seenAt, errorCode, errorSince, strangerTo }: TokenState): TokenStatus {
+  return {
+    token: name,
+    ...(openedAt === 0 ? {} : { openedAt }),
+    ...(seenAt === 0 ? {} : { seenAt }),
+    ...(errorCode === '' ? {} : { code: errorCode, since: errorSince }),
+    strangerTo: [...strangerTo],
+  };
+}
+
+function breakerStatus({ isOpen, since, nextTry, code }: BreakerState): BreakerStatus {
+  if (!isOpen) return { state: 'closed' };
+  return { state: 'open', since, code, ...(nextTry === 0 ? {} : { nextTry }) };
 }
 
 function codeOf(core: SignerCore, service: string, custody: CustodyStatus | undefined): string | undefined {
   if (core.latched.has(service) || custody?.latched === true) return 'SERVICE_LATCHED';
   return core.journal.measures.inForce.isFencing(service) ? 'FENCED' : custody?.errorCode;
 }
+
+/** A service that custody fails and that has used up half of `ahead`: time to act, before or after clients notice. */
+export const isAlarm = ({ state, code }: ServiceStatus): boolean =>
+  state === 'degraded' || (state === 'down' && code !== undefined && code !== 'FENCED');
 
 /** Degraded at half of `ahead`: time enough to bring the token back before anybody notices. */
 function stateOf(

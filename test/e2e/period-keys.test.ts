@@ -87,11 +87,25 @@ describe('a signer with its period keys in a token', { timeout: 240_000 }, () =>
     await expect.poll(readiness, PATIENT).toBe(503);
     const status = await home.operatorStatus();
     expect(status.services[0]).toMatchObject({ state: 'down' });
+    expect(status.breaker?.state).toBe('open');
+    expect(status.breaker?.code).toMatch(/^TOKEN_/u);
+    expect((await home.command('status')).stdout).toMatch(/^breaker {5}OPEN since .*: TOKEN_/mu);
     const { request } = goodRequest(home);
     expect((await home.ask(request)).status).toBe(503);
     await moveToken(hsm, 'back');
     await expect.poll(isReady, PATIENT).toBe(true);
+    expect((await home.operatorStatus()).breaker).toEqual({ state: 'closed' });
     expect(await signingProcess()).not.toBe(before);
+    expect((await texts()).length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('is not ready while its token is silent, and is when it answers again', async () => {
+    const pid = await signingProcess();
+    process.kill(pid, 'SIGSTOP');
+    await expect.poll(readiness, PATIENT).toBe(503);
+    // Unless it was given up meanwhile.
+    if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGCONT');
+    await expect.poll(isReady, PATIENT).toBe(true);
     expect((await texts()).length).toBeGreaterThanOrEqual(2);
   });
 

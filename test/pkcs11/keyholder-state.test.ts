@@ -50,6 +50,7 @@ const service = (label: string, seed: number) => ({
   kpHsId: identity(label).kpHsId,
   origin: 'born',
   vouching: new Uint8Array(64).fill(seed),
+  opened: { by: 'pkcs11:token=press', at: 1_700_000_000 + seed },
   periods: [
     {
       periodNum: 20_000,
@@ -66,15 +67,17 @@ describe('the state of a keyholder', () => {
   test('comes back as it was saved, and is sealed on disk', () => {
     const host = opens();
     const services = [service('a', 0xa1), service('b', 0xb1)];
-    host.save({ services, listSerial: 9, listDigest: new Uint8Array(32).fill(5) });
+    const refusedPins = [new Uint8Array(32).fill(3)];
+    host.save({ services, refusedPins, listSerial: 9, listDigest: new Uint8Array(32).fill(5) });
     host.marks.close();
     const again = opens();
-    expect(again.state).toMatchObject({ listSerial: 9, generation: 2n });
+    expect(again.state).toMatchObject({ listSerial: 9, generation: 2n, refusedPins });
     const [, second] = again.state.services;
     const key = second?.periods[0]?.key;
     expect(key?.kind === 'seed' && key.seed.use(bytes => bytes.toString('hex'))).toBe('b1'.repeat(32));
     expect(second?.periods[0]?.secret.use(bytes => bytes.toString('hex'))).toBe('b2'.repeat(32));
     expect(second?.vouching).toEqual(services[1]?.vouching);
+    expect(second?.opened).toEqual(services[1]?.opened);
     expect(second?.periods[0]?.ladder).toEqual(services[1]?.periods[0]?.ladder);
     const onDisk = readFileSync(join(state, 'state'));
     for (const needle of [Buffer.alloc(8, 0xb1), Buffer.alloc(8, 0xb2), Buffer.from(identity('a').kpHsId)]) {
@@ -114,7 +117,7 @@ describe('the state of a keyholder', () => {
 
   test('of another release is refused, and not taken for a damaged one', () => {
     const whole = readFileSync(join(state, 'state'));
-    expect(whole.toString('latin1', 0, 31)).toBe('onion-signer keyholder state 3\n');
+    expect(whole.toString('latin1', 0, 31)).toBe('onion-signer keyholder state 4\n');
     writeFileSync(
       join(state, 'state'),
       Buffer.concat([Buffer.from('onion-signer keyholder state 1\n'), whole.subarray(31)]),

@@ -10,6 +10,7 @@ import { HostState } from '../../src/pkcs11/host-state.ts';
 import type { KeyholderList } from '../../src/pkcs11/list.ts';
 import { recordName } from '../../src/pkcs11/signing-key-record.ts';
 import { SigningKeys } from '../../src/pkcs11/signing-keys.ts';
+import { TokenBook } from '../../src/pkcs11/token-book.ts';
 import { ed25519Pair } from '../descriptor/forge.ts';
 import { createSoftHsm } from '../softhsm/create-softhsm.ts';
 
@@ -39,8 +40,7 @@ test('keys that are gone from the token are missed until whoever used them has l
   const keys = new SigningKeys({
     host,
     list: () => list,
-    beforeLogin: () => undefined,
-    onPinRefused: () => undefined,
+    tokens: new TokenBook(),
     onMissing: names => {
       missed.push([...names]);
       // The disk refuses once.

@@ -58,7 +58,7 @@ function tokenOf(
     pins: volatilePinStore(),
     beforeLogin: () => undefined,
     onFailure: () => undefined,
-    onMissing: () => undefined,
+    onEntered: () => undefined,
     env: store.env,
     ...options,
   });

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CustodyError } from '../../src/pkcs11/error.ts';
 import type { TokenOpener } from '../../src/pkcs11/openings.ts';
+import { TOKENS_PATIENCE_MS } from '../../src/pkcs11/preparation.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import {
   compileMisbehavingModule,
@@ -116,4 +117,28 @@ describe('looking for a token', () => {
     expect(looks).toBe(0);
     keyholder.close();
   });
+});
+
+test('tokens that do not answer cost no more than a minute in one round, and what was not tried is tried first in the next', async () => {
+  const tokens = Array.from({ length: 5 }, (_, i) => ({ uri: `pkcs11:token=t${i}`, modulePath: '/m.so' }));
+  rig.writeList({ tokens });
+  let elapsed = 0;
+  const real = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => real() + elapsed);
+  const asked: string[] = [];
+  const keyholder = keyholderWith({
+    open: ({ access }) => {
+      asked.push(access.uri.slice(-2));
+      elapsed += TOKENS_PATIENCE_MS / 2;
+      return Promise.reject(new CustodyError('TOKEN_TIMEOUT'));
+    },
+  });
+  expect(await keyholder.prepare()).toBe('TOKEN_TIMEOUT');
+  expect(asked.splice(0)).toEqual(['t0', 't1']);
+  expect(await keyholder.prepare(61)).toBe('TOKEN_TIMEOUT');
+  expect(asked.splice(0)).toEqual(['t2', 't3']);
+  expect(await keyholder.prepare(121)).toBe('TOKEN_TIMEOUT');
+  expect(asked).toEqual(['t4', 't0']);
+  keyholder.close();
+  vi.restoreAllMocks();
 });

@@ -30,6 +30,7 @@ import { PeriodKey, discardKeys } from '../../src/pkcs11/period-keys.ts';
 import { ServiceSlot } from '../../src/pkcs11/service-slot.ts';
 import { SigningKeys } from '../../src/pkcs11/signing-keys.ts';
 import { vouch } from '../../src/pkcs11/vouching.ts';
+import { TokenBook } from '../../src/pkcs11/token-book.ts';
 import { ed25519Pair, makePoint, noise } from '../descriptor/forge.ts';
 import onionbalanceKey from '../vectors/onionbalance-key.json' with { type: 'json' };
 import chain from '../vectors/own-chain.json' with { type: 'json' };
@@ -128,7 +129,8 @@ function useState(): void {
     const key = { kind: 'seed', seed } as const;
     const { periodNum, lengthMinutes, offsetSeconds } = period;
     const periods = [{ periodNum, lengthMinutes, offsetSeconds, key, secret, ladder }];
-    host.save({ services: [{ kpHsId, origin: 'born', vouching: noise('word', 64), periods }] });
+    const opened = { by: '', at: 0 };
+    host.save({ services: [{ kpHsId, origin: 'born', vouching: noise('word', 64), opened, periods }] });
     host.pins.judgement();
     new CheckpointSigner(host.state.checkpointSeed, host.marks).sign({
       size: 1n,
@@ -201,8 +203,7 @@ async function openService(host: HostState): Promise<void> {
   const keys = new SigningKeys({
     host,
     list: () => list,
-    beforeLogin: nothing,
-    onPinRefused: nothing,
+    tokens: new TokenBook(),
     onMissing: nothing,
   });
   const opening = await planOpening(new ServiceSlot(service, profile), [period], keys);

@@ -36,7 +36,7 @@ export class CoreRig {
   readonly core: SignerCore;
   readonly context: RouteContext;
   readonly #rig: Rig;
-  readonly #inner: InnerKeyholder;
+  #inner: InnerKeyholder;
   /** Changes what status says; for tests of what cannot be had in time. */
   editStatus: (state: KeyholderState) => KeyholderState = state => state;
   policySerial = 0;
@@ -57,7 +57,7 @@ export class CoreRig {
       runwaySeconds: 3600,
       policy: () => policy,
       policySerial: () => this.policySerial,
-      journal: openJournal({ path, now }),
+      journal: openJournal({ path, now: () => this.clock() }),
       keyholder,
       evidence: new EvidenceBook(TOR_NETWORK, blindedKeys),
       blindedKeys,
@@ -76,11 +76,16 @@ export class CoreRig {
     this.policySerial = inner.status().listSerial;
     this.context = {
       core: this.core,
-      checkpoints: new Checkpoints(this.core.journal, keyholder, now),
+      checkpoints: new Checkpoints(this.core.journal, keyholder, () => this.clock()),
       log: this.log,
       metrics: new SignerMetrics(),
       startedAt: now(),
     };
+  }
+
+  /** The keyholder was started again. */
+  replace(inner: InnerKeyholder): void {
+    this.#inner = inner;
   }
 
   /** A request for a point of each backend of `alpha`, with fresh evidence. */
@@ -128,7 +133,6 @@ export class CoreRig {
   }
 
   #port(): Keyholder {
-    const inner = this.#inner;
     const ask = async <T>(name: string, act: () => T | Promise<T>): Promise<T | Refused> => {
       this.asked.push(name);
       try {
@@ -139,19 +143,20 @@ export class CoreRig {
       }
     };
     return {
-      prove: (kpHsId, text) => ask('prove', () => ({ digest: inner.prove(kpHsId, text).digest })),
-      sign: order => ask('sign', async () => ({ signed: await inner.sign(order) })),
-      checkpoint: async (size, rootHash, proof) => inner.checkpoint({ size: BigInt(size), rootHash, proof }),
-      signedSize: async () => Number(inner.status().checkpointSize),
-      prepare: async () => void (await inner.prepare()),
-      freeze: async (kpHsId, frozen) => inner.freeze(kpHsId, frozen),
-      fence: async kpHsId => inner.fence(kpHsId),
-      raiseFloor: async second => inner.raiseFloor(second),
-      reload: async () => inner.reload(),
+      prove: (kpHsId, text) => ask('prove', () => ({ digest: this.#inner.prove(kpHsId, text).digest })),
+      sign: order => ask('sign', async () => ({ signed: await this.#inner.sign(order) })),
+      checkpoint: async (size, rootHash, proof) =>
+        this.#inner.checkpoint({ size: BigInt(size), rootHash, proof }),
+      signedSize: async () => Number(this.#inner.status().checkpointSize),
+      prepare: async () => void (await this.#inner.prepare()),
+      freeze: async (kpHsId, frozen) => this.#inner.freeze(kpHsId, frozen),
+      fence: async kpHsId => this.#inner.fence(kpHsId),
+      raiseFloor: async second => this.#inner.raiseFloor(second),
+      reload: async () => this.#inner.reload(),
       status: async () => {
         this.asked.push('status');
-        const status = inner.status();
-        const services = status.services.map(each => custodyStatus(TOR_NETWORK, each, now()));
+        const status = this.#inner.status();
+        const services = status.services.map(each => custodyStatus(TOR_NETWORK, each, this.clock()));
         return this.editStatus({ ...status, checkpointKey: status.checkpointVkey, services });
       },
     };

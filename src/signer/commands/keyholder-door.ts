@@ -21,7 +21,7 @@ import type { CustodyStatus, Keyholder, KeyholderState, Refused, SignedTarget, S
 
 const FIRST_BACK_OFF_MS = 200;
 const LAST_BACK_OFF_MS = 10_000;
-const STATUS_AGE_MS = 1000;
+export const STATUS_AGE_MS = 1000;
 /** Core and keyholder are often started at the same moment, and the keyholder reads its state first. */
 const START_PATIENCE_MS = 60_000;
 
@@ -132,6 +132,8 @@ export class KeyholderDoor implements Keyholder {
       isolation: describeIsolation(status, ownRights()),
       stateProtection: status.stateProtection,
       periodKeys: describePeriodKeys(status),
+      tokens: status.tokens,
+      breaker: status.breaker,
       checkpointKey: status.checkpointVkey,
       aheadSeconds: status.aheadSeconds,
       runwaySeconds: status.runwaySeconds,
@@ -172,7 +174,8 @@ export class KeyholderDoor implements Keyholder {
     if (keyholder.kind === 'unix') return connectKeyholder(keyholder.path);
     const paths = { state: keyholderStatePath(this.#config), list: this.#config.keyholderList, hostKey };
     return spawnKeyholder(paths, {
-      prepareDeadlineMs: 130_000 + deadlineMs,
+      // A look for tokens that were away, a minute of tokens that do not answer, and one more.
+      prepareDeadlineMs: 130_000 + 2 * deadlineMs,
       onSpawn: pid => {
         this.pid = pid;
       },
@@ -249,6 +252,7 @@ export function custodyStatus(profile: NetworkProfile, service: ServiceStatus, n
     clients: service.clients,
     settingsSerial: service.settingsSerial,
     errorCode: service.lastError,
+    opened: service.opened,
   };
 }
 

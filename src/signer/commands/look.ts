@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { CustodyError, parseCustodyErrorCode } from '../../pkcs11/error.ts';
 import { askDaemon } from '../daemon-client.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { ServiceStatus, StatusAnswer } from '../contract/requests.ts';
 import { formatSize } from '../program/read-yaml.ts';
 import { type Backups, type RecipientState, recipientState } from './backup-text.ts';
 import type { CommandContext } from './context.ts';
+import { at, custodyLines, openedLines, problemLines } from './custody-text.ts';
 
 /** `status` and `config`: read only. */
 export function addLookCommands(program: Command, context: CommandContext): void {
@@ -42,7 +42,8 @@ export function addLookCommands(program: Command, context: CommandContext): void
     });
 }
 
-function exitCode({ ready, code, services }: StatusAnswer): 0 | 1 | 2 {
+/** 0 well, 1 degraded, 2 down. */
+export function exitCode({ ready, code, services }: StatusAnswer): 0 | 1 | 2 {
   if (code !== undefined && DOWN.has(code)) return 2;
   if (services.some(({ state }) => state === 'down' || state === 'latched' || state === 'frozen')) return 2;
   return ready ? 0 : 1;
@@ -69,6 +70,7 @@ export function formatStatus(status: StatusAnswer, backups: Backups = new Map())
     `signer      ${code}isolation: ${status.isolation} · ${sealed} · policy ${status.policySerial}${journalText(status)}`,
   );
   if (status.periodKeys !== undefined) lines.push(`period keys ${status.periodKeys}`);
+  lines.push(...custodyLines(status));
   return `${lines.join('\n')}\n`;
 }
 
@@ -86,6 +88,7 @@ function serviceLines(service: ServiceStatus, { runwaySeconds }: StatusAnswer): 
   return [
     `${service.service.padEnd(12)}${service.state.toUpperCase()}   ${shelf} · ${until}`,
     ...problemLines(service),
+    ...openedLines(service),
     ...readerLines(service),
     `  custody   ${service.custody}: the identity is opened in locked memory when a period is certified · ${service.origin}`,
     `  exposure  thief of the publisher: at most ${Math.round(runwaySeconds / 360) / 10} h of your own true descriptors.${end}`,
@@ -103,17 +106,5 @@ const readerLines = ({ clients = 0 }: ServiceStatus): string[] =>
     ? []
     : [`  restricted to ${clients} client${clients === 1 ? '' : 's'} of policy, besides its publishers`];
 
-/** The last failure of custody, with what to do next. */
-function problemLines({ code }: ServiceStatus): string[] {
-  if (code === undefined) return [];
-  if (code === 'FENCED')
-    return ['  problem   FENCED: the keyholder has not raised the fence yet; nothing is signed before'];
-  const known = parseCustodyErrorCode(code);
-  return [`  problem   ${code}${known === undefined ? '' : `: ${new CustodyError(known).message}`}`];
-}
-
 const journalText = ({ journal }: StatusAnswer): string =>
   journal === undefined ? '' : ` · journal ${formatSize(journal.bytes)} of ${formatSize(journal.quotaBytes)}`;
-
-const at = (seconds: number): string =>
-  `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;

@@ -26,6 +26,8 @@ const settings = () => whole(0, Number.MAX_SAFE_INTEGER);
 const checkpoint = () => text(MAX_CHECKPOINT_CHARS);
 /** What people are shown comes without control characters, whoever wrote it. */
 const printable = (maxLength: number) => Type.String({ maxLength, pattern: '^[ -~]*$' });
+/** What selects a token in its URI, escaped anew. */
+const tokenName = () => Type.String({ minLength: 1, maxLength: 4_096, pattern: '^pkcs11:[!-~]*$' });
 const problemCode = () => Type.String({ maxLength: 64, pattern: '^[A-Z][A-Z0-9_-]*$' });
 
 /** One introduction point: the `index`-th of the descriptor with this SHA-256, sent along or seen before. */
@@ -144,6 +146,34 @@ export const ServiceStatusSchema = Type.Object(
     /** Authorized clients, 0 when whoever knows the address may read; for the operator alone. */
     clients: Type.Optional(whole(0, 65_535)),
     code: Type.Optional(text(64)),
+    /** Which token certified last; for the operator alone. */
+    opened: Type.Optional(Type.Object({ by: tokenName(), at: seconds() }, closed)),
+  },
+  closed,
+);
+
+/** A token, in the order of configuration; for the operator alone. What never happened is left out. */
+export const TokenStatusSchema = Type.Object(
+  {
+    token: tokenName(),
+    openedAt: Type.Optional(seconds()),
+    seenAt: Type.Optional(seconds()),
+    /** Why it opened nothing when it was asked last. */
+    code: Type.Optional(problemCode()),
+    since: Type.Optional(seconds()),
+    /** Services whose envelopes do not name it. */
+    strangerTo: Type.Array(name(), { maxItems: 1_000 }),
+  },
+  closed,
+);
+
+/** Whether tokens are left alone after a failure; for the operator alone. Without `nextTry` it takes a person first. */
+export const BreakerSchema = Type.Object(
+  {
+    state: Type.Union([Type.Literal('closed'), Type.Literal('open')]),
+    since: Type.Optional(seconds()),
+    nextTry: Type.Optional(seconds()),
+    code: Type.Optional(problemCode()),
   },
   closed,
 );
@@ -158,6 +188,8 @@ export const StatusAnswerSchema = Type.Object(
     stateProtection: Type.Optional(text(1_024)),
     /** Where descriptor signing keys are, and which process stays for it. */
     periodKeys: Type.Optional(text(1_024)),
+    tokens: Type.Optional(Type.Array(TokenStatusSchema, { maxItems: 16 })),
+    breaker: Type.Optional(BreakerSchema),
     /** Why the signer as a whole is not ready. */
     code: Type.Optional(problemCode()),
     journal: Type.Optional(
@@ -208,6 +240,8 @@ export type CheckAnswer = Static<typeof CheckAnswerSchema>;
 export type ServiceDescription = Static<typeof ServiceSchema>;
 export type ServicesAnswer = Static<typeof ServicesAnswerSchema>;
 export type ServiceStatus = Static<typeof ServiceStatusSchema>;
+export type TokenStatus = Static<typeof TokenStatusSchema>;
+export type BreakerStatus = Static<typeof BreakerSchema>;
 export type StatusAnswer = Static<typeof StatusAnswerSchema>;
 export type HealthAnswer = Static<typeof HealthAnswerSchema>;
 export type Problem = Static<typeof ProblemSchema>;

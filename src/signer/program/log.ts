@@ -82,6 +82,12 @@ export class SignerLog {
     this.#count(`custody ${service}`, code, write);
   }
 
+  /** Half of `ahead` is gone; `next` says what to do and is a text of ours. */
+  custodyAlarm(service: string, code: string, next: string, certifiedUntil: number): void {
+    const until = new Date(certifiedUntil * 1000).toISOString();
+    this.#log.warn({ service, code, until, next }, 'custody alarm');
+  }
+
   problem(message: string, error: unknown, fields: { readonly service?: string } = {}): void {
     const code = error instanceof SignerError || hasCode(error) ? error.code : 'INTERNAL';
     const write: Repeat['write'] = more => this.#log.error({ ...fields, code, ...more }, message);

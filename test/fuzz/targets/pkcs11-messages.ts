@@ -23,6 +23,7 @@ import {
 import { encodePinJudgement, parsePinJudgement } from '../../../src/pkcs11/pin-tags.ts';
 import * as token from '../../../src/pkcs11/token-messages.ts';
 import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
+import { CUSTODY_SAMPLE } from './custody-sample.ts';
 import { Random } from '../random.ts';
 import { type Target, demandBytes, demandEqual, verdictOf } from '../target.ts';
 
@@ -130,7 +131,7 @@ const KEYHOLDER: readonly Target[] = [
       network: 'tor',
       isolation: 'same user',
       periodKeys: 'token',
-      signingToken: { state: 'down', pid: 0, tokenLabel: 'press', errorCode: 'TOKEN_DEAD' },
+      ...CUSTODY_SAMPLE,
       stateProtection: 'file of mode 0400',
       checkpointVkey: 'a+00000000+AQ==',
       checkpointSize: 9n,
@@ -147,6 +148,7 @@ const KEYHOLDER: readonly Target[] = [
           certifiedUntil: 1_788_500_000,
           lastError: '',
           lastErrorAt: 0,
+          opened: { by: 'pkcs11:token=press', at: 5 },
           evidence: 2,
           clients: 17,
           settingsSerial: 3,

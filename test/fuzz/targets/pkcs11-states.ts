@@ -28,7 +28,7 @@ const TOKEN_KEY = {
 };
 
 const HOST_KEY = Secret.copyOf(noise('fuzz host key', 32));
-const STATE_MAGIC = utf8('onion-signer keyholder state 3\n');
+const STATE_MAGIC = utf8('onion-signer keyholder state 4\n');
 
 function sealedState(): Uint8Array {
   const secret = (label: string): Secret => Secret.copyOf(noise(label, 32));
@@ -39,7 +39,7 @@ function sealedState(): Uint8Array {
     generation: 5n,
     listSerial: 7,
     listDigest: noise('list', 32),
-    pinRefusal: { code: '', fingerprint: new Uint8Array(32) },
+    refusedPins: [noise('refused', 32)],
     pins: [{ tag: new Uint8Array(32), refused: true, unanswered: 0 }],
     checkpointSeed: secret('checkpoint'),
     services: [
@@ -47,6 +47,7 @@ function sealedState(): Uint8Array {
         kpHsId: KP_HS_ID,
         origin: 'born',
         vouching: noise('vouching', 64),
+        opened: { by: 'pkcs11:token=fuzz', at: 1_700_000_000 },
         periods: [
           { ...period, key: { kind: 'seed', seed: secret('seed') }, secret: secret('secret') },
           { ...period, key: { kind: 'token', ...TOKEN_KEY }, secret: secret('other secret') },
@@ -64,8 +65,8 @@ function sealedState(): Uint8Array {
 function openPart(): Uint8Array {
   const out = new WireWriter().bytes(noise('id', 16), 16).u64(5).u64(7).bytes(noise('list', 32), 32);
   out
-    .str8('')
-    .bytes(new Uint8Array(32), 32)
+    .u8(1)
+    .bytes(noise('refused', 32), 32)
     .u8(1)
     .bytes(noise('tag', 32), 32)
     .u8(0)
@@ -74,6 +75,8 @@ function openPart(): Uint8Array {
     .bytes(KP_HS_ID, 32)
     .str8('born')
     .blob32(noise('vouching', 64))
+    .str16('pkcs11:token=fuzz')
+    .u64(1_700_000_000)
     .u16(1);
   out.u64(20_700).u32(1440).u32(43_200).u16(1).u32(496_900).bytes(noise('rung', 64), 64).u8(0);
   return out.u16(1).bytes(TOKEN_KEY.id, 16).bytes(TOKEN_KEY.kpHsDescSign, 32).finish();

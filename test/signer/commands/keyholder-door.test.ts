@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { KeyholderDoor } from '../../../src/signer/commands/keyholder-door.ts';
+import { LAST_BACK_OFF_MS, SILENCE_MS, TOUCH_INTERVAL_MS } from '../../../src/pkcs11/signing-token.ts';
+import { KeyholderDoor, STATUS_AGE_MS } from '../../../src/signer/commands/keyholder-door.ts';
 import { parseConfig } from '../../../src/signer/config.ts';
 import { rejection } from '../failure.ts';
 
@@ -24,4 +25,11 @@ test('a wait that is called off ends at once, whatever patience is left', async 
 
 test('a keyholder that is our child is not waited for', async () => {
   await expect(door().reachable(() => expect.fail('nothing to wait for'))).resolves.toBeUndefined();
+});
+
+// That readiness follows at all, by real processes, stands in test/e2e/period-keys.test.ts.
+test('a token that signs is missed within two seconds, and met again early enough to be back within five', () => {
+  expect(TOUCH_INTERVAL_MS + SILENCE_MS + STATUS_AGE_MS).toBeLessThanOrEqual(2_000);
+  // What is left is for the process to start, log in and find its keys.
+  expect(LAST_BACK_OFF_MS + STATUS_AGE_MS).toBeLessThanOrEqual(5_000 - 2_000);
 });

@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { CUSTODY_ERROR_CODES, CustodyError } from '../../src/pkcs11/error.ts';
+import { TokenBook, isCurableByAnotherToken, mostTelling, tokenName } from '../../src/pkcs11/token-book.ts';
+
+const CURED = `
+  ENVELOPE_MAC ENVELOPE_NO_RECIPIENT ENVELOPE_UNWRAP FRAME_BAD FRAME_TOO_LARGE
+  KEY_AMBIGUOUS KEY_NOT_FOUND KEY_UNSUITABLE MECHANISM MODULE_LOAD MODULE_PATH
+  PIN_CHANGE PIN_FINAL_TRY PIN_INCORRECT PIN_LITERAL PIN_LOCKED PIN_SOURCE PIN_UNANSWERED
+  TEMPLATE TOKEN_AMBIGUOUS TOKEN_DEAD TOKEN_NOT_FOUND TOKEN_PROTOCOL TOKEN_TIMEOUT URI_SYNTAX`;
+
+test('another token may cure what is a token’s or its PIN’s, and nothing else', () => {
+  const cured = CUSTODY_ERROR_CODES.filter(code => isCurableByAnotherToken(new CustodyError(code)));
+  expect(cured.toSorted()).toEqual(CURED.trim().split(/\s+/u));
+});
+
+describe('what status says', () => {
+  const token = { uri: 'pkcs11:token=a;id=%01?module-name=m&pin-source=file:/p', modulePath: '' };
+
+  test('names a token by what selects it, without module and PIN source', () => {
+    expect(tokenName(token)).toBe('pkcs11:token=a;id=%01');
+  });
+
+  test('is of several failures the one that takes a person, and of none a stranger’s', () => {
+    const told = (...codes: ConstructorParameters<typeof CustodyError>[0][]) =>
+      mostTelling(codes.map(code => new CustodyError(code))).code;
+    expect(told('TOKEN_NOT_FOUND', 'TOKEN_DEAD')).toBe('TOKEN_DEAD');
+    expect(told('TOKEN_DEAD', 'TOKEN_NOT_FOUND')).toBe('TOKEN_DEAD');
+    expect(told('TOKEN_TIMEOUT', 'PIN_LOCKED', 'KEY_UNSUITABLE')).toBe('PIN_LOCKED');
+    expect(told('ENVELOPE_NO_RECIPIENT', 'TOKEN_NOT_FOUND')).toBe('TOKEN_NOT_FOUND');
+    expect(told('ENVELOPE_NO_RECIPIENT')).toBe('ENVELOPE_NO_RECIPIENT');
+  });
+
+  test('keeps since when a token says the same', () => {
+    const book = new TokenBook();
+    const fail = (code: 'TOKEN_DEAD' | 'TOKEN_TIMEOUT' | '', at: number) =>
+      book.heard(token, [{ alias: 'x', code }], at, new Uint8Array(32));
+    fail('TOKEN_DEAD', 10);
+    fail('TOKEN_DEAD', 20);
+    expect(book.status([token], [])).toMatchObject([{ errorCode: 'TOKEN_DEAD', errorSince: 10 }]);
+    fail('TOKEN_TIMEOUT', 30);
+    expect(book.status([token], [])).toMatchObject([{ errorCode: 'TOKEN_TIMEOUT', errorSince: 30 }]);
+    expect(book.away([token])).toEqual([token]);
+    book.seen(token, 40);
+    expect(book.away([token])).toEqual([]);
+    fail('', 50);
+    const well = { errorCode: '', errorSince: 0, openedAt: 50, seenAt: 50 };
+    expect(book.status([token], [])).toMatchObject([well]);
+  });
+});
