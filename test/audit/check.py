@@ -6,7 +6,7 @@ import base64, hashlib, json, os, sys
 sys.dont_write_bytecode = True
 from tlog import consistency, inclusion, need, note, root, sha
 
-folder, address, *files = sys.argv[1:]
+folder, address, *files = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc__.split("\n")[1])
 read = lambda *path: open(os.path.join(folder, *path), "rb").read()
 label = address.removesuffix(".onion")
 address, binary = label + ".onion", base64.b32decode(label.upper())

@@ -43,7 +43,8 @@ afterAll(async () => {
 
 /** Runs one line of the document; gives its exit code and what it printed. */
 async function run(line: string): Promise<[code: number | string, said: string]> {
-  const [command = '', target] = line.split(' > ');
+  const [pipe = '', target] = line.split(' > ');
+  const [command = '', filter] = pipe.split(' | ');
   const [program, ...words] = command
     .split(' ')
     .map(word => (FILES.test(word) ? file(word) : word.replace('ADDRESS', home.address('frontpage'))));
@@ -53,8 +54,18 @@ async function run(line: string): Promise<[code: number | string, said: string]>
     return [said.startsWith('OK: ') ? 0 : 1, said];
   }
   const { code, stdout, stderr } = await home.command(...words);
-  if (target !== undefined) writeFileSync(file(target), stdout);
-  return [code, stdout + stderr];
+  if (target !== undefined)
+    writeFileSync(file(target), filter === undefined ? stdout : filtered(filter, stdout));
+  // Of a pipe the last program tells.
+  return [filter === undefined ? code : 0, stdout + stderr];
+}
+
+/** What `jq -j .KEY` prints. */
+function filtered(filter: string, stdout: string): string {
+  const [, key = ''] = /^jq -j \.(\w+)$/u.exec(filter) ?? [];
+  const value = (JSON.parse(stdout) as Record<string, unknown>)[key];
+  if (typeof value !== 'string') throw new Error(`${filter}: there is no such text`);
+  return value;
 }
 
 const blocks = [...readFileSync(DOCUMENT, 'utf8').matchAll(/```sh\n(.*?)```/gsu)].map(([, text = '']) =>
@@ -65,7 +76,6 @@ describe('an audit', { timeout: 240_000 }, () => {
   test('runs every command of the document: of the daemon, and for somebody else', async () => {
     await home.start();
     note = (await home.sign(goodRequest(home).request)).checkpoint;
-    writeFileSync(file('note.txt'), note);
     expect(sizeOf(note)).toBeGreaterThan(4);
     expect(blocks).toHaveLength(2);
     for (const line of blocks.flat()) expect([line, ...(await run(line))].slice(0, 2)).toEqual([line, 0]);

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { leafHash, type LogHash } from '../contract/log-proof.ts';
 import { SignerError } from '../contract/problems.ts';
 import { parseCheckpoint, parseSignedNote } from '../contract/signed-note.ts';
@@ -18,13 +18,16 @@ const MAX_NOTE_BYTES = 16_384;
 
 /**
  * Writes what the newest checkpoint covers below a new `folder`, readable for its owner alone: it names backends. Gives
- * the number of entries. SignerError BAD_VALUE when the folder exists, LOG_PROOF without a checkpoint.
+ * the number of entries. SignerError BAD_VALUE when the folder exists or the one above it does not, LOG_PROOF without a checkpoint.
  */
 export async function exportBundle(source: AuditSource, folder: string): Promise<number> {
   const newest = source.checkpoints.at(-1);
   if (newest === undefined)
     throw new SignerError('LOG_PROOF', 'no head is signed yet: start the signer once');
   if (existsSync(folder)) throw new SignerError('BAD_VALUE', `${folder}: name a folder that does not exist`);
+  const above = dirname(resolve(folder));
+  if (statSync(above, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new SignerError('BAD_VALUE', `${folder}: name a new folder in one that exists`);
   const put = (path: string, bytes: Uint8Array): void => {
     mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 });
     writeNew(join(folder, path), bytes);

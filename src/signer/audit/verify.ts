@@ -20,8 +20,14 @@ import type { AuditSource } from './source.ts';
 export interface Expectation {
   /** 62 characters; this service's identity must vouch for the key that signs now. */
   readonly address?: string | undefined;
-  /** Signed notes that were kept elsewhere, such as those in answers to a publisher. */
-  readonly outside?: readonly string[] | undefined;
+  readonly outside?: readonly OutsideNote[] | undefined;
+}
+
+/** A signed note that was kept elsewhere, such as one in an answer to a publisher. */
+export interface OutsideNote {
+  /** What findings call it: its file. */
+  readonly name: string;
+  readonly note: string;
 }
 
 /** Something that contradicts the log, and where. Public data of the log only, printable. */
@@ -38,7 +44,10 @@ export interface AuditReport {
   readonly unsigned: number;
   readonly origin: string;
   readonly formerOrigins: readonly string[];
+  /** Of the log's own, those that a vouched key signed. */
   readonly checkpoints: number;
+  /** Of these, heads that the entries contradict. */
+  readonly contradicted: number;
   /** Of these, heads of a history that a recovery wrote down as lost. */
   readonly lost: number;
   /** Checkpoints that no vouched key signed; a new signer has none before its first opening. */
@@ -57,6 +66,7 @@ export interface AuditReport {
 }
 
 const MAX_FINDINGS = 100;
+const OF_ANOTHER = 'of another log or address? compare with its source';
 
 /**
  * Verifies everything that public keys can: each entry's canonical form, the tree under every checkpoint, the vouching for
@@ -67,10 +77,20 @@ export async function verifyAudit(source: AuditSource, expected: Expectation = {
   const audit = new Audit(source);
   await audit.readEntries();
   await audit.judgeRetention();
-  const checkpoints = audit.judgeCheckpoints([...source.checkpoints], false);
-  audit.judgeCheckpoints(expected.outside ?? [], true);
+  const checkpoints = audit.judgeCheckpoints(source.checkpoints.map(note => ({ note })));
+  audit.judgeCheckpoints(expected.outside ?? []);
   audit.judgeKeys(expected.address);
   return audit.report(checkpoints);
+}
+
+/** A checkpoint of the log itself, or one from outside with its name. */
+type HeldNote = Partial<OutsideNote> & Pick<OutsideNote, 'note'>;
+
+interface JudgedCheckpoints {
+  readonly verified: number;
+  readonly contradicted: number;
+  /** The largest size. */
+  readonly newest: number;
 }
 
 class Audit {
@@ -142,27 +162,27 @@ class Audit {
   }
 
   /** How many of the notes a vouched key signed. Those from outside must be signed by one. */
-  judgeCheckpoints(notes: readonly string[], outside: boolean): { verified: number; newest: number } {
-    let [verified, newest] = [0, 0];
-    for (const note of notes) {
-      const opened = this.#open(note, outside);
+  judgeCheckpoints(notes: readonly HeldNote[]): JudgedCheckpoints {
+    let [verified, contradicted, newest] = [0, 0, 0];
+    for (const held of notes) {
+      const opened = this.#open(held);
       if (opened === undefined) continue;
       verified += 1;
       newest = Math.max(newest, opened.size);
-      this.#compare(opened);
+      if (!this.#compare(opened, held.name ?? 'a checkpoint')) contradicted += 1;
     }
-    return { verified, newest };
+    return { verified, contradicted, newest };
   }
 
-  #open(note: string, outside: boolean): Checkpoint | undefined {
+  #open({ name, note }: HeldNote): Checkpoint | undefined {
     try {
       const { origin } = parseCheckpoint(parseSignedNote(note).text);
       const key = this.#keyOf(origin);
       if (key !== undefined) return openCheckpoint(note, key);
-      if (outside)
-        this.#find(undefined, 'NOTE_UNVERIFIED', 'a checkpoint from outside is of no key of this log');
+      if (name !== undefined)
+        this.#find(undefined, 'NOTE_UNVERIFIED', `${name}: no key of this log signed it: ${OF_ANOTHER}`);
     } catch (error) {
-      this.#findError(undefined, error);
+      this.#findError(undefined, error, name);
     }
     return undefined;
   }
@@ -171,26 +191,29 @@ class Audit {
     return this.#fold.vouchings.find(({ key }) => key.name === origin)?.key;
   }
 
-  #compare({ size, rootHash }: Checkpoint): void {
+  /** Whether the head is one of these entries, or of a history that was lost. */
+  #compare({ size, rootHash }: Checkpoint, what: string): boolean {
     const root = this.#roots[size - 1];
-    if (root !== undefined && equalBytes(root, rootHash)) return;
+    if (root !== undefined && equalBytes(root, rootHash)) return true;
     if (this.#fold.lost.has(`${size} ${toHex(rootHash)}`)) {
       this.#lost += 1;
-    } else if (root === undefined) {
-      this.#find(size, 'CHECKPOINT_AHEAD', `truncated: a checkpoint knows of ${size} entries`);
-    } else {
-      this.#find(size, 'CHECKPOINT_FORK', 'rewritten: a checkpoint has another root for these entries');
+      return true;
     }
+    if (root === undefined)
+      this.#find(size, 'CHECKPOINT_AHEAD', `truncated: ${what} knows of ${size} entries`);
+    else this.#find(size, 'CHECKPOINT_FORK', `rewritten: ${what} has another root for these entries`);
+    return false;
   }
 
   /** Each identity that was served under a key must have vouched for it, and so must the one that is asked about. */
   judgeKeys(address: string | undefined): void {
     const vouched = new Set(this.#fold.vouchings.map(each => `${each.address} ${each.key.name}`));
-    const wanted = new Set(this.#served);
-    if (address !== undefined) wanted.add(`${address} ${this.#fold.origin}`);
-    for (const pair of wanted) {
+    for (const pair of this.#served) {
       if (!vouched.has(pair)) this.#find(undefined, 'NOTE_UNVERIFIED', `not vouched for: ${pair}`);
     }
+    const wanted = address === undefined ? undefined : `${address} ${this.#fold.origin}`;
+    if (wanted !== undefined && !vouched.has(wanted) && !this.#served.has(wanted))
+      this.#find(undefined, 'NOTE_UNVERIFIED', `not vouched for: ${wanted}: ${OF_ANOTHER}`);
     const keys = new Map<string, NoteVerifier>();
     for (const { index, key } of this.#fold.vouchings) {
       const known = keys.get(key.name) ?? key;
@@ -200,13 +223,14 @@ class Audit {
     }
   }
 
-  report({ verified, newest }: { verified: number; newest: number }): AuditReport {
+  report({ verified, contradicted, newest }: JudgedCheckpoints): AuditReport {
     return {
       entries: this.#roots.length,
       unsigned: this.#roots.length - Math.min(newest, this.#roots.length),
       origin: this.#fold.origin,
       formerOrigins: this.#fold.formerOrigins,
       checkpoints: verified,
+      contradicted,
       lost: this.#lost,
       unvouched: this.#source.checkpoints.length - verified,
       vouchings: this.#fold.vouchings.map(({ service, address, key }) => ({
@@ -230,11 +254,11 @@ class Audit {
     }
   }
 
-  #findError(index: number | undefined, error: unknown): void {
+  #findError(index: number | undefined, error: unknown, name?: string): void {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (!(error instanceof Error) || code === '' || code === 'AUDIT_SOURCE' || code === 'NOT_READY')
       throw error;
-    this.#find(index, code, error.message);
+    this.#find(index, code, name === undefined ? error.message : `${name}: ${error.message}`);
   }
 
   #find(index: number | undefined, code: string, message: string): void {

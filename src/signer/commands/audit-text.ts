@@ -13,7 +13,7 @@ export function formatReport(report: AuditReport): string {
   return [
     `log         ${report.origin}${former}`,
     `entries     ${report.entries}, of which ${report.unsigned} after the newest checkpoint`,
-    `checkpoints ${report.checkpoints} verified, ${report.unvouched} not; ${report.lost} of lost histories`,
+    `checkpoints ${count(report.checkpoints, 'signature')} verified, ${report.unvouched} not; ${report.contradicted} contradicted by the entries; ${report.lost} of lost histories`,
     ...report.vouchings.map(
       ({ service, address, origin }) => `key         ${origin} by ${address} (${service})`,
     ),
@@ -25,6 +25,8 @@ export function formatReport(report: AuditReport): string {
     .join('');
 }
 
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+
 /** Of what `keep` would have kept, nothing may be gone: whoever reads this knows that setting. */
 const goneUntilOf = ({ goneUntil }: AuditReport): string =>
   goneUntil === undefined ? '' : `, the newest of ${new Date(goneUntil * 1000).toISOString().slice(0, 19)}Z`;
@@ -32,22 +34,28 @@ const goneUntilOf = ({ goneUntil }: AuditReport): string =>
 const formatFinding = ({ index, code, message }: Finding): string =>
   `FAULT       ${index === undefined ? '' : `at ${index}: `}${code}: ${message}`;
 
-/** One line for each entry that is asked for. SignerError JOURNAL_ENTRY for one that cannot be read. */
+/**
+ * One line for each entry that is asked for; `notice` is told of a service that the whole journal does not have.
+ * SignerError JOURNAL_ENTRY for an entry that cannot be read.
+ */
 export async function* showEntries(
   source: AuditSource,
   wanted: { readonly service?: string; readonly since?: number; readonly json?: boolean },
+  notice: (line: string) => void = () => undefined,
 ): AsyncGenerator<string> {
   const services = new Map<number, string>();
-  let index = 0;
+  let [index, isKnown] = [0, wanted.service === undefined];
   for await (const bytes of source.entries(0)) {
     const entry = parseEntry(bytes);
     const service = serviceOf(entry, services);
     if (entry.kind === 'reserved') services.set(index, entry.service);
+    isKnown ||= service === wanted.service;
     const isWanted = (wanted.service ?? service) === service && entry.at >= (wanted.since ?? 0);
     if (isWanted)
       yield wanted.json === true ? `${JSON.stringify({ index, ...entry })}\n` : lineOf(index, entry);
     index += 1;
   }
+  if (!isKnown) notice(`${printable(wanted.service ?? '')}: the journal has no such service\n`);
 }
 
 function serviceOf(entry: Entry, reserved: ReadonlyMap<number, string>): string | undefined {

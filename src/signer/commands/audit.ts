@@ -5,15 +5,16 @@ import { daemonSource } from '../audit/daemon-source.ts';
 import { journalSource } from '../audit/journal-source.ts';
 import { proveConsistency, proveEntry } from '../audit/proofs.ts';
 import type { AuditSource } from '../audit/source.ts';
-import { auditExitCode, verifyAudit } from '../audit/verify.ts';
+import { auditExitCode, type OutsideNote, verifyAudit } from '../audit/verify.ts';
 import { journalPath } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { parseCheckpoint, parseSignedNote } from '../contract/signed-note.ts';
 import { openJournal } from '../journal/journal.ts';
-import { readConfigFile } from '../program/read-file.ts';
+import { readFileBytes } from '../program/read-file.ts';
 import { formatReport, showEntries } from './audit-text.ts';
 import type { CommandContext } from './context.ts';
 
+const MAX_NOTE_BYTES = 16_384;
 const FOLDER = 'an exported folder instead of the journal of this signer';
 
 interface SourceOptions {
@@ -54,7 +55,7 @@ function addVerify(audit: Command, context: CommandContext): void {
     .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere (repeatable)', collect)
     .option('--json', 'for programs')
     .action(async (options: SourceOptions & { address?: string; checkpoint?: readonly string[] }) => {
-      const outside = options.checkpoint?.map(path => readConfigFile(path, 16_384));
+      const outside = options.checkpoint?.map(readOutside);
       await withSource(context, options, async source => {
         const report = await verifyAudit(source, { address: options.address, outside });
         context.print(options.json === true ? `${JSON.stringify(report)}\n` : formatReport(report));
@@ -73,7 +74,8 @@ function addShow(audit: Command, context: CommandContext): void {
     .option('--json', 'one object a line')
     .action(async (options: SourceOptions & { service?: string; since?: number }) => {
       await withSource(context, options, async source => {
-        for await (const line of showEntries(source, options)) context.print(line);
+        const notice = (line: string): void => void process.stderr.write(line);
+        for await (const line of showEntries(source, options, notice)) context.print(line);
       });
     });
 }
@@ -102,6 +104,19 @@ function addProve(audit: Command, context: CommandContext): void {
         context.print(json === true ? `${JSON.stringify({ proof })}\n` : proof);
       });
     });
+}
+
+/** SignerError FILE_UNREADABLE, NOTE_FORMAT: what is no checkpoint says nothing of the log. */
+function readOutside(path: string): OutsideNote {
+  const bytes = readFileBytes(path, MAX_NOTE_BYTES);
+  try {
+    const note = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    parseCheckpoint(parseSignedNote(note).text);
+    return { name: path, note };
+  } catch (cause) {
+    const message = `${path}: this is no checkpoint; give the text as it came`;
+    throw new SignerError('NOTE_FORMAT', message, { cause, file: path });
+  }
 }
 
 function newestSize({ checkpoints }: AuditSource): number {

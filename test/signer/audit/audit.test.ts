@@ -6,7 +6,12 @@ import { adminSocketPath, askDaemon } from '../../../src/signer/daemon-client.ts
 import { daemonSource } from '../../../src/signer/audit/daemon-source.ts';
 import { exportBundle, openBundle } from '../../../src/signer/audit/bundle.ts';
 import type { AuditSource } from '../../../src/signer/audit/source.ts';
-import { auditExitCode, type Expectation, verifyAudit } from '../../../src/signer/audit/verify.ts';
+import {
+  auditExitCode,
+  type Expectation,
+  type OutsideNote,
+  verifyAudit,
+} from '../../../src/signer/audit/verify.ts';
 import { formatReport, showEntries } from '../../../src/signer/commands/audit-text.ts';
 import {
   encodeEntry,
@@ -16,7 +21,7 @@ import {
   type ReservedEntry,
 } from '../../../src/signer/journal/entries.ts';
 import { ServiceNames } from '../../../src/signer/policy/service-names.ts';
-import { checkBundle } from '../../audit/check-bundle.ts';
+import { checkBundle, runCheck } from '../../audit/check-bundle.ts';
 import { identity } from '../../descriptor/forge.ts';
 import { formatOnionAddress } from '../../../src/descriptor/index.ts';
 import { rejection } from '../failure.ts';
@@ -41,13 +46,14 @@ const shown = (entries: readonly Uint8Array[], checkpoints: readonly string[]): 
   },
 });
 
+const held = (note: string): OutsideNote[] => [{ name: 'note.txt', note }];
 const codesOf = async (source: AuditSource, expected?: Expectation): Promise<string[]> =>
   (await verifyAudit(source, expected)).findings.map(({ code }) => code);
 
 describe('an audit', () => {
   test('holds for the journal and for its export, by address, with a checkpoint from outside', async () => {
     for (const source of [rig.source(), openBundle(good)]) {
-      const report = await verifyAudit(source, { address: rig.address, outside: [rig.outside] });
+      const report = await verifyAudit(source, { address: rig.address, outside: held(rig.outside) });
       expect(report.findings).toEqual([]);
       expect(report).toMatchObject({ releases: 2, unsigned: 0, unvouched: 0, lost: 0 });
       expect(report.texts.proven).toBeGreaterThanOrEqual(4);
@@ -75,7 +81,7 @@ describe('an audit', () => {
     try {
       const source = await daemonSource(config);
       if (source === undefined) throw new Error('nobody answered');
-      const report = await verifyAudit(source, { address: rig.address, outside: [rig.outside] });
+      const report = await verifyAudit(source, { address: rig.address, outside: held(rig.outside) });
       expect(report).toMatchObject({ findings: [], releases: 2, unsigned: 0, unvouched: 0 });
       expect(report.texts.proven).toBeGreaterThanOrEqual(4);
       expect(await source.text('0'.repeat(64))).toBeUndefined();
@@ -87,9 +93,11 @@ describe('an audit', () => {
     }
   });
 
-  test('refuses the address of somebody else', async () => {
+  test('refuses the address of somebody else, and names it', async () => {
     const stranger = formatOnionAddress(identity('stranger').kpHsId);
-    expect(await codesOf(openBundle(good), { address: stranger })).toEqual(['NOTE_UNVERIFIED']);
+    const { findings } = await verifyAudit(openBundle(good), { address: stranger });
+    expect(findings).toMatchObject([{ code: 'NOTE_UNVERIFIED' }]);
+    expect(findings[0]?.message).toMatch(new RegExp(`: ${stranger} .*compare with its source$`, 'u'));
     expect(await checkBundle(good, stranger)).toBe('FAIL: the address does not vouch for the checkpoint key');
   });
 
@@ -105,6 +113,12 @@ describe('an audit', () => {
     ]);
     for (const line of lines) expect(line).toMatch(/^[ -~]{1,300}\n$/);
     expect(await listOf(showEntries(rig.source(), { since: 2 ** 39 }))).toEqual([]);
+    const notices: string[] = [];
+    const note = (line: string) => notices.push(line);
+    for (const service of ['alpha', 'nope\n']) {
+      for (const since of [0, 2 ** 39]) await listOf(showEntries(rig.source(), { service, since }, note));
+    }
+    expect(notices).toEqual(Array.from({ length: 2 }, () => 'nope?: the journal has no such service\n'));
     const [first] = await listOf(showEntries(rig.source(), { json: true }));
     expect(JSON.parse(first ?? '')).toMatchObject({ index: 0, kind: 'genesis' });
   });
@@ -185,8 +199,15 @@ describe('a bundle', () => {
 
   test('that was rewritten is found from its own checkpoints', async () => {
     const folder = await changed('rewritten', entryFile(good), flip('"observed":"9'));
-    expect(await codesOf(openBundle(folder))).toEqual(['CHECKPOINT_FORK']);
+    const report = await verifyAudit(openBundle(folder));
+    expect(report).toMatchObject({
+      findings: [{ code: 'CHECKPOINT_FORK' }],
+      checkpoints: 2,
+      contradicted: 1,
+    });
+    expect(formatReport(report)).toContain('1 signature verified, 0 not; 1 contradicted by the entries;');
     expect(await checkBundle(folder, rig.address)).toBe('FAIL: a tile is not that of its entries');
+    expect(await runCheck()).toMatch(/^usage: check\.py BUNDLE ADDRESS \[FILE \.\.\.\]/u);
   });
 
   test('that was truncated, with every part in step, is found from one checkpoint from outside', async () => {
@@ -195,7 +216,7 @@ describe('a bundle', () => {
       rig.outside,
     ]);
     expect(await codesOf(shorter, { address: rig.address })).toEqual([]);
-    expect(await codesOf(shorter, { outside: [newest] })).toEqual(['CHECKPOINT_AHEAD']);
+    expect(await codesOf(shorter, { outside: held(newest) })).toEqual(['CHECKPOINT_AHEAD']);
     const folder = join(rig.folder, 'truncated');
     await exportBundle(shorter, folder);
     expect(await checkBundle(folder, rig.address)).toMatch(/^OK: /);
@@ -209,10 +230,10 @@ describe('a bundle', () => {
       Buffer.from(Buffer.from(each).toString().replace('"observed":"9"', '"observed":"8"')),
     );
     const rewritten = shown(other, [rig.outside]);
-    expect(await codesOf(rewritten, { address: rig.address, outside: [rig.outside] })).toEqual([]);
+    expect(await codesOf(rewritten, { address: rig.address, outside: held(rig.outside) })).toEqual([]);
     const newest = rig.source().checkpoints.at(-1) ?? '';
-    expect(await codesOf(rewritten, { outside: [newest] })).toEqual(['CHECKPOINT_FORK']);
-    expect(await codesOf(shown(entries, []), { outside: [newest] })).toEqual([]);
+    expect(await codesOf(rewritten, { outside: held(newest) })).toEqual(['CHECKPOINT_FORK']);
+    expect(await codesOf(shown(entries, []), { outside: held(newest) })).toEqual([]);
   });
 
   test.each<[what: string, path: string, needle: string, code: string]>([
@@ -247,7 +268,10 @@ describe('a bundle', () => {
     const policy = rig.core.core.journal.policies.current()?.digest;
     for (const each of readdirSync(join(pruned, 'texts')))
       if (each !== policy) rmSync(join(pruned, 'texts', each));
-    const report = await verifyAudit(openBundle(pruned), { address: rig.address, outside: [rig.outside] });
+    const report = await verifyAudit(openBundle(pruned), {
+      address: rig.address,
+      outside: held(rig.outside),
+    });
     expect([report.findings, report.texts.proven]).toEqual([[], 0]);
     expect(report.texts.pruned).toBeGreaterThanOrEqual(4);
     expect(formatReport(report)).toMatch(/ no longer kept, the newest of \d{4}-/);
@@ -270,6 +294,7 @@ describe('a bundle', () => {
     const folder = await rig.export('missing', good);
     rmSync(join(folder, entryFile(folder)));
     expect((await rejection(verifyAudit(openBundle(folder)))).code).toBe('FILE_UNREADABLE');
-    expect((await rejection(rig.export('good'))).code).toBe('BAD_VALUE');
+    for (const name of ['good', 'nowhere/bundle', join('good', 'checkpoint', 'bundle')])
+      expect((await rejection(rig.export(name))).code).toBe('BAD_VALUE');
   });
 });

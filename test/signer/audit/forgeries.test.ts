@@ -98,6 +98,9 @@ const checkpoint = (entries: readonly Entry[], change: object = {}): string => {
   return note(text, line(logKey, ORIGIN, text));
 };
 
+/** As somebody kept it. */
+const held = (text = '') => [{ name: 'note.txt', note: text }];
+
 async function audited(entries: readonly (Entry | Uint8Array)[], expected: Expectation = {}) {
   const source: AuditSource = {
     size: entries.length,
@@ -115,15 +118,15 @@ const NOT_VOUCHED = expect.stringMatching(/^NOTE_UNVERIFIED: not vouched for: /)
 
 describe('a log', () => {
   test('holds by its own key, its address and a head from outside', async () => {
-    expect(await audited(honest, { address, outside: [checkpoint(honest)] })).toEqual([]);
+    expect(await audited(honest, { address, outside: held(checkpoint(honest)) })).toEqual([]);
   });
 
   test('in another order is another log', async () => {
     const [first, second, third, fourth, ...rest] = honest;
     const moved = [first, second, fourth, third, ...rest].flatMap(each => each ?? []);
     expect(await audited(moved)).toEqual([]);
-    expect(await audited(moved, { outside: [checkpoint(honest)] })).toEqual([
-      expect.stringMatching(/^CHECKPOINT_FORK: /),
+    expect(await audited(moved, { outside: held(checkpoint(honest)) })).toEqual([
+      expect.stringMatching(/^CHECKPOINT_FORK: .*note\.txt /),
     ]);
   });
 
@@ -166,11 +169,11 @@ describe('a key', () => {
 describe('a head from outside', () => {
   test('of the true root and another size contradicts the log', async () => {
     const [smaller, larger] = [-1, 1].map(by => checkpoint(honest, { size: honest.length + by }));
-    expect(await audited(honest, { outside: [smaller ?? ''] })).toEqual([
-      expect.stringMatching(/^CHECKPOINT_FORK: /),
+    expect(await audited(honest, { outside: held(smaller) })).toEqual([
+      expect.stringMatching(/^CHECKPOINT_FORK: .*note\.txt /),
     ]);
-    expect(await audited(honest, { outside: [larger ?? ''] })).toEqual([
-      expect.stringMatching(/^CHECKPOINT_AHEAD: /),
+    expect(await audited(honest, { outside: held(larger) })).toEqual([
+      expect.stringMatching(/^CHECKPOINT_AHEAD: .*note\.txt /),
     ]);
   });
 
@@ -178,15 +181,15 @@ describe('a head from outside', () => {
     const text = formatCheckpoint({ origin: ORIGIN, ...head(honest) });
     const own = line(logKey, ORIGIN, text);
     const stranger = line(thiefKey, 'witness.example/1', text);
-    expect(await audited(honest, { outside: [note(text, stranger, own)] })).toEqual([]);
+    expect(await audited(honest, { outside: held(note(text, stranger, own)) })).toEqual([]);
     const forged = { ...own, signature: thiefKey.sign(Buffer.from(text)) };
     for (const bad of [
       note(text, own, forged),
       note(text, stranger),
       checkpoint(honest, { origin: 'other.example/1' }),
     ]) {
-      expect(await audited(honest, { outside: [bad] })).toEqual([
-        expect.stringMatching(/^NOTE_UNVERIFIED: /),
+      expect(await audited(honest, { outside: held(bad) })).toEqual([
+        expect.stringMatching(/^NOTE_UNVERIFIED: note\.txt: /),
       ]);
     }
   });
