@@ -21,6 +21,11 @@ export interface StoredEvidence {
   readonly text: Uint8Array;
 }
 
+const adviceOn = ({ code }: DescriptorError): string =>
+  code === 'WRONG_KEY'
+    ? 'send what enabled backends of this service publish now, and nothing else'
+    : "fetch the backend's descriptor again and send it whole";
+
 /** Per service; an honest publisher needs two for each of its backends. */
 const MAX_PER_SERVICE = 64;
 
@@ -63,10 +68,8 @@ export class EvidenceStore {
       return stored;
     } catch (cause) {
       if (!(cause instanceof DescriptorError)) throw cause;
-      throw new SignerError('EVIDENCE_INVALID', `a descriptor sent as evidence fails with ${cause.code}`, {
-        cause,
-        evidence: digest,
-      });
+      const message = `a descriptor sent as evidence fails with ${cause.code}: ${adviceOn(cause)}`;
+      throw new SignerError('EVIDENCE_INVALID', message, { cause, evidence: digest });
     }
   }
 

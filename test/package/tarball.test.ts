@@ -90,8 +90,9 @@ function install(name: string, tarball: string, packages: readonly string[]): st
     mkdirSync(path.dirname(link), { recursive: true });
     symlinkSync(path.join(ROOT, 'node_modules', each), link);
   }
-  const [, example = ''] =
-    /^```js\n([^]*?)^```$/m.exec(readFileSync(`${installed}/docs/library.md`, 'utf8')) ?? [];
+  const library = readFileSync(`${installed}/docs/library.md`, 'utf8');
+  const [lines = '', example = ''] = [...library.matchAll(/^```js\n([^]*?)^```$/gm)].map(([, code]) => code);
+  writeFileSync(path.join(program, 'three-lines.js'), lines);
   writeFileSync(path.join(program, 'example.js'), example);
   for (const each of ['consumer.js', 'consumer-types.ts', 'example-run.js']) {
     cpSync(path.join(import.meta.dirname, each), path.join(program, each));
@@ -226,6 +227,13 @@ describe('the worked example of docs/library.md', () => {
       .replace(/^valid-until .*/m, `valid-until ${utc(NOON + 14_400)}`),
     microdescriptors,
   };
+
+  test('comes after three lines that print what stands below them', () => {
+    const [, expected = ''] =
+      /^\/\/ ([0-9a-f]{64})$/m.exec(readFileSync(`${consumer}/three-lines.js`, 'utf8')) ?? [];
+    expect(expected).toHaveLength(64);
+    expect(run(['three-lines.js'], consumer)).toBe(`${expected}\n`);
+  });
 
   test('is the text that is checked with the other sources', () => {
     const source = readFileSync(path.join(import.meta.dirname, 'example.js'), 'utf8');

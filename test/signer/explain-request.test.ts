@@ -103,6 +103,12 @@ describe('a request that is explained', () => {
     const unproven = await explain(broken);
     expect(refusals(unproven)).toEqual(['EVIDENCE_INVALID']);
     expect(unproven.findings[0]?.evidence).toBe(sha256Hex('hs-descriptor 4\n'));
+    expect(unproven.findings[0]?.advice).toMatch(
+      /^a descriptor .* fails with MISSING_ITEM: fetch the backend's descriptor again and send it whole$/u,
+    );
+    const strange = Buffer.from(backendDescriptor('b1')).toString('latin1');
+    const [foreign] = (await explain({ ...good, evidence: [strange, ...good.evidence] })).findings;
+    expect(foreign?.advice).toMatch(/ fails with WRONG_KEY: send what enabled backends /u);
     const unsent = await explain({ ...good, evidence: [] });
     expect(refusals(unsent)).toEqual(['EVIDENCE_UNKNOWN', 'INTRO-PROVENANCE', 'MIN-BACKENDS']);
     const old = backendDescriptor('a1', { at: now() - 5 * 3600 });

@@ -4,7 +4,7 @@ import type { ValueExplanation } from '../policy/explain-values.ts';
 
 /** A policy file for people; ends with a line feed. */
 export function formatFile(said: FileExplanation): string {
-  const { file, what, problems, services, values, notJudged } = said;
+  const { file, what, problems, services, values, notJudged, readAs } = said;
   const kind = {
     service: 'a service',
     group: 'a group of services',
@@ -15,6 +15,7 @@ export function formatFile(said: FileExplanation): string {
   const fate = problems.length === 0 ? 'would be taken' : 'would be refused';
   return lines([
     `${file}: ${kind[what]}; ${fate}`,
+    ...list('it was read', readAs === undefined ? [] : [readAs]),
     ...list(
       'refused at load',
       problems.map(({ code, message }) => `${code}  ${message}`),

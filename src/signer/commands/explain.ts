@@ -1,9 +1,10 @@
-import { basename, dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { journalPath, type SignerConfig } from '../config.ts';
 import { NAME_PATTERN } from '../contract/name.ts';
 import { SignerError } from '../contract/problems.ts';
-import { MAX_BODY_BYTES, parseSignRequest, type Problem } from '../contract/requests.ts';
+import { MAX_BODY_BYTES, parseSignRequest, type Problem, type SignRequest } from '../contract/requests.ts';
 import { askDaemon } from '../daemon-client.ts';
 import { explainRequest, type RequestExplanation } from '../explain-request.ts';
 import { openJournal } from '../journal/journal.ts';
@@ -11,9 +12,11 @@ import { explainFile, type FileExplanation } from '../policy/explain-file.ts';
 import { describeRule, formatRule } from '../policy/explain-rule.ts';
 import { readFiles } from '../policy/load.ts';
 import { readConfigFile, readFileBytes } from '../program/read-file.ts';
+import { errorAt } from '../program/strict-yaml.ts';
 import { ONLY_RUNNING, storedCore } from '../stored-core.ts';
-import { type CommandContext, heldAddresses } from './context.ts';
+import type { CommandContext } from './context.ts';
 import { formatFile, formatRequest } from './explain-text.ts';
+import { loadOptions } from './policy-step.ts';
 
 interface ExplainOptions {
   readonly publisher?: string;
@@ -28,7 +31,8 @@ export function addExplainCommand(policy: Command, context: CommandContext): voi
   policy
     .command('explain')
     .description(
-      'a rule, a policy file, or a request: what it says and what would become of it; exit 1 if refused',
+      'a rule, a policy file, or a request: what it says and what would become of it; ' +
+        'exit 1 it would be refused, 2 nothing can be said',
     )
     .argument(
       '<what>',
@@ -46,7 +50,7 @@ export function addExplainCommand(policy: Command, context: CommandContext): voi
       }
       if (kind === 'file') {
         const said = explainPolicyFile(context.config(), name);
-        if (said.problems.length > 0) process.exitCode = 2;
+        if (said.problems.length > 0) process.exitCode = 1;
         show(said, formatFile);
         return;
       }
@@ -71,16 +75,28 @@ export function subjectOf(name: string, { publisher }: Pick<ExplainOptions, 'pub
 }
 
 /** A file of another directory is taken to stand among the policies, in place of the one of its name. */
-function explainPolicyFile(config: SignerConfig, name: string): FileExplanation {
+function explainPolicyFile(config: SignerConfig, given: string): FileExplanation {
+  const name = findFile(given, config.policies);
   const file = { name, text: readConfigFile(name) };
-  const others = readFiles(config.policies).filter(other => basename(other.name) !== basename(name));
-  const said = explainFile(file, others, {
-    publishers: new Set(config.publishers.keys()),
-    held: heldAddresses(config),
-  });
+  const all = readFiles(config.policies);
+  const others = all.filter(other => basename(other.name) !== basename(name));
+  const said = explainFile(file, others, loadOptions(config));
   if (dirname(resolve(name)) === resolve(config.policies)) return said;
-  const place = `what it does not replace: it was read as if it stood in ${config.policies}`;
-  return { ...said, notJudged: [...said.notJudged, place] };
+  const readAs =
+    others.length < all.length
+      ? `in place of the file of the same name in ${config.policies}; to judge a change, keep the name`
+      : `beside the files in ${config.policies}, where none has this name; to judge a change of one, give it that name`;
+  return { ...said, readAs };
+}
+
+/** A bare name may be that of a policy. SignerError FILE_UNREADABLE. */
+function findFile(name: string, policies: string): string {
+  if (name.includes('/') || existsSync(name)) return name;
+  const policy = join(policies, name);
+  if (existsSync(policy)) return policy;
+  throw new SignerError('FILE_UNREADABLE', `${name}: there is no such file here, nor in ${policies}`, {
+    file: name,
+  });
 }
 
 async function explainRequestFile(
@@ -89,7 +105,7 @@ async function explainRequestFile(
   publisher: string | undefined,
 ): Promise<RequestExplanation> {
   const body = readFileBytes(name, MAX_BODY_BYTES);
-  const request = parseSignRequest(body);
+  const request = parseRequest(body, name);
   const query = publisher === undefined ? '' : `?publisher=${publisher}`;
   const answer = await askDaemon(config, 'POST', `/explain${query}`, body);
   if (answer !== undefined) {
@@ -106,5 +122,19 @@ async function explainRequestFile(
     return await explainRequest(core, publisher, request, { notJudged: ONLY_RUNNING });
   } finally {
     journal.close();
+  }
+}
+
+/** parseSignRequest with the place in the file. */
+function parseRequest(body: Uint8Array, file: string): SignRequest {
+  try {
+    return parseSignRequest(body);
+  } catch (error) {
+    if (!(error instanceof SignerError)) throw error;
+    const { code, message, offset } = error;
+    if (offset === undefined) throw new SignerError(code, `${file}: ${message}`, { cause: error, file });
+    const lines = new TextDecoder().decode(body.subarray(0, offset)).split('\n');
+    const column = (lines.at(-1)?.length ?? 0) + 1;
+    throw errorAt(code, { file, line: lines.length, column }, message, error);
   }
 }

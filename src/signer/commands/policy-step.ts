@@ -2,19 +2,20 @@ import type { KeyholderList } from '../../pkcs11/list.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { PolicyStep } from '../policy/approval.ts';
-import { loadPolicy } from '../policy/load.ts';
+import { type LoadOptions, loadPolicy } from '../policy/load.ts';
 import type { Policy } from '../policy/types.ts';
 import { heldAddresses } from './context.ts';
 import { readKeyholderList } from './list-file.ts';
 import type { PolicyStore } from './policy-store.ts';
 
 /** The policy of the files. SignerError as loadPolicy. */
-export function readPolicy(config: SignerConfig): Policy {
-  return loadPolicy(config.policies, {
-    publishers: new Set(config.publishers.keys()),
-    held: heldAddresses(config),
-  });
-}
+export const readPolicy = (config: SignerConfig): Policy => loadPolicy(config.policies, loadOptions(config));
+
+/** What the files are judged with. */
+export const loadOptions = (config: SignerConfig): LoadOptions => ({
+  publishers: new Set(config.publishers.keys()),
+  held: heldAddresses(config),
+});
 
 /** What comes into force next: its step from the policy in force, and the keyholder's list before. */
 export function nextStep(

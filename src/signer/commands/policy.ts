@@ -2,16 +2,18 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
+import { allFaults } from '../policy/all-faults.ts';
 import { approveStep } from '../policy/approval.ts';
 import { difference, formatDifference } from '../policy/difference.ts';
 import { lonelyNotices } from '../policy/explain-words.ts';
+import { mistakableNames } from '../policy/load.ts';
 import { unknownCaaTags } from '../policy/read-access.ts';
 import { type Policy, policyDigest } from '../policy/types.ts';
 import { type CommandContext, heldIdentities } from './context.ts';
 import { addExplainCommand } from './explain.ts';
 import { encodeKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
 import { addProposeCommand, readSignatures } from './policy-propose.ts';
-import { nextStep, readPolicy } from './policy-step.ts';
+import { loadOptions, nextStep, readPolicy } from './policy-step.ts';
 import { openPolicyStore } from './policy-store.ts';
 
 /** `policy check`, `policy propose`, `policy apply`, `policy explain`. */
@@ -19,9 +21,10 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
   const policy = program.command('policy').description('the only list of services, backends and limits');
   policy
     .command('check')
-    .description('read every policy file and say what is wrong; changes nothing')
+    .description('read every policy file and say all that is wrong; exit 2 if refused; changes nothing')
     .action(() => {
       const config = context.config();
+      if (showFaults(config)) return;
       const loaded = readPolicy(config);
       // What the keyholder would not take is found here, not after the policy was put in force.
       encodeKeyholderList(config, loaded, 1);
@@ -41,6 +44,18 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
     .action(async (options: ApplyOptions) => {
       await applyPolicy(context, context.config(), options);
     });
+}
+
+/** Whether there are any: a line each, and of files that are not read. SignerError FILE_UNREADABLE. */
+function showFaults(config: SignerConfig): boolean {
+  const faults = allFaults(config.policies, loadOptions(config));
+  const notices = mistakableNames(config.policies).map(
+    name => `${name}: not read; its name must end in .yaml`,
+  );
+  const lines = [...notices, ...faults.map(({ code, message }) => `${code}: ${message}`)];
+  process.stderr.write(lines.map(line => `${line}\n`).join(''));
+  if (faults.length > 0) process.exitCode = 2;
+  return faults.length > 0;
 }
 
 interface ApplyOptions {

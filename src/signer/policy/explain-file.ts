@@ -2,9 +2,9 @@ import { basename } from 'node:path';
 import { SignerError } from '../contract/problems.ts';
 import { parseStrictYaml, type Place } from '../program/strict-yaml.ts';
 import { wordsOf } from './administrators.ts';
-import { collectProblems } from './collect-problems.ts';
+import { collectProblems, type DroppedKey } from './collect-problems.ts';
 import { allowsOf, refusesOf } from './explain-words.ts';
-import { explainValues, type ValueExplanation } from './explain-values.ts';
+import { explainValues, unknownKeys, type ValueExplanation } from './explain-values.ts';
 import {
   checkTogether,
   type FileRole,
@@ -50,6 +50,8 @@ export interface FileExplanation {
   /** What a file sets that is about no service. */
   readonly values: readonly ValueExplanation[];
   readonly notJudged: readonly string[];
+  /** Where it was taken to stand when it is none of the policies. */
+  readonly readAs?: string;
 }
 
 /**
@@ -154,22 +156,37 @@ function explainServices(
 ): Explained<'what' | 'services' | 'notJudged'> {
   const defaults = parseDefaults(others);
   const top = parseStrictYaml(file.text, file.name);
-  const { loaded, problems } = collectProblems(top, map => readPolicyFile(map, defaults));
+  const { loaded, problems, dropped } = collectProblems(top, map => readPolicyFile(map, defaults));
   const retired = parseRetired(others);
   const beside = readOthers(others, defaults, { options, retired });
   return {
     what: top.entries.has('services') ? 'group' : 'service',
     problems: [...problems, ...together(loaded, beside.loaded, { options, retired })].map(toProblem),
-    services: loaded.map(({ policy, layers }) => ({
-      service: policy.service,
-      address: policy.address,
-      allows: allowsOf(policy),
-      refuses: refusesOf(policy, options.publishers),
-      values: explainValues(policy, layers),
-    })),
-    notJudged: beside.notJudged,
+    services: loaded.map(service => explainService(service, dropped, options)),
+    notJudged: [...beside.notJudged, ...dropped.map(toUntold)],
   };
 }
+
+/** What stands in place of a refused value is not told: it is not what the file says. */
+function explainService(
+  { policy, layers }: LoadedService,
+  dropped: readonly DroppedKey[],
+  { publishers }: LoadOptions,
+): ServiceExplanation {
+  const { service, address } = policy;
+  const values = explainValues(policy, layers);
+  const unknown = unknownKeys(service, values, dropped);
+  return {
+    service,
+    address,
+    allows: allowsOf(policy, unknown),
+    refuses: refusesOf(policy, publishers),
+    values: values.filter(({ key }) => !unknown.has(key)),
+  };
+}
+
+const toUntold = ({ member, key }: DroppedKey): string =>
+  `${key}${member === undefined ? '' : ` of ${member}`}: it is refused as it stands here`;
 
 /** What services are checked with beside each other. */
 interface Together {

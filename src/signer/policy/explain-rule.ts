@@ -23,7 +23,7 @@ export function describeRule(id: string): RuleExplanation {
   const row = findRule(id.toUpperCase());
   if (row === undefined) {
     const known = RULE_REFERENCE.map(rule => rule.id).join(', ');
-    throw new SignerError('NOT_FOUND', `name one of these rules: ${known}`);
+    throw new SignerError('NOT_FOUND', `name one of these rules: ${known}; or a file: NAME.yaml, NAME.json`);
   }
   const fixed = Object.values<string>(INVARIANTS).includes(row.id);
   return {

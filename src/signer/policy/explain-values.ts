@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { DroppedKey } from './collect-problems.ts';
 import { formatCaa } from './read-access.ts';
 import type { Layer } from './read-service.ts';
 import { RULE_REFERENCE } from './reference/index.ts';
@@ -49,6 +50,20 @@ export function explainValues(values: SharedValues, layers: readonly Layer[]): V
       rule: RULE_REFERENCE.find(({ parameter }) => parameter === key)?.id,
     };
   });
+}
+
+/** Keys of a service whose values nobody can tell, because what the file has in their place is refused. */
+export function unknownKeys(
+  service: string,
+  values: readonly ValueExplanation[],
+  dropped: readonly DroppedKey[],
+): ReadonlySet<string> {
+  const keys = dropped
+    .filter(({ member }) => member === undefined || member === service)
+    .flatMap(({ key }) => [key, ...values.map(each => each.key).filter(each => each.startsWith(`${key}.`))]);
+  // What the service sets itself stands above what its group was to set.
+  const own = new Set(values.filter(({ from }) => from === 'service').map(({ key }) => key));
+  return new Set(keys.filter(key => !own.has(key)));
 }
 
 function originOf(key: string, layers: readonly Layer[]): { kind: Layer['kind']; place: string } | undefined {

@@ -1,20 +1,36 @@
 import { INVARIANTS } from '../../descriptor/index.ts';
 import type { ServicePolicy } from './types.ts';
 
-/** What a service's policy allows, a sentence each. */
-export function allowsOf({ enabled, publishers, backends, limits, ...access }: ServicePolicy): string[] {
-  if (!enabled) return [];
+/** What a service's policy allows, a sentence each; none that needs the value of an `unknown` key. */
+export function allowsOf(
+  { enabled, publishers, backends, limits, ...access }: ServicePolicy,
+  unknown: ReadonlySet<string> = new Set(),
+): string[] {
+  if (!enabled || unknown.has('enabled')) return [];
+  const told = (keys: readonly string[], sentence: string): string[] =>
+    keys.some(key => unknown.has(key)) ? [] : [sentence];
   const live = backends.filter(backend => backend.enabled).map(({ name }) => name);
   const { minPoints, maxPoints, minBackends, maxPointsPerBackend } = limits;
   const clients = access.clients.map(({ name }) => name);
+  const each = publishers.length === 1 ? '' : 'each ';
+  const who = `${live.join(', ')} published ${live.length === 1 ? 'itself' : 'themselves'}`;
   return [
-    `${publishers.join(', ')} may ask, ${publishers.length === 1 ? '' : 'each '}${limits.requestsPerHour} times an hour`,
-    `descriptors of ${minPoints} to ${maxPoints} introduction points that ${live.join(', ')} published themselves`,
-    `points of ${minBackends} of these ${live.length} are enough, with at most ${maxPointsPerBackend} of one`,
-    `${limits.pointSetsPerHour} different sets of points in an hour`,
-    clients.length === 0
-      ? 'whoever knows the address reads it'
-      : `${clients.length === 1 ? 'only this client reads' : 'only these clients read'} it: ${clients.join(', ')}`,
+    ...told(
+      ['limits.requests'],
+      `${publishers.join(', ')} may ask, ${each}${limits.requestsPerHour} times an hour`,
+    ),
+    ...told(['limits.points'], `descriptors of ${minPoints} to ${maxPoints} introduction points that ${who}`),
+    ...told(
+      ['limits.min_backends', 'limits.points_per_backend'],
+      `points of ${minBackends} of these ${live.length} are enough, with at most ${maxPointsPerBackend} of one`,
+    ),
+    ...told(['limits.point_sets'], `${limits.pointSetsPerHour} different sets of points in an hour`),
+    ...told(
+      ['clients'],
+      clients.length === 0
+        ? 'whoever knows the address reads it'
+        : `${clients.length === 1 ? 'only this client reads' : 'only these clients read'} it: ${clients.join(', ')}`,
+    ),
     ...(access.singleOnion ? ['it says that it is a single onion service'] : []),
     ...(access.caa.length === 0 ? [] : ['it names the authorities that may certify it']),
   ];

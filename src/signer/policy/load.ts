@@ -11,6 +11,7 @@ import { readRetired, RETIRED_FILE, type RetiredBackend } from './retired.ts';
 import type { Policy } from './types.ts';
 
 export const DEFAULTS_FILE = '_defaults.yaml';
+const ENDING = '.yaml';
 const MAX_FILES = 1_000;
 
 /** What loading needs from elsewhere. */
@@ -39,23 +40,37 @@ export function loadPolicy(directory: string, options: LoadOptions): Policy {
 }
 
 /** The files that loadPolicy reads, sorted by name. SignerError FILE_UNREADABLE, FILE_MODE. */
-export function readFiles(directory: string): PolicyFile[] {
-  let names: string[];
-  try {
-    if (!lstatSync(directory).isDirectory()) throw new Error('not a directory');
-    names = readdirSync(directory).filter(name => name.endsWith('.yaml') && !name.startsWith('.'));
-  } catch (cause) {
-    const message = `${directory}: make this a readable directory with one file per service`;
-    throw new SignerError('FILE_UNREADABLE', message, { cause, file: directory });
-  }
+export const readFiles = (directory: string): PolicyFile[] => listFiles(directory).map(readFile);
+
+/** SignerError as readTrustedFile. */
+export const readFile = (path: string): PolicyFile => ({ name: path, text: readTrustedFile(path) });
+
+/** The paths of the files that loadPolicy reads, sorted. SignerError FILE_UNREADABLE. */
+export function listFiles(directory: string): string[] {
+  const names = namesIn(directory).filter(name => name.endsWith(ENDING));
   if (names.length > MAX_FILES) {
     throw new SignerError('FILE_UNREADABLE', `${directory}: keep at most ${MAX_FILES} policies`, {
       file: directory,
     });
   }
-  return names
-    .sort()
-    .map(name => ({ name: join(directory, name), text: readTrustedFile(join(directory, name)) }));
+  return names.sort().map(name => join(directory, name));
+}
+
+/** Names of files that are no policies, but that somebody may take for one. SignerError FILE_UNREADABLE. */
+export const mistakableNames = (directory: string): string[] =>
+  namesIn(directory)
+    .filter(name => /\.ya?ml$/iu.test(name) && !name.endsWith(ENDING))
+    .sort();
+
+/** Without hidden ones. */
+function namesIn(directory: string): string[] {
+  try {
+    if (!lstatSync(directory).isDirectory()) throw new Error('not a directory');
+    return readdirSync(directory).filter(name => !name.startsWith('.'));
+  } catch (cause) {
+    const message = `${directory}: make this a readable directory with one file per service`;
+    throw new SignerError('FILE_UNREADABLE', message, { cause, file: directory });
+  }
 }
 
 /** loadPolicy without the file system: the pure part. */

@@ -5,6 +5,7 @@ import {
   type KpHsId,
 } from '../../descriptor/index.ts';
 import { NAME_PATTERN } from '../contract/name.ts';
+import type { SignerError } from '../contract/problems.ts';
 import { MAX_POINTS } from '../contract/requests.ts';
 import {
   readAnyMap,
@@ -241,24 +242,33 @@ const isBadKey = (thrown: unknown): boolean =>
 
 /** Limits that no request could meet would be an outage in disguise. `backends` counts the enabled ones. */
 function checkReachable(limits: ServiceLimits, backends: number, map: YamlMap): void {
-  const place = map.entries.get('limits') ?? map;
+  const refuse = (message: string, ...keys: (typeof LIMIT_KEYS)[number][]): SignerError =>
+    errorAt('BAD_VALUE', placeOfLimit(map, keys) ?? map, message);
   if (limits.minBackends > backends) {
     const message = 'enable at least `min_backends` backends, lower it, or write `enabled: false`';
-    throw errorAt('BAD_VALUE', place, message);
+    throw refuse(message, 'min_backends');
   }
   if (limits.minBackends > limits.maxPoints) {
-    throw errorAt('BAD_VALUE', place, 'let `points` allow one point for each of `min_backends`');
+    throw refuse('let `points` allow one point for each of `min_backends`', 'points', 'min_backends');
   }
   if (limits.maxPointsPerBackend * backends < limits.minPoints) {
-    throw errorAt('BAD_VALUE', place, 'let `points_per_backend` of all backends reach the least of `points`');
+    const message = 'let `points_per_backend` of all backends reach the least of `points`';
+    throw refuse(message, 'points_per_backend', 'points');
   }
+}
+
+/** The first of these limits that the map itself sets. */
+function placeOfLimit(map: YamlMap, keys: readonly string[]): Place | undefined {
+  const limits = map.entries.get('limits');
+  if (limits?.kind !== 'map') return undefined;
+  return keys.map(key => limits.entries.get(key)).find(node => node !== undefined);
 }
 
 /** What does not fit into a descriptor would be refused only after its second was spent. */
 function checkRoom({ clients, caa, limits }: ServicePolicy, map: YamlMap): void {
   const room = roomForPoints(clients.length, caa);
   if (limits.maxPoints <= room) return;
-  const place = map.entries.get('limits') ?? map.entries.get('clients') ?? map;
+  const place = placeOfLimit(map, ['points']) ?? map.entries.get('clients') ?? map;
   const message = `let \`points\` of \`limits\` end at ${room}: a descriptor has no room for more beside its clients`;
   throw errorAt('BAD_VALUE', place, message);
 }

@@ -106,7 +106,8 @@ export function readRange(node: YamlNode, what: string, min: number, max: number
     /^([0-9]{1,9})\.\.([0-9]{1,9})$/.exec(readScalar(node, what).text) ?? [];
   const [low, high] = [wholeNumber(first), wholeNumber(second)];
   if (low === undefined || high === undefined || low < min || high > max || low > high) {
-    throw errorAt('BAD_VALUE', node, `write ${what} as a range such as ${min}..${max}`);
+    const write = `a range such as ${min}..${max}: lower bound first, at least ${min}, at most ${max}`;
+    throw errorAt('BAD_VALUE', node, `write ${what} as ${write}`);
   }
   return [low, high];
 }
@@ -146,18 +147,24 @@ function checkBounds(
   return value;
 }
 
-/** Only short plain words are repeated, so that a value in the wrong place stays out of logs. */
-function unknownKeyMessage(key: string, known: readonly string[], what: string): string {
-  const shown = /^[a-z_-]{1,24}$/.test(key) ? `\`${key}\`` : 'this key';
+/** The known key that was probably meant by another one; undefined when none is like it. */
+export function nearestKey(key: string, known: readonly string[]): string | undefined {
   const nearest = known
     .map(candidate => ({ candidate, distance: editDistance(key.slice(0, 32), candidate) }))
     .sort((a, b) => a.distance - b.distance)[0];
   // Of a short word that is changed much another word is left: `clients` is no misspelt `limits`.
   const near = Math.min(3, Math.max(1, Math.floor(key.length / 3)));
+  return nearest !== undefined && nearest.distance <= near ? nearest.candidate : undefined;
+}
+
+/** Only short plain words are repeated, so that a value in the wrong place stays out of logs. */
+function unknownKeyMessage(key: string, known: readonly string[], what: string): string {
+  const shown = /^[a-z_-]{1,24}$/.test(key) ? `\`${key}\`` : 'this key';
+  const nearest = nearestKey(key, known);
   const hint =
-    nearest !== undefined && nearest.distance <= near
-      ? `write \`${nearest.candidate}\``
-      : `${what} knows ${known.map(candidate => `\`${candidate}\``).join(', ')}`;
+    nearest !== undefined
+      ? `write \`${nearest}\``
+      : `${what} may have ${known.map(candidate => `\`${candidate}\``).join(', ')}`;
   return `${shown} is not known here; ${hint}`;
 }
 

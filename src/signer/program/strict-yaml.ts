@@ -172,7 +172,7 @@ class YamlReader {
     if (isScalar(node) && typeof node.value === 'string' && (node.value !== '' || node.type !== 'PLAIN')) {
       return { kind: 'text', ...place, text: node.value, quoted: node.type !== 'PLAIN' };
     }
-    throw errorAt('YAML_SYNTAX', place, 'write a value after the key');
+    throw errorAt('YAML_SYNTAX', place, 'write a value after the key, or indent the lines below it');
   }
 
   #map(node: { items: readonly { key: unknown; value: unknown }[] }, depth: number): YamlMap {

@@ -28,6 +28,7 @@ async function verifyWith(path: string): Promise<void> {
       throw new Error('there is no signer');
     },
     configPath: () => '',
+    command: rest => rest,
     print: text => printed.push(text),
   });
   const args = ['audit', 'verify', '--bundle', join(folder, 'bundle'), '--checkpoint', path];

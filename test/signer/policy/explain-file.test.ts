@@ -119,11 +119,63 @@ describe('a policy file that is explained', () => {
       ['UNKNOWN_KEY', 'frontpage.yaml', 5],
       ['BAD_VALUE', 'frontpage.yaml', 7],
       ['BAD_VALUE', 'frontpage.yaml', 6],
+      ['BAD_VALUE', 'frontpage.yaml', 6],
     ]);
     expect(problems[0]?.message).toBe('frontpage.yaml:5:1: `enabld` is not known here; write `enabled`');
     expect(failure(() => load(file(bad)))).toMatchObject(problems[0] ?? {});
     expect(services.map(({ service }) => service)).toEqual(['frontpage']);
     expect(explain(serviceYaml()).problems).toEqual([]);
+  });
+
+  const told = (text: string) => {
+    const { services, notJudged, problems } = explain(text);
+    const [service] = services;
+    const valueOf = (key: string) => service?.values.find(each => each.key === key)?.value;
+    return { valueOf, allows: service?.allows.join('\n'), notJudged, problems: problems.length };
+  };
+
+  it('of a refused limit tells no value, and of the others those of the file', () => {
+    const { valueOf, allows, notJudged, problems } = told(
+      serviceYaml('limits: { min_backends: 3, requests: 30/h }\n'),
+    );
+    expect(problems).toBe(1);
+    expect([valueOf('limits.requests'), valueOf('limits.points')]).toEqual(['30/h', '3..20']);
+    expect([valueOf('limits.min_backends'), allows?.includes('are enough')]).toEqual([undefined, false]);
+    expect(allows).toContain('30 times an hour');
+    expect(notJudged).toEqual(['limits.min_backends: it is refused as it stands here']);
+    const good = told(serviceYaml('limits: { min_backends: 2, requests: 30/h }\n'));
+    expect([good.valueOf('limits.min_backends'), good.allows?.includes('are enough')]).toEqual(['2', true]);
+    expect(good.notJudged).toEqual([]);
+  });
+
+  it('of refused limits, clients or state tells nothing that follows from them', () => {
+    const limits = told(serviceYaml('limits: []\n'));
+    expect(LIMIT_KEYS.map(key => limits.valueOf(`limits.${key}`))).toEqual(LIMIT_KEYS.map(() => undefined));
+    expect(limits.allows).toBe('whoever knows the address reads it');
+    expect(told(serviceYaml('clients: { alice: x }\n')).allows).not.toContain('reads it');
+    expect(told(serviceYaml('enabled: no\n'))).toMatchObject({ allows: '', problems: 1 });
+  });
+
+  it('reads a misspelt key as what was meant, so that nothing follows from it', () => {
+    const limit = told(serviceYaml('limits: { request: 30/h }\n'));
+    expect([limit.problems, limit.valueOf('limits.requests'), limit.notJudged]).toEqual([1, '30/h', []]);
+    expect(told(serviceYaml().replace('backends:', 'backend:')).problems).toBe(1);
+    const twice = told(serviceYaml('enabled: false\nenabld: true\n'));
+    expect([twice.problems, twice.valueOf('enabled')]).toEqual([1, 'false']);
+    expect(told('services: x\n').problems).toBe(1);
+  });
+
+  it('tells of a service what stands above a refused value of its group', () => {
+    const { problems, services } = explain(GROUP.replace('{ requests: 9/h }', '{ min_backends: x }'));
+    const shown = services.map(({ values }) => values.map(({ key }) => key));
+    expect(problems.map(({ line }) => line)).toEqual([2]);
+    expect(shown.map(keys => keys.includes('limits.min_backends'))).toEqual([true, false]);
+  });
+
+  it('has one backend that published itself, and two that did so themselves', () => {
+    const one = serviceYaml().replace(/torbox-2: (\S+)/u, 'torbox-2: { address: $1, enabled: false }');
+    expect(told(one).allows).toContain('that torbox-1 published itself\n');
+    expect(told(serviceYaml()).allows).toContain('torbox-1, torbox-2 published themselves\n');
   });
 
   it.each([

@@ -21,4 +21,5 @@ it('names the rules to who asks for another', () => {
   const error = failure(() => explainRule('HORIZONS'));
   expect(error).toMatchObject({ code: 'NOT_FOUND' });
   for (const { id } of RULE_REFERENCE) expect(error.message).toContain(id);
+  expect(error.message).toMatch(/; or a file: NAME\.yaml, NAME\.json$/u);
 });

@@ -110,7 +110,7 @@ describe('a policy file', () => {
     expect(error).toMatchObject({ code: 'UNKNOWN_KEY', file: 'policy-0.yaml', line: 5, column: 1 });
     expect(error.message).toBe('policy-0.yaml:5:1: `enabld` is not known here; write `enabled`');
     expect(refuses('limits: { point: 3..20 }\n')).toMatchObject({ code: 'UNKNOWN_KEY', line: 5, column: 11 });
-    expect(refuses('backend_list: x\n').message).toContain('knows `service`, `address`');
+    expect(refuses('backend_list: x\n').message).toContain('a policy may have `service`, `address`');
   });
 
   it('repeats no address in a message', () => {

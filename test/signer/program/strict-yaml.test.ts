@@ -46,4 +46,15 @@ describe('the YAML of a policy', () => {
     const text = `# the front page\n${serviceYaml('limits:\n  points: "3..20" # quoted\n  requests: 60/h\n')}`;
     expect(loadOne(text).limits.maxPoints).toBe(20);
   });
+
+  it('says how a range and a value are written', () => {
+    for (const range of ['20..3', '5..30', '0..3'])
+      expect(failure(() => load(serviceYaml(`limits: { points: ${range} }\n`))).message).toMatch(
+        /write `points` as a range such as 1\.\.20: lower bound first, at least 1, at most 20$/u,
+      );
+    const flat = serviceYaml().replace(/backends: \{ (\S+ \S+),.*/u, 'backends:\n$1');
+    expect(failure(() => load(flat))).toMatchObject({ code: 'YAML_SYNTAX', line: 4 });
+    expect(failure(() => load(flat)).message).toContain('or indent the lines below it');
+    expect(load(flat.replace('\ntorbox', '\n  torbox')).services).toHaveLength(1);
+  });
 });
