@@ -1,10 +1,11 @@
 import type { ProblemCode } from './contract/problems.ts';
-import type {
-  BreakerStatus,
-  ServiceStatus,
-  ServicesAnswer,
-  StatusAnswer,
-  TokenStatus,
+import {
+  type BreakerStatus,
+  NO_PUBLISHER,
+  type ServiceStatus,
+  type ServicesAnswer,
+  type StatusAnswer,
+  type TokenStatus,
 } from './contract/requests.ts';
 import type { ServicePolicy } from './policy/types.ts';
 import type { BreakerState, CustodyStatus, KeyholderState, TokenState } from './ports.ts';
@@ -122,7 +123,7 @@ function serviceStatus(
   { now, publisher }: { readonly now: number; readonly publisher: string | undefined },
 ): ServiceStatus {
   const custody = state.services.find(({ alias }) => alias === service.service);
-  const code = codeOf(core, service.service, custody);
+  const code = codeOf(core, service, custody);
   const exposed = core.journal.exposure.of(service.service, publisher);
   return {
     service: service.service,
@@ -156,29 +157,42 @@ function breakerStatus({ isOpen, since, nextTry, code }: BreakerState): BreakerS
   return { state: 'open', since, code, ...(nextTry === 0 ? {} : { nextTry }) };
 }
 
-function codeOf(core: SignerCore, service: string, custody: CustodyStatus | undefined): string | undefined {
+function codeOf(
+  core: SignerCore,
+  policy: ServicePolicy,
+  custody: CustodyStatus | undefined,
+): string | undefined {
+  const { service } = policy;
   if (core.latched.has(service) || custody?.latched === true) return 'SERVICE_LATCHED';
-  return core.journal.measures.inForce.isFencing(service) ? 'FENCED' : custody?.errorCode;
+  if (core.journal.measures.inForce.isFencing(service)) return 'FENCED';
+  return hasNobody(core, policy) ? NO_PUBLISHER : custody?.errorCode;
 }
+
+/** Whether every publisher of a service was evicted: nobody can have it signed. */
+const hasNobody = ({ journal }: SignerCore, { enabled, publishers }: ServicePolicy): boolean =>
+  enabled && publishers.every(publisher => journal.measures.inForce.isEvicted(publisher));
 
 /** A service that custody fails and that has used up half of `ahead`: time to act, before or after clients notice. */
 export const isAlarm = ({ state, code }: ServiceStatus): boolean =>
-  state === 'degraded' || (state === 'down' && code !== undefined && code !== 'FENCED');
+  (state === 'degraded' && code !== NO_PUBLISHER) ||
+  (state === 'down' && code !== undefined && code !== 'FENCED');
 
 /** Degraded at half of `ahead`: time enough to bring the token back before anybody notices. */
 function stateOf(
   core: SignerCore,
-  { service, enabled }: ServicePolicy,
+  policy: ServicePolicy,
   custody: CustodyStatus | undefined,
   aheadSeconds: number,
   now: number,
 ): ServiceStatus['state'] {
+  const { service, enabled } = policy;
   if (core.latched.has(service) || custody?.latched === true) return 'latched';
   if (!enabled) return 'disabled';
   if (core.journal.measures.inForce.isFrozen(service) || custody?.frozen === true) return 'frozen';
   if (core.journal.measures.inForce.isFencing(service)) return 'down';
   if (custody === undefined || custody.certifiedUntil <= now) return 'down';
-  return custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '' ? 'degraded' : 'ready';
+  const isShort = custody.certifiedUntil < now + aheadSeconds / 2 && custody.errorCode !== '';
+  return isShort || hasNobody(core, policy) ? 'degraded' : 'ready';
 }
 
 /**

@@ -1,5 +1,11 @@
 import { CustodyError, parseCustodyErrorCode } from '../../pkcs11/error.ts';
-import type { BreakerStatus, ServiceStatus, StatusAnswer, TokenStatus } from '../contract/requests.ts';
+import {
+  type BreakerStatus,
+  NO_PUBLISHER,
+  type ServiceStatus,
+  type StatusAnswer,
+  type TokenStatus,
+} from '../contract/requests.ts';
 
 /** What to do next about a code of custody; '' for a code of another kind. */
 export function nextStep(code: string): string {
@@ -16,6 +22,10 @@ export function problemLines({ code, state }: ServiceStatus): string[] {
   if (code === undefined) return [];
   if (code === 'FENCED')
     return ['  problem   FENCED: the keyholder has not raised the fence yet; nothing is signed before'];
+  if (code === NO_PUBLISHER)
+    return [
+      `  problem   ${code}: every publisher of it is evicted; name another one in policy, or \`readmit\``,
+    ];
   const next = nextStep(code);
   const line = `  problem   ${code}${next === '' ? '' : `: ${next}`}`;
   return state === 'degraded'

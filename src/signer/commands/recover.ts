@@ -145,8 +145,9 @@ const longestRunway = (config: SignerConfig): number =>
 
 const originOf = ({ checkpointVkey }: KeyholderStatus): string => parseNoteVerifier(checkpointVkey).name;
 
-function nextStep({ config, command }: CommandContext, journal: Journal): string {
-  const isInStep = readKeyholderList(config())?.serial === journal.policies.current()?.serial;
+function nextStep(context: CommandContext, journal: Journal): string {
+  const { command } = context;
+  const isInStep = readKeyholderList(context.config())?.serial === journal.policies.current()?.serial;
   const first = isInStep ? '' : `look through the policies, then ${command('policy apply')}, then `;
   return `next: ${first}${command('serve')}\n`;
 }

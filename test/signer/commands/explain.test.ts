@@ -76,7 +76,10 @@ describe('policy check', () => {
     rmSync(worse);
     write('policies/frontpage.yaml', serviceYaml());
     // Its identity is not sealed here.
-    expect(await run('check')).toMatchObject({ code: 1, stdout: expect.stringContaining('services: 1') as string });
+    expect(await run('check')).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('services: 1') as string,
+    });
   });
 
   test('says of a file with another ending that it is not read', async () => {
