@@ -72,7 +72,7 @@ export async function describeStatus(
     ready: code === undefined && services.every(({ state }) => isOneOf(state, 'ready')),
     startedAt,
     now,
-    isolation: keyholder.isolation,
+    isolation: publisher === undefined ? keyholder.isolation : keyholder.isolation.replace(/[;,].*/u, ''),
     policySerial: core.policySerial(),
     runwaySeconds: Math.min(core.runwaySeconds, keyholder.runwaySeconds),
     aheadSeconds: keyholder.aheadSeconds,
@@ -165,7 +165,8 @@ function codeOf(
   const { service } = policy;
   if (core.latched.has(service) || custody?.latched === true) return 'SERVICE_LATCHED';
   if (core.journal.measures.inForce.isFencing(service)) return 'FENCED';
-  return hasNobody(core, policy) ? NO_PUBLISHER : custody?.errorCode;
+  const code = custody?.errorCode ?? '';
+  return code === '' && hasNobody(core, policy) ? NO_PUBLISHER : code;
 }
 
 /** Whether every publisher of a service was evicted: nobody can have it signed. */

@@ -5,6 +5,7 @@ import type { BackupKey } from '../../pkcs11/backup.ts';
 import { type CustodyError, toCustodyError } from '../../pkcs11/error.ts';
 import { recipientName } from '../../pkcs11/recipient.ts';
 import type { VerifyRequest } from '../../pkcs11/seal-messages.ts';
+import { parsePkcs11Uri } from '../../pkcs11/uri.ts';
 import type { TokenClient } from '../../pkcs11/token-client.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
@@ -114,7 +115,8 @@ async function tryAll(
   ];
   const wrong = new Map<string, Outcome>();
   for (const access of tokens) {
-    const { uri, pinSource } = access;
+    const { uri } = access;
+    const pinSource = parsePkcs11Uri(uri).pinSource ?? access.pinSource;
     // A wrong PIN is tried once, and not at the next token.
     const refused = wrong.get(pinSource);
     const outcome: Outcome =

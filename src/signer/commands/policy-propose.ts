@@ -8,9 +8,10 @@ import {
   type SignatureFile,
   signaturesNeeded,
 } from '../policy/approval.ts';
+import { checkNewNames } from '../policy/service-names.ts';
 import { writeNew } from '../program/durable-file.ts';
 import { readConfigFile } from '../program/read-file.ts';
-import type { CommandContext } from './context.ts';
+import { type CommandContext, heldIdentities } from './context.ts';
 import { nextStep } from './policy-step.ts';
 import { openPolicyStore } from './policy-store.ts';
 
@@ -30,6 +31,7 @@ export function addProposeCommand(policy: Command, context: CommandContext): voi
       try {
         const step = nextStep(config, store);
         checkStep(step);
+        checkNewNames(step.names, step.after, heldIdentities(config));
         const proposal = encodeProposal(step);
         if (out === undefined) context.print(Buffer.from(proposal).toString('utf8'));
         else writeNew(out, proposal, 0o644);

@@ -1,5 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { CustodyError } from '../../pkcs11/error.ts';
+import { lockState, type StateLock } from '../../pkcs11/state-lock.ts';
 import type { SignerConfig } from '../config.ts';
 import { SignerError } from '../contract/problems.ts';
 import { allFaults } from '../policy/all-faults.ts';
@@ -8,13 +10,14 @@ import { difference, formatDifference } from '../policy/difference.ts';
 import { lonelyNotices } from '../policy/explain-words.ts';
 import { mistakableNames } from '../policy/load.ts';
 import { unknownCaaTags } from '../policy/read-access.ts';
+import { checkNewNames } from '../policy/service-names.ts';
 import { type Policy, policyDigest } from '../policy/types.ts';
 import { type CommandContext, heldIdentities } from './context.ts';
 import { addExplainCommand } from './explain.ts';
 import { encodeKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
 import { addProposeCommand, readSignatures } from './policy-propose.ts';
 import { loadOptions, nextStep, readPolicy } from './policy-step.ts';
-import { openPolicyStore } from './policy-store.ts';
+import { openPolicyStore, type PolicyStore } from './policy-store.ts';
 
 /** `policy check`, `policy propose`, `policy apply`, `policy explain`. */
 export function addPolicyCommands(program: Command, context: CommandContext): void {
@@ -88,10 +91,14 @@ async function applyPolicy(
   config: SignerConfig,
   { yes, signature }: ApplyOptions,
 ): Promise<void> {
-  const store = await openPolicyStore(config);
+  // Two at the same time would write one list, and each could put back what the other one replaced.
+  const lock = await lockPolicies(config);
+  let store: PolicyStore | undefined;
   try {
+    store = await openPolicyStore(config);
     const step = nextStep(config, store);
     const { serial, after: next } = step;
+    checkNewNames(step.names, next, heldIdentities(config));
     const list = encodeKeyholderList(config, next, serial, step.earlier);
     context.print(formatDifference(difference(store.policy, next)));
     const signatures = readSignatures(signature ?? []);
@@ -110,13 +117,13 @@ async function applyPolicy(
       if (isRefusal(error) && there !== undefined) writeKeyholderList(config, there);
       throw error;
     });
-    checkListIsOurs(config, list);
     context.print(`policy ${serial} is in force, digest ${policyDigest(next)}\n`);
     if (settled) return;
     process.stderr.write('The keyholder has not read its list yet; the daemon tries again: see `status`.\n');
     process.exitCode = 1;
   } finally {
-    store.close();
+    store?.close();
+    await lock.release();
   }
 }
 
@@ -124,10 +131,13 @@ async function applyPolicy(
 const isRefusal = (error: unknown): boolean =>
   error instanceof SignerError && error.code !== 'NOT_READY' && error.code !== 'INTERNAL';
 
-/** Two at the same time write one list, and the journal takes one policy. */
-function checkListIsOurs(config: SignerConfig, list: Uint8Array): void {
-  if (Buffer.from(list).equals(readListBytes(config) ?? Buffer.alloc(0))) return;
-  throw new SignerError('POLICY_SERIAL', 'another `policy apply` ran at the same time; run it once more');
+async function lockPolicies({ state }: SignerConfig): Promise<StateLock> {
+  try {
+    return await lockState(state);
+  } catch (cause) {
+    if (!(cause instanceof CustodyError && cause.code === 'STATE_LOCKED')) throw cause;
+    throw new SignerError('POLICY_SERIAL', 'another `policy apply` runs; wait for its end', { cause });
+  }
 }
 
 /** Asks on the terminal. SignerError DENIED where nobody can answer. */

@@ -37,9 +37,36 @@ export class ServiceNames {
     }
   }
 
+  /** Whether a policy had this name or this address. */
+  has({ service, address }: Named): boolean {
+    return this.#addresses.has(service) || this.#names.has(address);
+  }
+
   /** Each name with its address. */
   get all(): readonly Named[] {
     return [...this.#addresses].map(([service, address]) => ({ service, address }));
+  }
+}
+
+/**
+ * A name is for ever: one that no policy had yet must be that of the identity sealed here, where there is one. SignerError
+ * BAD_VALUE.
+ */
+export function checkNewNames(
+  names: ServiceNames,
+  { services }: Pick<Policy, 'services'>,
+  held: readonly Named[],
+): void {
+  for (const each of services.filter(service => !names.has(service))) {
+    const sealed = held.find(({ address }) => address === each.address);
+    if (sealed !== undefined && sealed.service !== each.service) {
+      const message = `${each.service}: this address is sealed here as ${sealed.service}; call it so, or correct \`address\``;
+      throw new SignerError('BAD_VALUE', message);
+    }
+    const other = held.find(({ service }) => service === each.service);
+    if (other === undefined || other.address === each.address) continue;
+    const message = `${each.service}: the identity of this name has another address; correct it: see \`key list\``;
+    throw new SignerError('BAD_VALUE', message);
   }
 }
 

@@ -16,7 +16,8 @@ export function readConfigFile(path: string, maxBytes = 1_048_576): string {
 }
 
 /**
- * As readConfigFile, for what decides who may sign: nobody but root and this user may be able to put something else there.
+ * As readConfigFile, for what decides who may sign: nobody but root, this user and a group that they chose may be able to put
+ * something else there.
  * SignerError FILE_MODE besides.
  */
 export function readTrustedFile(path: string, maxBytes?: number): string {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseList } from '../../../src/pkcs11/list.ts';
+import { lockState } from '../../../src/pkcs11/state-lock.ts';
 import { addPolicyCommands } from '../../../src/signer/commands/policy.ts';
 import { journalPath, parseConfig, type SignerConfig } from '../../../src/signer/config.ts';
 import { problemBody, type ProblemCode } from '../../../src/signer/contract/problems.ts';
@@ -86,6 +87,17 @@ test('when nobody says what became of a policy the new list stays: the journal m
   write(serviceYaml('limits: { requests: 10/h }\n'));
   const error = await rejection(run('apply', '--yes'));
   expect([error.code, listed()]).toEqual(['NOT_READY', 2]);
+});
+
+test('of two at the same time the second is refused before it writes anything', async () => {
+  await run('apply', '--yes');
+  const lock = await lockState(config.state);
+  write(serviceYaml('limits: { requests: 10/h }\n'));
+  const error = await rejection(run('apply', '--yes'));
+  expect([error.code, listed()]).toEqual(['POLICY_SERIAL', 1]);
+  await lock.release();
+  await run('apply', '--yes');
+  expect(listed()).toBe(2);
 });
 
 test.each([false, true])('a service keeps its name, before anything is written (daemon: %s)', async runs => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readServiceNames, ServiceNames } from '../../../src/signer/policy/service-names.ts';
+import { checkNewNames, readServiceNames, ServiceNames } from '../../../src/signer/policy/service-names.ts';
 import { EMPTY_POLICY, encodePolicy, type Policy } from '../../../src/signer/policy/types.ts';
 import { failure } from '../failure.ts';
 import { BACKENDS, load, MASTER, serviceYaml } from './services.ts';
@@ -42,5 +42,37 @@ describe('a service', () => {
     const names = after(named('frontpage', one), named('backpage', two));
     expect(names.check(named('frontpage', one))).toBeUndefined();
     expect(failure(() => names.check(named('frontpage', two))).code).toBe('SERVICE-NAME');
+  });
+});
+
+describe('a name that no policy had yet', () => {
+  const other = BACKENDS[5]?.address ?? '';
+  const held = [{ service: 'frontpage', address: MASTER.address }];
+
+  it('is that of the identity sealed here, if one is', () => {
+    for (const policy of [named('frontpage'), named('backpage', other)]) {
+      expect(checkNewNames(after(), policy, held)).toBeUndefined();
+      expect(checkNewNames(after(), policy, [])).toBeUndefined();
+    }
+  });
+
+  it('is not taken for another address or under another name: neither could ever be corrected', () => {
+    const refused = (policy: Policy): readonly [string, string] => {
+      const { code, message } = failure(() => checkNewNames(after(), policy, held));
+      return [code, message];
+    };
+    expect(refused(named('frontpge'))).toEqual([
+      'BAD_VALUE',
+      'frontpge: this address is sealed here as frontpage; call it so, or correct `address`',
+    ]);
+    expect(refused(named('frontpage', other))).toEqual([
+      'BAD_VALUE',
+      'frontpage: the identity of this name has another address; correct it: see `key list`',
+    ]);
+  });
+
+  it('is not asked of one that is in force: its identity may have been moved away', () => {
+    const before = after(named('frontpage', other));
+    expect(checkNewNames(before, named('frontpage', other), held)).toBeUndefined();
   });
 });
