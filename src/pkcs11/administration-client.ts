@@ -25,7 +25,8 @@ export async function listTokens(module: string, options: TokenClientOptions = {
 
 /**
  * Makes a non-extractable key for envelopes on the one token that the URI selects, with one attempt at the PIN, and
- * returns the URI of that key. Throws URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_EXISTS, KEY_UNSUITABLE, MECHANISM.
+ * returns the URI of that key. Throws URI_…, MODULE_…, TOKEN_…, PIN_…, KEY_EXISTS, KEY_LABEL, KEY_UNSUITABLE,
+ * MECHANISM.
  */
 export async function prepareToken(
   request: PrepareRequest,

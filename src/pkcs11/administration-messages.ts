@@ -1,4 +1,5 @@
 import { CustodyError } from './error.ts';
+import { isOwnLabel } from './own-labels.ts';
 import { readAccess, type TokenAccess, writeAccess } from './token-messages.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -25,7 +26,7 @@ export interface PrepareRequest {
   readonly access: TokenAccess;
   /** An RSA pair, or an AES key of 256 bits. */
   readonly key: { readonly kind: 'rsa'; readonly bits: RsaBits } | { readonly kind: 'aes' };
-  /** CKA_LABEL, 1 to 64 characters. */
+  /** CKA_LABEL, 1 to 64 characters; not one of `isOwnLabel`. */
   readonly label: string;
 }
 
@@ -73,7 +74,7 @@ export function encodePrepareRequest({ access, key, label }: PrepareRequest): Ui
     .finish();
 }
 
-/** Throws FRAME_BAD, KEY_UNSUITABLE for another size. */
+/** Throws FRAME_BAD, KEY_UNSUITABLE for another size, KEY_LABEL for one of the labels that stand for our own objects. */
 export function parsePrepareRequest(payload: Uint8Array): PrepareRequest {
   const reader = new WireReader(payload);
   const access = readAccess(reader);
@@ -83,5 +84,6 @@ export function parsePrepareRequest(payload: Uint8Array): PrepareRequest {
   const bits = RSA_BITS.find(known => known === size);
   if (bits === undefined && size !== 0) throw new CustodyError('KEY_UNSUITABLE');
   if (label.length === 0 || label.length > 64) throw reader.fault('the label of a key');
+  if (isOwnLabel(label)) throw new CustodyError('KEY_LABEL');
   return { access, key: bits === undefined ? { kind: 'aes' } : { kind: 'rsa', bits }, label };
 }

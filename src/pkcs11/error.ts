@@ -19,6 +19,7 @@ const NEXT_STEP = {
   KEY_NOT_FOUND: 'the token has no key that matches; run token prepare or correct the URI',
   KEY_AMBIGUOUS: 'several keys on the token match; add object= or id= to the URI',
   KEY_EXISTS: 'the token has a key of this name already; use it, or give the new one another --label',
+  KEY_LABEL: 'what carries this label is destroyed by probes or signers; give the key another --label',
   KEY_UNSUITABLE:
     'the key on the token is not a non-extractable key that may decrypt: RSA of 2048 to 4096 bits, or AES',
   TOKEN_UNSUITED:

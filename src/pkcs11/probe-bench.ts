@@ -6,12 +6,11 @@ import { CKM_EC_EDWARDS_KEY_PAIR_GEN, ED25519_SPELLINGS, SPELLING_REFUSED } from
 import { ed25519Templates, readEd25519Point } from './ed25519-templates.ts';
 import { CustodyError } from './error.ts';
 import type { AdministeredToken, AdministrationSession } from './graphene.ts';
+import { PROBE_LABEL } from './own-labels.ts';
 import { CKA_ALWAYS_AUTHENTICATE, CKA_LABEL, CKA_MODULUS, CKA_PUBLIC_EXPONENT } from './pkcs11-constants.ts';
 import { type KeyPlace, makeAesKey, makeRsaKey } from './sealing-keys.ts';
 import type { AesTokenKey, RsaTokenKey } from './token-keys.ts';
 
-/** Every object that a probe leaves on a token carries it; whatever carries it is the next probe's to destroy. */
-export const PROBE_LABEL = 'onion-signer probe';
 const KEY_ID_BYTES = 16;
 const RSA_BITS = 2048;
 

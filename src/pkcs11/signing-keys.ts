@@ -6,6 +6,7 @@ import { CustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
 import type { KeyholderList, ListToken } from './list.ts';
 import { Secret } from './locked-memory.ts';
+import { PERIOD_KEY_LABEL } from './own-labels.ts';
 import { checkPinWasNotRefused, notePinRefusal, pinName } from './pin-refusals.ts';
 import { slotName } from './service-slot.ts';
 import { type SigningKeyRecord, type TokenKeyRecord, recordName } from './signing-key-record.ts';
@@ -164,5 +165,5 @@ export class SigningKeys {
 /** Objects on a token that carry it are this signer's. */
 export function labelOf(stateId: Uint8Array): string {
   const id = createHash('sha256').update('onion-signer period keys\0').update(stateId).digest();
-  return `onion-signer period key ${id.subarray(0, SIGNER_ID_BYTES).toString('hex')}`;
+  return `${PERIOD_KEY_LABEL} ${id.subarray(0, SIGNER_ID_BYTES).toString('hex')}`;
 }

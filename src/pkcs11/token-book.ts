@@ -122,9 +122,11 @@ export class TokenBook {
       if (code !== '' && STRANGE.has(code)) entry.strangerTo.add(alias);
       else if (code === '') entry.strangerTo.delete(alias);
     }
-    const faults = words.map(({ code }) => (code !== '' && CURABLE.has(code) ? code : ''));
-    const fault = faults.find(code => code === '') ?? faults[0] ?? '';
-    if (words.some(({ code }) => code === '')) entry.openedAt = nowSeconds;
+    // Other failures may have come before the token was asked: they say nothing of it and its PIN.
+    const said = words.map(({ code }) => code).filter(code => code === '' || CURABLE.has(code));
+    const fault = said.find(code => code === '') ?? said[0];
+    if (fault === undefined) return;
+    if (fault === '') entry.openedAt = nowSeconds;
     if (fault !== entry.errorCode) entry.errorSince = fault === '' ? 0 : nowSeconds;
     entry.errorCode = fault;
     if (fault === '' || STRANGE.has(fault)) {

@@ -97,6 +97,14 @@ describe('preparing a token', () => {
     expect(await hsm.makeKey({ label: 'twice' })).toMatch(/object=twice/u);
   });
 
+  test.each(['onion-signer probe', 'onion-signer period key', 'onion-signer period key 0123456789abcdef'])(
+    'makes no key of the name %j, which a probe or a signer would destroy',
+    async label => {
+      await expectCodeOf('KEY_LABEL', prepare(label, AES));
+      expect(await prepare(`my ${label}`, AES)).toMatch(/object=my/u);
+    },
+  );
+
   test('refuses other sizes', async () => {
     for (const bits of [1024, 2047, 8192]) {
       await expectCodeOf('KEY_UNSUITABLE', hsm.makeKey({ bits: bits as RsaBits }));

@@ -12,7 +12,7 @@ import {
 } from '../../src/pkcs11/pkcs11-constants.ts';
 import { readProbe } from '../../scripts/tokens/read.ts';
 import { volatilePinStore } from '../../src/pkcs11/pin-memory.ts';
-import { PROBE_LABEL } from '../../src/pkcs11/probe-bench.ts';
+import { PROBE_LABEL } from '../../src/pkcs11/own-labels.ts';
 import { probeToken } from '../../src/pkcs11/probe-client.ts';
 import type { Outcome, ProbeLineId } from '../../src/pkcs11/probe-lines.ts';
 import type { ProbeReport } from '../../src/pkcs11/probe-report.ts';

@@ -47,3 +47,40 @@ describe('what status says', () => {
     expect(book.status([token], [])).toMatchObject([well]);
   });
 });
+
+describe('a PIN counts as taken', () => {
+  const token = { uri: 'pkcs11:token=a', modulePath: '' };
+  const pin = new Uint8Array(32).fill(7);
+  type Code = Parameters<TokenBook['heard']>[1][number]['code'];
+  const heard = (...codes: Code[]): TokenBook => {
+    const book = new TokenBook();
+    book.heard(token, [{ alias: 'w', code: 'PIN_LOCKED' }], 5, new Uint8Array(32));
+    book.heard(
+      token,
+      codes.map(code => ({ alias: 'x', code })),
+      10,
+      pin,
+    );
+    return book;
+  };
+
+  test.each<Code[]>([[''], ['ENVELOPE_NO_RECIPIENT'], ['KEY_NOT_FOUND'], ['PERIOD_REFUSED', '']])(
+    'when the token answered with %j',
+    (...codes) => {
+      const book = heard(...codes);
+      expect(book.tookPin(token, pin)).toBe(true);
+      expect(book.status([token], [])).toMatchObject([{ seenAt: 10 }]);
+    },
+  );
+
+  test.each<Code>(['STATE_WRITE', 'LOCKED_MEMORY', 'PERIOD_REFUSED', 'PROCESS_EXPOSED', 'PIN_INCORRECT'])(
+    'not when the request ended with %s, which may come before any login',
+    code => {
+      const book = heard(code);
+      expect(book.tookPin(token, pin)).toBe(false);
+      expect(book.status([token], [])).toMatchObject([
+        { seenAt: 0, errorCode: code === 'PIN_INCORRECT' ? code : 'PIN_LOCKED' },
+      ]);
+    },
+  );
+});

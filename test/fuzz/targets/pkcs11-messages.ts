@@ -256,7 +256,7 @@ const TOKEN: readonly Target[] = [
       { access, key: { kind: 'rsa', bits: 2048 }, label: 'key' },
       { access, key: { kind: 'aes' }, label: 'key' },
     ],
-    ['FRAME_BAD', 'KEY_UNSUITABLE'],
+    ['FRAME_BAD', 'KEY_LABEL', 'KEY_UNSUITABLE'],
   ),
 ];
 
