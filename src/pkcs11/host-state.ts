@@ -158,6 +158,7 @@ function emptyState(): KeyholderState {
     checkpointSeed: Secret.random(32),
     services: [],
     spareKeys: [],
+    takenPins: [],
   };
 }
 

@@ -14,7 +14,7 @@ import {
   wantedPeriods,
 } from './openings.ts';
 import { discardKeys } from './period-keys.ts';
-import { checkPinWasNotRefused, notePinRefusal, pinName } from './pin-refusals.ts';
+import { checkPinWasNotRefused, notePinRefusal, notePinTaken, pinName } from './pin-refusals.ts';
 import type { ProvenTime } from './proven-time.ts';
 import type { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
@@ -123,7 +123,7 @@ async function canMakeKeys(slot: ServiceSlot, keys: SigningKeys, nowSeconds: num
 function checkAnyPinIsLeft({ host, list, tokens }: PreparationContext): void {
   for (const access of list.tokens) {
     try {
-      checkPinWasNotRefused(host, access, list, tokens);
+      checkPinWasNotRefused(host, access, pinName(access, list), tokens);
       return;
     } catch {
       // The next one may have a PIN of its own.
@@ -176,7 +176,7 @@ async function askToken(
   const pin = pinName(access, list);
   let outcomes: OpeningOutcome[];
   try {
-    checkPinWasNotRefused(host, access, list, tokens);
+    checkPinWasNotRefused(host, access, pin, tokens);
     const terms = { access, list, horizonSeconds: aheadSeconds(list), checkpointKey, keys };
     outcomes = await openWithToken(openings, terms, token);
   } catch (thrown) {
@@ -188,7 +188,8 @@ async function askToken(
     code: 'error' in outcome ? outcome.error.code : ('' as const),
   }));
   tokens.heard(access, words, now(), pin);
-  if (words.some(({ code }) => code === 'PIN_INCORRECT')) notePinRefusal(host, access, list);
+  if (words.some(({ code }) => code === 'PIN_INCORRECT')) notePinRefusal(host, access, pin, tokens);
+  else if (tokens.tookPin(access, pin)) notePinTaken(host, access, pin);
   return outcomes;
 }
 

@@ -7,7 +7,7 @@ import type { HostState } from './host-state.ts';
 import type { KeyholderList, ListToken } from './list.ts';
 import { Secret } from './locked-memory.ts';
 import { PERIOD_KEY_LABEL } from './own-labels.ts';
-import { checkPinWasNotRefused, notePinRefusal, pinName } from './pin-refusals.ts';
+import { checkPinWasNotRefused, notePinRefusal, notePinTaken, pinName } from './pin-refusals.ts';
 import { slotName } from './service-slot.ts';
 import { type SigningKeyRecord, type TokenKeyRecord, recordName } from './signing-key-record.ts';
 import { SigningToken } from './signing-token.ts';
@@ -39,6 +39,8 @@ export class SigningKeys {
   #spare: TokenKeyRecord[] = [];
   #filling: Promise<void> | undefined;
   #access = '';
+  /** What the login is tried with that is under way or was last; the PIN by the name that it had before. */
+  #attempt: { readonly token: ListToken; readonly pin: Uint8Array } | undefined;
 
   constructor(options: SigningKeysOptions) {
     this.#options = options;
@@ -49,12 +51,13 @@ export class SigningKeys {
       label: labelOf(host.state.id),
       known: () => [...this.#known.values()],
       pins: host.pins,
-      beforeLogin: () => checkPinWasNotRefused(host, this.#first(), list(), options.tokens),
+      beforeLogin: () => this.#begin(),
       onFailure: ({ code }) => {
-        if (code === 'PIN_INCORRECT') notePinRefusal(host, this.#first(), list());
+        if (code !== 'PIN_INCORRECT' || this.#attempt === undefined) return;
+        notePinRefusal(host, this.#attempt.token, this.#attempt.pin, options.tokens);
       },
       onEntered: missing => {
-        options.tokens.took(this.#first(), pinName(this.#first(), list()));
+        this.#noteEntered();
         this.#forget(missing);
       },
       ...(tokenEnv === undefined ? {} : { env: tokenEnv }),
@@ -120,6 +123,21 @@ export class SigningKeys {
 
   close(): void {
     this.token.stop();
+  }
+
+  /** @throws CustodyError PIN_INCORRECT */
+  #begin(): void {
+    const { host, list, tokens } = this.#options;
+    const token = this.#first();
+    this.#attempt = { token, pin: pinName(token, list()) };
+    checkPinWasNotRefused(host, token, this.#attempt.pin, tokens);
+  }
+
+  #noteEntered(): void {
+    if (this.#attempt === undefined) return;
+    const { token, pin } = this.#attempt;
+    this.#options.tokens.took(token, pin);
+    notePinTaken(this.#options.host, token, pin);
   }
 
   async #makeOnToken(): Promise<TokenKeyRecord> {

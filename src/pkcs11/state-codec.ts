@@ -69,6 +69,8 @@ export interface KeyholderState {
   readonly services: readonly ServiceRecord[];
   /** Keys on the token that were made ahead. One that a period names as well is in use. */
   readonly spareKeys: readonly TokenKeyRecord[];
+  /** Which token took the PIN of which source (see `notePinTaken`, 32 bytes each), the newest last. */
+  readonly takenPins: readonly Uint8Array[];
 }
 
 /** Seals a state under the host's key (32 bytes). @throws CustodyError STATE_CORRUPT when it does not fit its bounds */
@@ -150,6 +152,8 @@ function encodeOpenPart(state: KeyholderState): Uint8Array {
   }
   out.u16(state.spareKeys.length);
   for (const record of state.spareKeys) writeTokenKey(out, record);
+  out.u8(state.takenPins.length);
+  for (const name of state.takenPins) out.bytes(name, 32);
   return out.finish();
 }
 
@@ -200,6 +204,8 @@ function readState(reader: WireReader, take: () => Secret): KeyholderState {
       periods: Array.from({ length: reader.u16() }, () => readPeriod(reader, take)),
     })),
     spareKeys: Array.from({ length: reader.u16() }, () => readTokenKey(reader)),
+    // States of this format from before there were any end here.
+    takenPins: Array.from({ length: reader.isAtEnd ? 0 : reader.u8() }, () => reader.bytes(32)),
   };
 }
 

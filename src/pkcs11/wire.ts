@@ -166,9 +166,14 @@ export class WireReader {
     if (this.#take(end - this.#at).some(byte => byte !== 0)) throw this.fault('the padding is not empty');
   }
 
+  /** Whether every byte was read. */
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
   /** Must be called after the last field: refuses trailing bytes. */
   end(): void {
-    if (this.#at !== this.#bytes.length) throw this.fault('bytes follow the last field');
+    if (!this.isAtEnd) throw this.fault('bytes follow the last field');
   }
 
   /** An error with this reader's code, for checks of the caller. */

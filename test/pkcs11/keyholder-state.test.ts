@@ -68,10 +68,11 @@ describe('the state of a keyholder', () => {
     const host = opens();
     const services = [service('a', 0xa1), service('b', 0xb1)];
     const refusedPins = [new Uint8Array(32).fill(3)];
-    host.save({ services, refusedPins, listSerial: 9, listDigest: new Uint8Array(32).fill(5) });
+    const takenPins = [new Uint8Array(32).fill(4), new Uint8Array(32).fill(6)];
+    host.save({ services, refusedPins, takenPins, listSerial: 9, listDigest: new Uint8Array(32).fill(5) });
     host.marks.close();
     const again = opens();
-    expect(again.state).toMatchObject({ listSerial: 9, generation: 2n, refusedPins });
+    expect(again.state).toMatchObject({ listSerial: 9, generation: 2n, refusedPins, takenPins });
     const [, second] = again.state.services;
     const key = second?.periods[0]?.key;
     expect(key?.kind === 'seed' && key.seed.use(bytes => bytes.toString('hex'))).toBe('b1'.repeat(32));

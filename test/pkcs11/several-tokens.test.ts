@@ -266,6 +266,57 @@ describe('a PIN that one token refused', () => {
     },
     LIMIT,
   );
+
+  test(
+    'is still the PIN of the one that took it before a restart, until that one refuses it',
+    async () => {
+      writeBoth();
+      const first = keyholder();
+      expect(await codesAfter(first)).toBe('');
+      first.close();
+      press.command('C_GetSlotList zero');
+      spare.command(`C_Login return ${CKR_PIN_INCORRECT}`);
+      writeBoth({ aheadSeconds: 5 * 86_400 });
+      const second = keyholder();
+      expect(await codesAfter(second)).toBe('PIN_INCORRECT');
+      second.close();
+      open.length = 0;
+      press.command();
+      const third = keyholder();
+      expect(await codesAfter(third, 70)).toBe('');
+      expect(openedBy(third)).toEqual([pressName, pressName]);
+      expect(spare.count('C_Login')).toBe(1);
+      press.command(`C_Login return ${CKR_PIN_INCORRECT}`);
+      wantMore(third, 6);
+      expect(await codesAfter(third)).toBe('PIN_INCORRECT');
+      press.command();
+      const before = press.calls().length;
+      expect(await codesAfter(third, 70)).toBe('PIN_INCORRECT');
+      expect(press.calls()).toHaveLength(before);
+    },
+    LIMIT,
+  );
+
+  test(
+    'is not the one that was written in its place meanwhile',
+    async () => {
+      const real = opener();
+      writeBoth({ pinSource: `file:${wrong}` });
+      spare.command('C_GetSlotList zero');
+      const holder = keyholder({
+        ...real,
+        open: async request => {
+          const asked = real.open(request);
+          await asked.catch(() => writeFileSync(wrong, readFileSync(rig.hsm.pinFile)));
+          return await asked;
+        },
+      });
+      expect(await codesAfter(holder)).toBe('PIN_INCORRECT');
+      expect(await codesAfter(holder, 70)).toBe('');
+      expect(press.count('C_Login')).toBe(2);
+    },
+    LIMIT,
+  );
 });
 
 describe('a token that was away', () => {

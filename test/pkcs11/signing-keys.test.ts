@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TOR_NETWORK, parseKpHsDescSign } from '../../src/descriptor/index.ts';
 import { CustodyError } from '../../src/pkcs11/error.ts';
 import { parseHostKeySource } from '../../src/pkcs11/host-key.ts';
@@ -12,18 +12,28 @@ import { recordName } from '../../src/pkcs11/signing-key-record.ts';
 import { SigningKeys } from '../../src/pkcs11/signing-keys.ts';
 import { TokenBook } from '../../src/pkcs11/token-book.ts';
 import { ed25519Pair } from '../descriptor/forge.ts';
-import { createSoftHsm } from '../softhsm/create-softhsm.ts';
+import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 
-test('keys that are gone from the token are missed until whoever used them has let go of them', async () => {
-  const hsm = await createSoftHsm();
-  const folder = mkdtempSync(join(tmpdir(), 'signing-keys-'));
+let hsm: SoftHsm;
+let folder: string;
+let host: HostState;
+beforeEach(async () => {
+  hsm = await createSoftHsm();
+  folder = mkdtempSync(join(tmpdir(), 'signing-keys-'));
   const hostKey = join(folder, 'host-key');
   writeFileSync(hostKey, randomBytes(32), { mode: 0o400 });
   const source = parseHostKeySource(`file:${hostKey}`);
   HostState.create(join(folder, 'state'), source);
-  const host = HostState.open(join(folder, 'state'), source);
-  const gone = { id: randomBytes(16), kpHsDescSign: parseKpHsDescSign(ed25519Pair('gone').publicKey) };
-  host.save({ spareKeys: [gone] });
+  host = HostState.open(join(folder, 'state'), source);
+});
+afterEach(async () => {
+  host.close();
+  rmSync(folder, { recursive: true });
+  await hsm.dispose();
+});
+
+/** Brings the token into reach, and lets go of it. */
+async function enter(pinSource: string, onMissing: (names: ReadonlySet<string>) => void): Promise<number> {
   const list: KeyholderList = {
     serial: 1,
     profile: TOR_NETWORK,
@@ -31,32 +41,47 @@ test('keys that are gone from the token are missed until whoever used them has l
     runwaySeconds: 1,
     deadlineMs: 120_000,
     tokens: [{ uri: hsm.uri, modulePath: hsm.modulePath }],
-    pinSource: hsm.pinSource,
+    pinSource,
     retired: [],
     periodKeys: 'token',
     services: [],
   };
-  const missed: string[][] = [];
-  const keys = new SigningKeys({
-    host,
-    list: () => list,
-    tokens: new TokenBook(),
-    onMissing: names => {
-      missed.push([...names]);
-      // The disk refuses once.
-      if (missed.length === 1) throw new CustodyError('STATE_WRITE');
-    },
-    tokenEnv: hsm.env,
-  });
+  const tokenEnv = hsm.env;
+  const keys = new SigningKeys({ host, list: () => list, tokens: new TokenBook(), onMissing, tokenEnv });
   try {
     keys.settle(true);
     await expect.poll(() => keys.token.status.state, { timeout: 120_000, interval: 20 }).toBe('up');
-    expect(missed).toEqual([[recordName(gone)], [recordName(gone)]]);
-    expect(keys.spareCount).toBe(0);
+    return keys.spareCount;
   } finally {
     keys.close();
-    host.close();
-    rmSync(folder, { recursive: true });
-    await hsm.dispose();
   }
+}
+
+test('keys that are gone from the token are missed until whoever used them has let go of them', async () => {
+  const gone = { id: randomBytes(16), kpHsDescSign: parseKpHsDescSign(ed25519Pair('gone').publicKey) };
+  host.save({ spareKeys: [gone] });
+  const missed: string[][] = [];
+  const spareCount = await enter(hsm.pinSource, names => {
+    missed.push([...names]);
+    // The disk refuses once.
+    if (missed.length === 1) throw new CustodyError('STATE_WRITE');
+  });
+  expect(missed).toEqual([[recordName(gone)], [recordName(gone)]]);
+  expect(spareCount).toBe(0);
+});
+
+test('a PIN that was corrected while the wrong one was tried is tried', async () => {
+  const pinFile = join(folder, 'pin');
+  writeFileSync(pinFile, '000000\n', { mode: 0o600 });
+  const save = host.save.bind(host);
+  const saving = vi.spyOn(host, 'save');
+  saving.mockImplementation(changes => {
+    save(changes);
+    // An attempt has begun: the PIN was read.
+    if (changes.pins !== undefined) writeFileSync(pinFile, readFileSync(hsm.pinFile));
+    if (changes.pins !== undefined) saving.mockImplementation(save);
+  });
+  await enter(`file:${pinFile}`, () => undefined);
+  expect(host.state.refusedPins).toHaveLength(1);
+  expect(host.state.takenPins).toHaveLength(1);
 });

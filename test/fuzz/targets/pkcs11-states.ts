@@ -55,6 +55,7 @@ function sealedState(): Uint8Array {
       },
     ],
     spareKeys: [TOKEN_KEY],
+    takenPins: [noise('taken', 32)],
   } as const;
   const sealed = sealState(state, HOST_KEY);
   wipeState(state);
@@ -79,7 +80,8 @@ function openPart(): Uint8Array {
     .u64(1_700_000_000)
     .u16(1);
   out.u64(20_700).u32(1440).u32(43_200).u16(1).u32(496_900).bytes(noise('rung', 64), 64).u8(0);
-  return out.u16(1).bytes(TOKEN_KEY.id, 16).bytes(TOKEN_KEY.kpHsDescSign, 32).finish();
+  out.u16(1).bytes(TOKEN_KEY.id, 16).bytes(TOKEN_KEY.kpHsDescSign, 32);
+  return out.u8(1).bytes(noise('taken', 32), 32).finish();
 }
 
 /** A state file around any open part, with three secrets, under the true key. */
@@ -142,7 +144,8 @@ const states: readonly Target[] = [
     codes: ['STATE_CORRUPT'],
     shapes: ['bytes'],
     cost: 3,
-    seeds: () => [openPart()],
+    // The second is of before the state named which token took which PIN.
+    seeds: () => [openPart(), openPart().subarray(0, -33)],
     run: input => {
       const first = openState(sealAround(input), HOST_KEY);
       const second = openState(sealState(first, HOST_KEY), HOST_KEY);
