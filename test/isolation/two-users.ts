@@ -193,8 +193,9 @@ export class TwoUsers {
     return started;
   }
 
-  get #env(): { readonly SOFTHSM2_CONF: string; readonly PATH: string } {
-    return { ...this.#hsm.env, PATH: process.env['PATH'] ?? '' };
+  /** Root's, and where SoftHSM looks. */
+  get #env(): { readonly SOFTHSM2_CONF: string; readonly PATH: string; readonly HOME: string } {
+    return { SOFTHSM2_CONF: this.#hsm.env.SOFTHSM2_CONF, PATH: process.env['PATH'] ?? '', HOME: '/root' };
   }
 
   /** Our own copy of Node, as the user. */
@@ -207,7 +208,8 @@ export class TwoUsers {
     if (user === 'root') return ['setpriv', '--no-new-privs'];
     const id = USERS[user];
     const groups = user === 'core' ? `--groups=${USERS.keyholder}` : '--clear-groups';
-    return ['setpriv', `--reuid=${id}`, `--regid=${id}`, groups, '--no-new-privs', '--'];
+    const start = ['setpriv', `--reuid=${id}`, `--regid=${id}`, groups, '--no-new-privs', '--'];
+    return user === 'keyholder' ? [...start, 'env', `HOME=${join(this.folder, 'keyholder')}`] : start;
   }
 }
 

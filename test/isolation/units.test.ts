@@ -88,6 +88,15 @@ describe('the users of the signer’s host', () => {
     ]);
   });
 
+  test('have a home where commands keep a book of PINs: the keyholder’s folder', () => {
+    const users = readFileSync(join(FOLDER, 'onion-signer.sysusers.conf'), 'utf8');
+    const home = /^u onion-signer-keyholder .*" (\S+)$/mu.exec(users)?.[1];
+    expect([home]).toEqual(keyholder.get('StateDirectory')?.map(name => `/var/lib/${name}`));
+    const byHand = readFileSync(join(ROOT, 'docs', 'isolation.md'), 'utf8');
+    expect(byHand).toContain(`\nhome=${home}\n`);
+    expect(byHand).toMatch(/^as_keyholder\(\) .* env HOME=\$home "\$@"; \}$/mu);
+  });
+
   test('meet at one door: the core is in the group of its folder, and nobody else is', () => {
     const group = keyholder.get('Group');
     expect(core.get('SupplementaryGroups')).toEqual(group);

@@ -171,11 +171,12 @@ export class KeyholderDoor implements Keyholder {
 
   #start(): Promise<KeyholderClient> {
     const { keyholder, hostKey, deadlineMs } = this.#config;
-    if (keyholder.kind === 'unix') return connectKeyholder(keyholder.path);
+    // A look for tokens that were away, a minute of tokens that do not answer, and one more.
+    const prepareDeadlineMs = 130_000 + 2 * deadlineMs;
+    if (keyholder.kind === 'unix') return connectKeyholder(keyholder.path, { prepareDeadlineMs });
     const paths = { state: keyholderStatePath(this.#config), list: this.#config.keyholderList, hostKey };
     return spawnKeyholder(paths, {
-      // A look for tokens that were away, a minute of tokens that do not answer, and one more.
-      prepareDeadlineMs: 130_000 + 2 * deadlineMs,
+      prepareDeadlineMs,
       onSpawn: pid => {
         this.pid = pid;
       },
