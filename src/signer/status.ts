@@ -1,11 +1,10 @@
-import type { ProblemCode } from './contract/problems.ts';
-import {
-  type BreakerStatus,
-  NO_PUBLISHER,
-  type ServiceStatus,
-  type ServicesAnswer,
-  type StatusAnswer,
-  type TokenStatus,
+import { NO_PUBLISHER, type ProblemCode } from './contract/problems.ts';
+import type {
+  BreakerStatus,
+  ServiceStatus,
+  ServicesAnswer,
+  StatusAnswer,
+  TokenStatus,
 } from './contract/requests.ts';
 import type { ServicePolicy } from './policy/types.ts';
 import type { BreakerState, CustodyStatus, KeyholderState, TokenState } from './ports.ts';

@@ -1,11 +1,6 @@
 import { CustodyError, parseCustodyErrorCode } from '../../pkcs11/error.ts';
-import {
-  type BreakerStatus,
-  NO_PUBLISHER,
-  type ServiceStatus,
-  type StatusAnswer,
-  type TokenStatus,
-} from '../contract/requests.ts';
+import { NO_PUBLISHER } from '../contract/problems.ts';
+import type { BreakerStatus, ServiceStatus, StatusAnswer, TokenStatus } from '../contract/requests.ts';
 
 /** What to do next about a code of custody; '' for a code of another kind. */
 export function nextStep(code: string): string {

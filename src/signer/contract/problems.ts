@@ -100,6 +100,9 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** Code of a service of which every publisher was evicted. */
+export const NO_PUBLISHER = 'NO_PUBLISHER';
+
 /** Rule id → status and title of its denial. Rules of the policy and invariants of the keyholder. */
 export const RULE_PROBLEMS = {
   'PUBLISHER-SERVICE': row(404, 1, PROBLEMS.SERVICE_UNKNOWN.title),

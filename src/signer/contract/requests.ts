@@ -125,9 +125,6 @@ export const ServicesAnswerSchema = Type.Object(
   closed,
 );
 
-/** Code of a service of which every publisher was evicted. */
-export const NO_PUBLISHER = 'NO_PUBLISHER';
-
 export const ServiceStatusSchema = Type.Object(
   {
     service: name(),
