@@ -108,7 +108,7 @@ describe('verify-backup', () => {
     const { code, stdout } = await verify('--identity-file', paper.keyFile);
     writeFileSync(envelope(), whole);
     expect(code).toBe(2);
-    expect(stdout.match(/^failed\t.*ENVELOPE_PAYLOAD$/gmu)).toHaveLength(3);
+    expect(stdout.match(/^failed\t.*\tENVELOPE_PAYLOAD: .+$/gmu)).toHaveLength(3);
   });
 });
 
@@ -121,7 +121,7 @@ describe('a wrong PIN', () => {
     const { code, stdout } = await home.command('key', 'verify-backup', 'frontpage');
     await home.configure({ pin });
     expect(code).toBe(2);
-    const tried = stdout.split('\n').filter(line => line.endsWith('PIN_INCORRECT'));
+    const tried = stdout.split('\n').filter(line => line.includes('\tPIN_INCORRECT: '));
     expect(tried.map(line => line.split('\t')[0])).toEqual(['failed', 'not tried']);
     expect((await home.command('key', 'verify-backup', 'frontpage')).stdout).not.toContain('PIN_INCORRECT');
   });
