@@ -165,7 +165,7 @@ describe('a core that is started before its keyholder', () => {
 });
 
 describe('a policy that is applied by half', () => {
-  test.each(['Journal.applyPolicy:before', 'Journal.applyPolicy:after'])(
+  test.each(['PolicyBook.apply:before', 'PolicyBook.apply:after'])(
     'because the command died at %s is finished by applying it again',
     async name => {
       await rig.home.stop('SIGTERM');
