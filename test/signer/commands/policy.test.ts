@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseEnvelope } from '../../../src/pkcs11/envelope-header.ts';
 import { parseList } from '../../../src/pkcs11/list.ts';
 import { lockState } from '../../../src/pkcs11/state-lock.ts';
 import { addPolicyCommands } from '../../../src/signer/commands/policy.ts';
@@ -13,7 +14,7 @@ import { adminSocketPath } from '../../../src/signer/daemon-client.ts';
 import { createJournal } from '../../../src/signer/journal/journal.ts';
 import { encodePolicy } from '../../../src/signer/policy/types.ts';
 import { rejection } from '../failure.ts';
-import { load, MASTER, serviceYaml } from '../policy/services.ts';
+import { BACKENDS, load, MASTER, serviceYaml } from '../policy/services.ts';
 
 let folder: string;
 let config: SignerConfig;
@@ -87,6 +88,33 @@ test('when nobody says what became of a policy the new list stays: the journal m
   write(serviceYaml('limits: { requests: 10/h }\n'));
   const error = await rejection(run('apply', '--yes'));
   expect([error.code, listed()]).toEqual(['NOT_READY', 2]);
+});
+
+test('a new name is that of the identity sealed here, or nothing is written', async () => {
+  await run('apply', '--yes');
+  // The example of docs/formats/envelope.md.
+  const page = readFileSync(new URL('../../../docs/formats/envelope.md', import.meta.url), 'utf8');
+  const [header = '', body = ''] = [...page.matchAll(/^```text\n(.*?)^```$/gmsu)].map(([, text]) => text);
+  const sealed = Buffer.concat([
+    Buffer.from(header, 'latin1'),
+    Buffer.from(body.replaceAll('\n', ''), 'hex'),
+  ]);
+  mkdirSync(config.envelopes);
+  writeFileSync(join(config.envelopes, 'wiki.age'), sealed);
+  const address = `${parseEnvelope(sealed).address}.onion`;
+  const wiki = (name: string): void =>
+    writeFileSync(
+      join(config.policies, 'wiki.yaml'),
+      `service: ${name}\naddress: ${address}\npublishers: [vps1]\nbackends: { box: ${BACKENDS[4]?.address} }\n`,
+    );
+  wiki('wikki');
+  for (const command of [['apply', '--yes'], ['propose']]) {
+    const error = await rejection(run(...command));
+    expect([error.code, listed()]).toEqual(['BAD_VALUE', 1]);
+  }
+  wiki('wiki');
+  await run('apply', '--yes');
+  expect(listed()).toBe(2);
 });
 
 test('of two at the same time the second is refused before it writes anything', async () => {
