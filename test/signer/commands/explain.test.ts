@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { addPolicyCommands } from '../../../src/signer/commands/policy.ts';
-import { journalPath, parseConfig, type SignerConfig } from '../../../src/signer/config.ts';
+import { journalPath, type SignerConfig } from '../../../src/signer/config.ts';
 import { createJournal } from '../../../src/signer/journal/journal.ts';
 import { rejection } from '../failure.ts';
+import { signerFolder } from './signer-folder.ts';
 import { serviceYaml } from '../policy/services.ts';
 
 /** `policy check` and `policy explain` as a newcomer calls them. */
@@ -15,17 +15,7 @@ let folder: string;
 let config: SignerConfig;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'explain-'));
-  const lines = [
-    'tokens: [ "pkcs11:token=a?module-name=softhsm2" ]',
-    'pin: tty',
-    'publishers: { vps1: unix, vps2: unix }',
-    `state: ${folder}`,
-    `run: ${folder}`,
-    `policies: ${join(folder, 'policies')}`,
-  ];
-  config = parseConfig(`${lines.join('\n')}\n`, join(folder, 'signer.yaml'));
-  mkdirSync(config.policies);
+  ({ folder, config } = signerFolder());
   write('policies/frontpage.yaml', serviceYaml());
 });
 afterEach(() => {

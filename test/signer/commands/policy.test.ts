@@ -1,6 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -8,12 +7,13 @@ import { parseEnvelope } from '../../../src/pkcs11/envelope-header.ts';
 import { parseList } from '../../../src/pkcs11/list.ts';
 import { lockState } from '../../../src/pkcs11/state-lock.ts';
 import { addPolicyCommands } from '../../../src/signer/commands/policy.ts';
-import { journalPath, parseConfig, type SignerConfig } from '../../../src/signer/config.ts';
+import { journalPath, type SignerConfig } from '../../../src/signer/config.ts';
 import { problemBody, type ProblemCode } from '../../../src/signer/contract/problems.ts';
 import { adminSocketPath } from '../../../src/signer/daemon-client.ts';
 import { createJournal } from '../../../src/signer/journal/journal.ts';
 import { encodePolicy } from '../../../src/signer/policy/types.ts';
 import { rejection } from '../failure.ts';
+import { signerFolder } from './signer-folder.ts';
 import { BACKENDS, load, MASTER, serviceYaml } from '../policy/services.ts';
 
 let folder: string;
@@ -21,17 +21,7 @@ let config: SignerConfig;
 let daemon: Server | undefined;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'policy-'));
-  const lines = [
-    'tokens: [ "pkcs11:token=a?module-name=softhsm2" ]',
-    'pin: tty',
-    'publishers: { vps1: unix, vps2: unix }',
-    `state: ${folder}`,
-    `run: ${folder}`,
-    `policies: ${join(folder, 'policies')}`,
-  ];
-  config = parseConfig(`${lines.join('\n')}\n`, join(folder, 'signer.yaml'));
-  mkdirSync(config.policies);
+  ({ folder, config } = signerFolder());
   write(serviceYaml());
   createJournal(journalPath(config), { origin: 'signer.example/test', now: 1 });
 });
