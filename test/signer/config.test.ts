@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -259,12 +259,15 @@ describe('signer.yaml', () => {
     expect(error.message).toContain('write `publishers`');
   });
 
-  it('is a regular file', () => {
+  it('is a regular file that nobody else can write', () => {
     const directory = mkdtempSync(join(tmpdir(), 'config-'));
     const path = join(directory, 'signer.yaml');
     expect(failure(() => loadConfig(path)).code).toBe('FILE_UNREADABLE');
     writeFileSync(path, LEAST);
     expect(loadConfig(path).policies).toBe(join(directory, 'policies'));
+    chmodSync(path, 0o666);
+    expect(failure(() => loadConfig(path)).code).toBe('FILE_MODE');
+    chmodSync(path, 0o644);
     symlinkSync(path, join(directory, 'link.yaml'));
     expect(failure(() => loadConfig(join(directory, 'link.yaml'))).code).toBe('FILE_UNREADABLE');
     rmSync(directory, { recursive: true });

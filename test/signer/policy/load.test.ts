@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -282,6 +282,11 @@ describe('the directory of policies', () => {
     expect(failure(loadDirectory).code).toBe('YAML_SYNTAX');
     rmSync(path);
     expect(loadDirectory().services).toHaveLength(1);
+  });
+
+  it('must be written by nobody else: FILE_MODE', () => {
+    chmodSync(join(directory, 'frontpage.yaml'), 0o666);
+    expect(failure(loadDirectory).code).toBe('FILE_MODE');
   });
 
   it('must exist', () => {
