@@ -26,14 +26,10 @@ export interface TokenWord {
   readonly code: CustodyErrorCode | '';
 }
 
+/** It was not there: over as soon as it is. */
+const ABSENT: ReadonlySet<CustodyErrorCode> = new Set(['TOKEN_NOT_FOUND', 'MODULE_PATH', 'MODULE_LOAD']);
 /** A token that gave one of these may come back by itself. */
-const AWAY: ReadonlySet<CustodyErrorCode> = new Set([
-  'TOKEN_NOT_FOUND',
-  'TOKEN_DEAD',
-  'TOKEN_TIMEOUT',
-  'MODULE_PATH',
-  'MODULE_LOAD',
-]);
+const AWAY: ReadonlySet<CustodyErrorCode> = new Set([...ABSENT, 'TOKEN_DEAD', 'TOKEN_TIMEOUT']);
 /** It answered, and is not one of the envelope's. */
 const STRANGE: ReadonlySet<CustodyErrorCode> = new Set(['ENVELOPE_NO_RECIPIENT', 'KEY_NOT_FOUND']);
 /**
@@ -92,6 +88,8 @@ interface Entry {
   seenAt: number;
   errorCode: CustodyErrorCode | '';
   errorSince: number;
+  /** Not there, or without an answer, when it was asked or looked for last. */
+  isAway: boolean;
   strangerTo: Set<string>;
   /** Name of the PIN (see `pinName`) that it took last. */
   pin: Uint8Array;
@@ -109,10 +107,7 @@ export class TokenBook {
 
   /** Those that were not there or did not answer when they were asked last. */
   away(tokens: readonly ListToken[]): ListToken[] {
-    return tokens.filter(token => {
-      const { errorCode } = this.#of(token);
-      return errorCode !== '' && AWAY.has(errorCode);
-    });
+    return tokens.filter(token => this.#of(token).isAway);
   }
 
   /** Notes what came of asking a token to open services. `pin` names what it was asked with, where it was. */
@@ -129,17 +124,19 @@ export class TokenBook {
     if (fault === '') entry.openedAt = nowSeconds;
     if (fault !== entry.errorCode) entry.errorSince = fault === '' ? 0 : nowSeconds;
     entry.errorCode = fault;
+    entry.isAway = fault !== '' && AWAY.has(fault);
     if (fault === '' || STRANGE.has(fault)) {
       entry.seenAt = nowSeconds;
       entry.pin = pin;
     }
   }
 
-  /** It is there: what was said of its absence is over. */
+  /** It is there, and is asked in its turn. Only its absence is over: what else failed does so until it opens something. */
   seen(token: ListToken, nowSeconds: number): void {
     const entry = this.#of(token);
     entry.seenAt = nowSeconds;
-    if (entry.errorCode === '' || !AWAY.has(entry.errorCode)) return;
+    entry.isAway = false;
+    if (entry.errorCode === '' || !ABSENT.has(entry.errorCode)) return;
     entry.errorCode = '';
     entry.errorSince = 0;
   }
@@ -174,6 +171,7 @@ export class TokenBook {
       seenAt: 0,
       errorCode: '',
       errorSince: 0,
+      isAway: false,
       strangerTo: new Set(),
       pin: new Uint8Array(0),
     };

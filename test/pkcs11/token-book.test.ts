@@ -40,11 +40,44 @@ describe('what status says', () => {
     fail('TOKEN_TIMEOUT', 30);
     expect(book.status([token], [])).toMatchObject([{ errorCode: 'TOKEN_TIMEOUT', errorSince: 30 }]);
     expect(book.away([token])).toEqual([token]);
-    book.seen(token, 40);
-    expect(book.away([token])).toEqual([]);
     fail('', 50);
     const well = { errorCode: '', errorSince: 0, openedAt: 50, seenAt: 50 };
     expect(book.status([token], [])).toMatchObject([well]);
+  });
+});
+
+describe('a token that is there again', () => {
+  const [token, other] = ['a', 'b'].map(name => ({ uri: `pkcs11:token=${name}`, modulePath: '' }));
+  type Code = Parameters<TokenBook['heard']>[1][number]['code'];
+  const seenAfter = (code: Code): TokenBook => {
+    const book = new TokenBook();
+    book.heard(token, [{ alias: 'x', code }], 10, new Uint8Array(32));
+    expect(book.inOrder([token, other])).toEqual([other, token]);
+    book.seen(token, 40);
+    return book;
+  };
+
+  test.each<Code>(['TOKEN_NOT_FOUND', 'MODULE_PATH', 'MODULE_LOAD', 'TOKEN_DEAD', 'TOKEN_TIMEOUT'])(
+    'after %s is asked in its turn',
+    code => {
+      const book = seenAfter(code);
+      expect(book.away([token])).toEqual([]);
+      expect(book.inOrder([token, other])).toEqual([token, other]);
+      expect(book.status([token], [])).toMatchObject([{ seenAt: 40 }]);
+    },
+  );
+
+  test.each<Code>(['TOKEN_NOT_FOUND', 'MODULE_PATH', 'MODULE_LOAD'])('is missed no more after %s', code => {
+    expect(seenAfter(code).status([token], [])).toMatchObject([{ errorCode: '', errorSince: 0 }]);
+  });
+
+  test.each<Code>(['TOKEN_DEAD', 'TOKEN_TIMEOUT'])('still fails after %s until it opens something', code => {
+    const book = seenAfter(code);
+    expect(book.status([token], [])).toMatchObject([{ errorCode: code, errorSince: 10 }]);
+    book.heard(token, [{ alias: 'x', code }], 50, new Uint8Array(32));
+    expect(book.status([token], [])).toMatchObject([{ errorCode: code, errorSince: 10 }]);
+    book.heard(token, [{ alias: 'x', code: '' }], 60, new Uint8Array(32));
+    expect(book.status([token], [])).toMatchObject([{ errorCode: '', errorSince: 0 }]);
   });
 });
 
