@@ -54,11 +54,17 @@ export class ProbeBench {
     }
   }
 
-  /** Destroys what carries the label, and says how much it was. */
+  /**
+   * Destroys what carries the label, and says how much it was. Each object is asked for it: what a search gives is no reason
+   * to destroy it. Throws TOKEN_PROTOCOL, when that is done, for a token that gave another one.
+   */
   clean(): number {
-    const left = this.#home.find([[CKA_LABEL, Buffer.from(PROBE_LABEL)]]);
+    const label = Buffer.from(PROBE_LABEL);
+    const found = this.#home.find([[CKA_LABEL, label]]);
+    const left = found.filter(handle => this.#home.attribute(handle, CKA_LABEL)?.equals(label) === true);
     for (const handle of left) this.#home.destroy(handle);
     [this.#rsa, this.#aes, this.#ed25519] = [undefined, undefined, undefined];
+    if (left.length < found.length) throw new CustodyError('TOKEN_PROTOCOL');
     return left.length;
   }
 

@@ -24,7 +24,7 @@ import {
   CKO_PRIVATE_KEY,
   CKO_PUBLIC_KEY,
 } from './pkcs11-constants.ts';
-import type { Mechanism } from './pkcs11js.ts';
+import type { Mechanism, ObjectTemplate } from './pkcs11js.ts';
 import { SIGNING_KEY_ID_BYTES, type TokenKeyRecord, recordName } from './signing-key-record.ts';
 import type { PairHandles, TokenCalls } from './writing-session.ts';
 
@@ -58,7 +58,7 @@ export class TokenSigningKeys {
    */
   open(known: readonly TokenKeyRecord[]): boolean[] {
     const names = new Set(known.map(({ id }) => nameOf(id)));
-    for (const handle of this.#session.find([[CKA_LABEL, this.#label]])) {
+    for (const handle of this.#search([])) {
       const id = this.#session.attribute(handle, CKA_ID);
       if (id === undefined || !names.has(nameOf(id))) this.#session.destroy(handle);
     }
@@ -123,11 +123,18 @@ export class TokenSigningKeys {
   }
 
   #objects(objectClass: number, id: Uint8Array): Buffer[] {
-    return this.#session.find([
+    const wanted = Buffer.from(id);
+    const found = this.#search([
       [CKA_CLASS, objectClass],
-      [CKA_LABEL, this.#label],
-      [CKA_ID, Buffer.from(id)],
+      [CKA_ID, wanted],
     ]);
+    return found.filter(handle => this.#session.attribute(handle, CKA_ID)?.equals(wanted) === true);
+  }
+
+  /** Only what says of itself that it is ours: a token that gives other objects than were searched for loses none of them. */
+  #search(attributes: ObjectTemplate): Buffer[] {
+    const found = this.#session.find([[CKA_LABEL, this.#label], ...attributes]);
+    return found.filter(handle => this.#session.attribute(handle, CKA_LABEL)?.equals(this.#label) === true);
   }
 
   /** Lets a key pass that cannot leave, never could, and signs these lengths as the public key says. */

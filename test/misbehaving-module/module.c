@@ -13,6 +13,7 @@
  *   scribble          8 bytes to descriptor 3 first, which is not the module's
  *   fork              leaves a process behind that never ends
  *   slow NUMBER       milliseconds first
+ *   any               finds objects whatever they were searched by (C_FindObjectsInit only)
  *   flags NUMBER      sets bits of CK_TOKEN_INFO.flags (C_GetTokenInfo only)
  *   longer, zero, huge          lies about the length of what it gives (NUMBER: of this attribute only)
  *   flip, other       changes one bit of what it gives, or all bytes (NUMBER: of this attribute only)
@@ -191,7 +192,8 @@ static word called(int index, const word args[8]) {
     *(struct function_list **)args[0] = &ours;
     result = 0;
   } else if (real) {
-    result = real->call[index](args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7]);
+    word attributes = index == I_C_FindObjectsInit && is(&command, "any") ? 0 : args[2];
+    result = real->call[index](args[0], args[1], attributes, args[3], args[4], args[5], args[6], args[7]);
   }
   if (result == 0) act_after(&command, index, args);
   return result;

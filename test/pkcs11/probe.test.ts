@@ -90,6 +90,17 @@ describe('a probe of SoftHSM', () => {
   });
 });
 
+test('a token that finds what was not searched for loses nothing by a probe', async () => {
+  const [foreign, ours] = ['of somebody else', PROBE_LABEL];
+  for (const label of [foreign, ours]) await tokenObjects(hsm, { label });
+  module.command('C_FindObjectsInit any');
+  const report = await probe();
+  expect(outcomes(report)).toMatchObject({ clean: 'wrong', 'nothing-left': 'wrong' });
+  expect(detailOf(report, 'clean')).toBe('TOKEN_PROTOCOL');
+  expect((await tokenObjects(hsm)).map(({ label }) => label)).toEqual([foreign, foreign]);
+  await tokenObjects(hsm, { label: foreign, fate: 'gone' });
+}, 300_000);
+
 describe('a token that does less', () => {
   let small: SoftHsm;
   beforeAll(async () => {

@@ -45,6 +45,8 @@ interface Habits {
   /** Attributes of private keys that it makes. */
   readonly private: ReadonlyMap<number, boolean>;
   readonly spoil: (signature: Uint8Array) => Uint8Array;
+  /** Its searches find every object. */
+  readonly findsAll: boolean;
 }
 
 const HELD = new Map([
@@ -62,6 +64,7 @@ const SOFTHSM: Habits = {
   longest: 100_000,
   private: HELD,
   spoil: signature => signature,
+  findsAll: false,
 };
 
 interface StoredObject {
@@ -119,6 +122,7 @@ class ScriptedToken implements TokenCalls {
 
   find(wanted: ObjectTemplate): Buffer[] {
     const fits = ({ attributes }: StoredObject): boolean =>
+      this.#habits.findsAll ||
       wanted.every(([type, value]) => {
         const found = attributes.get(type);
         return found?.equals(Buffer.isBuffer(value) ? value : Buffer.of(Number(value))) === true;
@@ -230,6 +234,21 @@ describe('a key on a token', () => {
     expectCode('KEY_NOT_FOUND', () => keys.sign(second.id, Buffer.from('x')));
     const labels = token.objects.map(({ attributes }) => attributes.get(CKA_LABEL)?.toString());
     expect(labels).toEqual([LABEL, LABEL, 'another', 'another']);
+  });
+
+  test('is all that is destroyed on a token that finds what was not searched for', () => {
+    const token = new ScriptedToken({ findsAll: true });
+    const others = new TokenSigningKeys(token, 'another').make();
+    const keys = keysOn(token);
+    const [first, second, third] = [keys.make(), keys.make(), keys.make()];
+    // Which half is which is not to be known.
+    expectCode('KEY_AMBIGUOUS', () => keysOn(token).open([first, second]));
+    const ids = () => token.objects.map(({ attributes }) => toHex(attributes.get(CKA_ID) ?? Buffer.alloc(0)));
+    const halves = (...ofKeys: { id: Uint8Array }[]) => ofKeys.flatMap(({ id }) => [toHex(id), toHex(id)]);
+    expect(ids()).toEqual(halves(others, first, second));
+    expect(ids()).not.toContain(toHex(third.id));
+    keys.destroy(first.id);
+    expect(ids()).toEqual(halves(others, second));
   });
 
   test('with the public half of another record is refused', () => {
