@@ -47,7 +47,8 @@ describe('what status says', () => {
 });
 
 describe('a token that is there again', () => {
-  const [token, other] = ['a', 'b'].map(name => ({ uri: `pkcs11:token=${name}`, modulePath: '' }));
+  const token = { uri: 'pkcs11:token=a', modulePath: '' };
+  const other = { uri: 'pkcs11:token=b', modulePath: '' };
   type Code = Parameters<TokenBook['heard']>[1][number]['code'];
   const seenAfter = (code: Code): TokenBook => {
     const book = new TokenBook();
