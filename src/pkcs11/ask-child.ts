@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { childCommand, MODULE_PROCESS_FLAGS, passedEnvironment } from './child-command.ts';
+import { awaitEnd, exitOf, killGroup } from './child-exit.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
@@ -31,12 +32,10 @@ export interface ChildOptions extends TokenClientOptions {
 /** Entry points beside this file, in source and in the built package. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 export const DEADLINE_MS = 10_000;
-/** A module that hangs while it unloads does not delay the answer for longer. */
-const EXIT_GRACE_MS = 2_000;
 
 /**
  * Spawns an entry point beside this file with a cleared environment, sends one frame on its fd 3 and returns the
- * payload of the answer once the child has ended. Its standard output and error are discarded: vendor modules write
+ * payload of the answer once the child has ended, or cannot be ended. Its standard output and error are discarded: vendor modules write
  * there. Throws the failure that the child names, TOKEN_TIMEOUT at the deadline, TOKEN_DEAD when it ends mute.
  */
 export async function askChild(
@@ -71,9 +70,7 @@ export async function askChild(
       : toCustodyError(thrown, 'TOKEN_DEAD');
   } finally {
     clearTimeout(deadline);
-    const grace = setTimeout(() => child.kill('SIGKILL'), EXIT_GRACE_MS);
-    await exited;
-    clearTimeout(grace);
+    await awaitEnd(child, exited);
     if (options.ownSession === true) killGroup(child);
   }
 }
@@ -131,22 +128,4 @@ async function answerOf(
         throw new CustodyError('TOKEN_PROTOCOL');
     }
   }
-}
-
-/** What a module forked would keep a copy of identity and PIN. */
-export function killGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // Nobody is left.
-  }
-}
-
-/** Resolves when the child is gone, or was never there. */
-async function exitOf(child: ChildProcess): Promise<void> {
-  await new Promise<void>(resolve => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
-  });
 }

@@ -85,6 +85,8 @@ const NEXT_STEP = {
   PERIOD_UNPREPARED: 'no certificate for this period is here yet; see the last token error in status',
   KEYHOLDER_DEAD: 'the keyholder ended or cannot be reached; look at its log',
   KEYHOLDER_TIMEOUT: 'the keyholder did not answer in time',
+  KEYHOLDER_BUSY:
+    'too many requests wait in the keyholder; ask again, and look at the token when it stays so',
 
   FRAME_TOO_LARGE: 'a frame is longer than its channel allows; the peer is broken or hostile',
   FRAME_BAD: 'a frame is malformed; the peer is broken, hostile or of another release',

@@ -1,14 +1,15 @@
 // The core's side of the keyholder: typed requests, deadlines, refusals as values. Loads nothing that holds secrets.
 
-import type { ChildProcess } from 'node:child_process';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { KpHsId } from '../descriptor/index.ts';
+import { exitOf } from './child-exit.ts';
 import { type CustodyDenial, CustodyError, parseCustodyErrorCode } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import {
   ANSWER_BIT,
   KEYHOLDER_FRAME,
+  SIGN_DEADLINE_MS,
   type PreparedService,
   type ProvenEvidence,
   type SignOrder,
@@ -59,7 +60,6 @@ interface Waiting {
 }
 
 const DEADLINE_MS = 10_000;
-const SIGN_DEADLINE_MS = 30_000;
 const PREPARE_DEADLINE_MS = 130_000;
 
 /** A connection to a keyholder. Requests may overlap. Every method throws CustodyError, none a refusal. */
@@ -257,13 +257,6 @@ export async function spawnKeyholder(
     await client.close();
     throw thrown;
   }
-}
-
-async function exitOf(child: ChildProcess): Promise<void> {
-  await new Promise<void>(resolve => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
-  });
 }
 
 /** Connects to a keyholder that runs by itself. @throws CustodyError KEYHOLDER_DEAD when nobody listens there */

@@ -27,6 +27,10 @@ export const KEYHOLDER_FRAME = Object.freeze({
   failed: 0xf1,
 } as const);
 
+/** After this nobody waits for a SIGN any more: the core's deadline for it, milliseconds. */
+export const SIGN_DEADLINE_MS = 30_000;
+/** SIGN and PREPARE of one connection that are not answered yet: more than a core has in progress. */
+export const MAX_SLOW_REQUESTS = 256;
 /** Set in the type of an answer. */
 export const ANSWER_BIT = 0x80;
 /** Longest descriptor text. */

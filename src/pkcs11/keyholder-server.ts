@@ -1,10 +1,12 @@
 // Frames in, frames out: the keyholder's only door.
 
-import { CustodyError, toCustodyError } from './error.ts';
+import { CustodyError, type CustodyErrorCode, toCustodyError } from './error.ts';
 import type { Frame, FrameChannel } from './frames.ts';
 import {
   ANSWER_BIT,
   KEYHOLDER_FRAME,
+  MAX_SLOW_REQUESTS,
+  SIGN_DEADLINE_MS,
   encodeFailed,
   encodeNote,
   encodePrepared,
@@ -21,49 +23,84 @@ import type { Keyholder } from './keyholder-service.ts';
 import { encodeStatus } from './keyholder-status.ts';
 import { parseFence, parseFloor, parseFreeze } from './measure-messages.ts';
 import { slotName } from './service-slot.ts';
-import { Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 /** Longest frame either way: sixteen descriptors. */
 export const MAX_ANSWER_BYTES = 1 << 20;
-/** More than a core has in progress; who sends more waits, also with what is quick. */
-const SLOW_REQUESTS = 256;
 
 /**
  * Answers the requests of one connection until it ends. A request that cannot be read or is refused gets an answer;
  * a stream that is no stream of frames is closed. PREPARE and SIGN, which may wait for a token, are answered when they are done,
- * SIGN one after the other for each service; the rest, as what an operator orders, in between.
+ * SIGN one after the other for each service; the rest, as what an operator orders, in between. It never waits for a token
+ * itself: whoever connects next is served while that still works for the core that has gone. `turns` are the keyholder's.
  */
-export async function serveKeyholder(channel: FrameChannel, keyholder: Keyholder): Promise<void> {
-  const slow = new Set<Promise<void>>();
-  const turns = new Turns();
-  let isOpen = true;
-  const answerSlowly = async (frame: Frame): Promise<void> => {
-    if (frame.type === KEYHOLDER_FRAME.prepare) return answer(channel, keyholder, frame);
-    // Nobody waits any more for what did not begin by the end.
-    return turns.take(serviceOf(frame), async () => (isOpen ? answer(channel, keyholder, frame) : undefined));
-  };
+export async function serveKeyholder(
+  channel: FrameChannel,
+  keyholder: Keyholder,
+  turns: Turns,
+): Promise<void> {
+  const slow = new SlowRequests(channel, keyholder, turns);
   try {
     for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
       expireQuietly(keyholder);
-      if (frame.type !== KEYHOLDER_FRAME.prepare && frame.type !== KEYHOLDER_FRAME.sign) {
-        await answer(channel, keyholder, frame);
-        continue;
-      }
-      const tracked = answerSlowly(frame)
-        .catch(() => channel.close())
-        .finally(() => {
-          slow.delete(tracked);
-        });
-      slow.add(tracked);
-      if (slow.size >= SLOW_REQUESTS) await Promise.race(slow);
+      const isSlow = frame.type === KEYHOLDER_FRAME.prepare || frame.type === KEYHOLDER_FRAME.sign;
+      await (isSlow ? slow.take(frame) : answer(channel, keyholder, frame));
     }
   } catch {
     // The stream broke or was broken; its owner connects again.
   } finally {
-    isOpen = false;
     channel.close();
-    await Promise.all(slow);
+    slow.dropAll();
   }
+}
+
+/** Those of one connection that are not answered yet. */
+class SlowRequests {
+  readonly #channel: FrameChannel;
+  readonly #keyholder: Keyholder;
+  readonly #turns: Turns;
+  /** By what makes a request that has not begun be forgotten. */
+  readonly #unanswered = new Set<() => void>();
+
+  constructor(channel: FrameChannel, keyholder: Keyholder, turns: Turns) {
+    this.#channel = channel;
+    this.#keyholder = keyholder;
+    this.#turns = turns;
+  }
+
+  /** Begins with it, now or when its turn comes. Waits for nothing but, when they are too many, for its refusal to be sent. */
+  async take(frame: Frame): Promise<void> {
+    if (this.#unanswered.size >= MAX_SLOW_REQUESTS) {
+      await fail(this.#channel, frame, 'KEYHOLDER_BUSY');
+      return;
+    }
+    const [isSign, owner] = [frame.type === KEYHOLDER_FRAME.sign, serviceOf(frame)];
+    const until = isSign ? performance.now() + SIGN_DEADLINE_MS : Infinity;
+    const work = async (): Promise<void> => {
+      try {
+        // The core has given it up: its second stays unspent here, and reserved there.
+        if (performance.now() >= until) await fail(this.#channel, frame, 'KEYHOLDER_TIMEOUT');
+        else await answer(this.#channel, this.#keyholder, frame);
+      } catch {
+        this.#channel.close();
+      } finally {
+        this.#unanswered.delete(drop);
+      }
+    };
+    const drop = (): void => this.#turns.drop(owner, work);
+    this.#unanswered.add(drop);
+    if (isSign) this.#turns.take(owner, work);
+    else void work();
+  }
+
+  /** Nobody waits any more for what did not begin. What did goes on: keys that a token certified are kept. */
+  dropAll(): void {
+    for (const drop of this.#unanswered) drop();
+  }
+}
+
+async function fail(channel: FrameChannel, { sequence }: Frame, code: CustodyErrorCode): Promise<void> {
+  await channel.send(KEYHOLDER_FRAME.failed, sequence, encodeFailed(code));
 }
 
 /** Whose turn a SIGN waits for; one that cannot be read is refused at once. */
@@ -95,7 +132,7 @@ async function answer(channel: FrameChannel, keyholder: Keyholder, frame: Frame)
     if (denial === undefined) logFailure(error);
     return denial !== undefined && error.code === 'KEYHOLDER_REFUSED'
       ? channel.send(KEYHOLDER_FRAME.refused, sequence, encodeRefused(denial))
-      : channel.send(KEYHOLDER_FRAME.failed, sequence, encodeFailed(error.code));
+      : fail(channel, frame, error.code);
   }
   try {
     await channel.send(frame.type | ANSWER_BIT, sequence, payload);

@@ -18,6 +18,7 @@ import { checkLockedMemory } from './locked-memory.ts';
 import { guardProcess } from './process-guard.ts';
 import { listenAlone, lockState } from './state-lock.ts';
 import { TokenClient } from './token-client.ts';
+import { Turns } from './turns.ts';
 
 const EXPIRE_INTERVAL_MS = 60_000;
 const WAITING_CONNECTIONS = 4;
@@ -67,7 +68,7 @@ async function main(): Promise<void> {
   if (args.socket === undefined) {
     // A terminal's Ctrl-C reaches the whole group; this process ends when its core does.
     process.on('SIGINT', () => undefined);
-    await serveKeyholder(channelOf(childSocket()), keyholder);
+    await serveKeyholder(channelOf(childSocket()), keyholder, new Turns());
     stop();
   } else {
     process.on('SIGINT', stop);
@@ -142,6 +143,7 @@ function serveSocket(server: Server, path: string, keyholder: Keyholder): void {
   // Who may connect is the folder's and the group's matter.
   chmodSync(path, 0o660);
   let queue = Promise.resolve();
+  const turns = new Turns();
   let waiting = 0;
   server.on('connection', (socket: Socket) => {
     if (waiting >= WAITING_CONNECTIONS) {
@@ -150,7 +152,7 @@ function serveSocket(server: Server, path: string, keyholder: Keyholder): void {
     }
     waiting += 1;
     queue = queue
-      .then(() => serveKeyholder(channelOf(socket), keyholder))
+      .then(() => serveKeyholder(channelOf(socket), keyholder, turns))
       .finally(() => {
         waiting -= 1;
       });

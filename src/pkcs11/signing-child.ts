@@ -4,13 +4,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { childCommand, MODULE_PROCESS_FLAGS, passedEnvironment } from './child-command.ts';
+import { awaitEnd, exitOf, killGroup } from './child-exit.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { FairQueue } from './fair-queue.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { PinAttempts, type PinStore } from './pin-memory.ts';
 import { PIN_TAG_BYTES, encodePinJudgement } from './pin-tags.ts';
 import { MAX_SIGNING_FRAME_BYTES } from './signing-messages.ts';
-import { killGroup } from './ask-child.ts';
 import { TOKEN_FRAME, parseFailure } from './token-messages.ts';
 
 /** How it is started. */
@@ -44,8 +44,6 @@ interface Request {
 
 /** Entry point beside this file, in source and in the built package. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-/** A module that hangs while it unloads is killed after this. */
-const EXIT_GRACE_MS = 2_000;
 
 /** One request is with the token, the others wait here for their owner's turn. Every failure ends the process. */
 export class SigningChild {
@@ -74,15 +72,10 @@ export class SigningChild {
     this.#channel = new FrameChannel(this.#child.stdio[3] as Duplex, MAX_SIGNING_FRAME_BYTES);
     this.#attempts = new PinAttempts(pins);
     this.#send(TOKEN_FRAME.pins, 0, encodePinJudgement(pins.judgement()));
-    const gone = new Promise<void>(resolve => {
-      this.#child.once('exit', () => resolve());
-      this.#child.once('error', () => resolve());
-    });
+    const gone = exitOf(this.#child);
     void gone.then(() => this.#end(new CustodyError('TOKEN_DEAD')));
     this.ended = this.#read().then(async () => {
-      const grace = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_GRACE_MS);
-      await gone;
-      clearTimeout(grace);
+      await awaitEnd(this.#child, gone);
       if (ownSession) killGroup(this.#child);
       return this.#reason ?? new CustodyError('TOKEN_DEAD');
     });

@@ -12,6 +12,7 @@ import {
   type SignedDescriptor,
 } from '../../src/pkcs11/keyholder-messages.ts';
 import { serveKeyholder } from '../../src/pkcs11/keyholder-server.ts';
+import { Turns } from '../../src/pkcs11/turns.ts';
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
 import { noise } from '../descriptor/forge.ts';
 import { expectCode } from './expect-code.ts';
@@ -69,7 +70,7 @@ test('a cookie that went out in a frame is wiped here', async () => {
   });
   const [ours, theirs] = duplexPair();
   const core = new FrameChannel(ours);
-  const served = serveKeyholder(new FrameChannel(theirs), keyholder);
+  const served = serveKeyholder(new FrameChannel(theirs), keyholder, new Turns());
   await core.send(KEYHOLDER_FRAME.sign, 1, encodeSign(order()));
   const answer = await core.receive();
   expect(answer?.type).toBe(KEYHOLDER_FRAME.sign | ANSWER_BIT);

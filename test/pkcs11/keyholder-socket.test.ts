@@ -11,6 +11,7 @@ import {
   encodeSign,
   parseFailed,
 } from '../../src/pkcs11/keyholder-messages.ts';
+import { compileMisbehavingModule } from '../misbehaving-module/misbehaving-module.ts';
 import { expectCodeOf } from './expect-code.ts';
 import { now, pointsOf, targetsAt } from './keyholder-rig.ts';
 import { listen, rig, useRig } from './keyholder-processes.ts';
@@ -32,6 +33,30 @@ describe('a keyholder behind a socket', () => {
     await first.close();
     await waiting;
     await second.close();
+  });
+
+  test('serves a core that starts again while a token hangs for the one before, and logs in no second time', async () => {
+    const modules = compileMisbehavingModule();
+    try {
+      const module = modules.create(rig.hsm.modulePath);
+      module.command('C_Login hang');
+      const { modulePath } = module;
+      rig.writeList({ tokens: [{ uri: `pkcs11:token=${rig.hsm.label}`, modulePath }], deadlineMs: 60_000 });
+      const { socket } = await listen();
+      const first = await connectKeyholder(socket);
+      const lost = expectCodeOf('KEYHOLDER_DEAD', first.prepare());
+      await expect.poll(() => module.count('C_Login'), { timeout: 60_000 }).toBe(1);
+      await first.close();
+      await lost;
+      const second = await connectKeyholder(socket);
+      const shared = expectCodeOf('KEYHOLDER_DEAD', second.prepare());
+      expect(await second.status()).toMatchObject({ isolation: 'own process' });
+      expect(module.count('C_Login')).toBe(1);
+      await second.close();
+      await shared;
+    } finally {
+      modules.dispose();
+    }
   });
 
   test('survives streams that are none of its kind', async () => {
