@@ -12,6 +12,10 @@ const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
  * @param {'signer' | 'publisher'} name folder of the command's main module
  */
 export async function launch(name) {
+  // Whoever stops reading, as `| head` does, wants no more of it: that is no fault.
+  process.stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   if (!recentEnough(process.versions.node)) return relaunch();
   const entry = findEntry(name);
   if (entry === undefined) return fail(`onion-${name} is not built here. Run: npm run build`);

@@ -74,14 +74,12 @@ export function privateEnvironment(folder, env) {
   const root = path.join(folder, 'root');
   if (!existsSync(path.join(folder, 'unpacked.json'))) return env;
   const join = (/** @type {(string | undefined)[]} */ ...parts) => parts.filter(Boolean).join(':');
-  const libraries = ['usr/lib', 'lib'].flatMap(lib => {
-    const base = path.join(root, lib);
-    return existsSync(base)
-      ? readdirSync(base)
-          .filter(name => name.includes('-linux-gnu'))
-          .map(name => path.join(base, name))
-      : [];
-  });
+  const there = (/** @type {string[]} */ folders) => folders.filter(folder => existsSync(folder));
+  const libraries = there([path.join(root, 'usr/lib'), path.join(root, 'lib')])
+    .flatMap(base => readdirSync(base).map(name => path.join(base, name)))
+    .filter(folder => path.basename(folder).includes('-linux-gnu'))
+    // systemd's programs share one in a folder of their own.
+    .flatMap(folder => there([folder, path.join(folder, 'systemd')]));
   return {
     ...env,
     PATH: join(
@@ -89,6 +87,7 @@ export function privateEnvironment(folder, env) {
       env['PATH'],
       path.join(root, 'usr/bin'),
       path.join(root, 'usr/sbin'),
+      ...there([path.join(root, 'bin')]),
     ),
     LD_LIBRARY_PATH: join(env['LD_LIBRARY_PATH'], ...libraries),
     PYTHONPATH: join(env['PYTHONPATH'], path.join(root, PYTHON_PACKAGES)),

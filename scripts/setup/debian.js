@@ -49,6 +49,13 @@ const PACKAGES = [
   { name: 'age', purpose: 'run', present: machine => machine.program('age') !== undefined },
   { name: 'openssh-client', purpose: 'run', present: machine => machine.program('ssh-keygen') !== undefined },
   { name: 'libfaketime', purpose: 'run', present: machine => machine.exists(FAKETIME) },
+  {
+    // Reads our units and makes our users; it is not started.
+    name: 'systemd',
+    purpose: 'run',
+    present: machine =>
+      machine.program('systemd-analyze') !== undefined && machine.program('systemd-sysusers') !== undefined,
+  },
   { name: 'opensc-pkcs11', purpose: 'run', present: machine => machine.exists(SPY_MODULE) },
 ];
 

@@ -1,15 +1,22 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KEYHOLDER_FLAGS } from '../../src/pkcs11/keyholder-start.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = join(ROOT, 'policies', 'systemd');
 const PREFIX = '/opt/onion-signer/';
-const ANALYZE = '/usr/bin/systemd-analyze';
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -48,6 +55,10 @@ const COMMON: Readonly<Record<string, readonly string[]>> = {
 
 test('there is a unit for each program', () => {
   expect(readdirSync(FOLDER).filter(name => name.endsWith('.service'))).toEqual(UNITS);
+});
+
+test('a socket that ssh forwarded to the publisher’s folder outlives a restart of its unit', () => {
+  expect(readUnit(PUBLISHER).get('RuntimeDirectoryPreserve')).toEqual(['yes']);
 });
 
 describe.each(UNITS)('%s', name => {
@@ -138,10 +149,14 @@ describe('the users of the signer’s host', () => {
 /** 0 is tight and 10 is open, as systemd counts. */
 const EXPOSURE: Readonly<Record<string, number>> = { [KEYHOLDER]: 10, [CORE]: 20, [PUBLISHER]: 20 };
 
-test('systemd, where it is installed, finds nothing wrong and little exposed', () => {
-  if (!existsSync(ANALYZE)) return;
-  const folder = mkdtempSync(join(tmpdir(), 'units-'));
-  try {
+describe('systemd itself, of the Debian package that set-up installs', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'units-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('finds nothing wrong with the units, and little exposed', () => {
     for (const name of UNITS) {
       const text = readFileSync(join(FOLDER, name), 'utf8');
       // What it starts is not installed where tests run.
@@ -151,17 +166,48 @@ test('systemd, where it is installed, finds nothing wrong and little exposed', (
       );
     }
     const files = UNITS.map(name => join(folder, name));
-    const { stdout, stderr } = spawnSync(ANALYZE, ['verify', ...files], { encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
     expect(stdout + stderr).toBe('');
     for (const [i, name] of UNITS.entries()) {
       const threshold = `--threshold=${EXPOSURE[name]}`;
-      execFileSync(ANALYZE, ['security', '--offline=true', '--no-pager', threshold, files[i] ?? '']);
+      execFileSync('systemd-analyze', [
+        'security',
+        '--offline=true',
+        '--no-pager',
+        threshold,
+        files[i] ?? '',
+      ]);
     }
     // Positive control: a mistyped setting is found.
     const bad = join(folder, 'bad.service');
     writeFileSync(bad, '[Service]\nExecStart=/bin/true\nNoNewPrivilege=yes\n');
-    expect(spawnSync(ANALYZE, ['verify', bad], { encoding: 'utf8' }).stderr).toContain('NoNewPrivilege');
-  } finally {
-    rmSync(folder, { recursive: true });
+    expect(spawnSync('systemd-analyze', ['verify', bad], { encoding: 'utf8' }).stderr).toContain(
+      'NoNewPrivilege',
+    );
+  });
+
+  /** Makes the users below `folder`, as it would on a host. */
+  function makeUsers(input: string): string[] {
+    mkdirSync(join(folder, 'etc'), { recursive: true });
+    const { status, stderr } = spawnSync('systemd-sysusers', [`--root=${folder}`, '-'], {
+      input,
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(stderr);
+    return readFileSync(join(folder, 'etc', 'passwd'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => line.replace(/^([^:]+):.*:([^:]+):[^:]+$/u, '$1 $2'));
   }
+
+  test.each([
+    ['onion-signer', ['onion-signer /', 'onion-signer-keyholder /var/lib/onion-signer-keyholder']],
+    ['onion-publisher', ['onion-publisher /var/lib/onion-publisher']],
+  ])('makes the users of %s.sysusers.conf, with their homes', (name, users) => {
+    expect(makeUsers(readFileSync(join(FOLDER, `${name}.sysusers.conf`), 'utf8'))).toEqual(users);
+  });
+
+  test('makes none of a line that it cannot read', () => {
+    expect(() => makeUsers('u onion-signer - "onion-signer: policy"\n')).toThrow(/GECOS/u);
+  });
 });

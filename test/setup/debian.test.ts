@@ -22,6 +22,7 @@ describe('missing Debian packages', () => {
       'age',
       'openssh-client',
       'libfaketime',
+      'systemd',
       'opensc-pkcs11',
     ]);
   });
@@ -63,6 +64,14 @@ describe('packages unpacked without root', () => {
         LD_LIBRARY_PATH: `${folder}/root/usr/lib/x86_64-linux-gnu`,
         PYTHONPATH: `${folder}/root/usr/lib/python3/dist-packages`,
       });
+      // Where Debian 12 has the programs of systemd and what they share.
+      for (const own of ['bin', 'usr/lib/x86_64-linux-gnu/systemd'])
+        mkdirSync(path.join(folder, 'root', own), { recursive: true });
+      const { PATH, LD_LIBRARY_PATH } = privateEnvironment(folder, { PATH: '/usr/bin' });
+      expect([PATH?.split(':').at(-1), LD_LIBRARY_PATH?.split(':')]).toEqual([
+        `${folder}/root/bin`,
+        [`${folder}/root/usr/lib/x86_64-linux-gnu`, `${folder}/root/usr/lib/x86_64-linux-gnu/systemd`],
+      ]);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -40,6 +40,26 @@ describe('the launchers', () => {
     expect(start(['hello'])).toMatchObject({ status: 5, stdout: 'hello\n', stderr: '' });
   });
 
+  test.each([
+    ['that stops reading', true, 5, ''],
+    ['that reads on', false, 5, ''],
+  ])('end with their own code before a reader %s', async (_, stops, status, said) => {
+    // 1 MiB is more than any pipe holds.
+    write(
+      'src/signer/main.ts',
+      "process.stdin.once('data', () => void process.stdout.write('x'.repeat(1 << 20))).once('end', () => {}); process.exitCode = 5;",
+    );
+    cpSync(path.join(ROOT, 'bin'), path.join(folder, 'bin'), { recursive: true });
+    const child = spawn(process.execPath, [path.join(folder, 'bin', 'onion-signer.js')]);
+    let [length, stderr] = [0, ''];
+    child.stdout.on('data', (bytes: Buffer) => (length += bytes.length));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    if (stops) child.stdout.destroy();
+    child.stdin.end('go');
+    await once(child, 'close');
+    expect([child.exitCode, stderr, length]).toEqual([status, said, stops ? 0 : 1 << 20]);
+  });
+
   test('run what was built in an installed package', () => {
     const installed = path.join(folder, 'node_modules', 'onion-signer');
     write('package.json', '{"type":"module"}', installed);

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { forgetPins } from '../../pkcs11/keyholder-start.ts';
 import { forgetPinBook, pinBookPath } from '../../pkcs11/pin-book.ts';
-import { keyholderStatePath } from '../config.ts';
+import { isOwnUsers, keyholderStatePath } from '../config.ts';
+import { SignerError } from '../contract/problems.ts';
 import type { CommandContext } from './context.ts';
 
 /** `pin forget`: the operator's word that a PIN which a token refused is right by now. */
@@ -16,6 +17,11 @@ export function addPinCommands(program: Command, context: CommandContext): void 
       forgetPinBook(pinBookPath());
       if (options.commands === true) return;
       const config = context.config();
+      if (isOwnUsers(config)) {
+        const message =
+          'the keyholder has a user of its own: stop it and run its own `forget-pins` as that user';
+        throw new SignerError('KEYHOLDER_UNAVAILABLE', message);
+      }
       await forgetPins({ state: keyholderStatePath(config), hostKey: config.hostKey });
     });
 }
