@@ -15,7 +15,7 @@ import { TOKEN_FRAME, parseFailure } from './token-messages.ts';
 
 /** How it is started. */
 export interface SigningChildOptions {
-  /** For each request, from when it is with the token; then SIGKILL. Milliseconds. */
+  /** For each request, from when it is with the token, and for each of its calls there; then SIGKILL. Milliseconds. */
   readonly deadlineMs: number;
   /** What is known of PINs, and where an attempt is written down before it is made. */
   readonly pins: PinStore;
@@ -125,7 +125,8 @@ export class SigningChild {
         frame !== undefined;
         frame = await this.#channel.receive()
       ) {
-        if (frame.sequence === 0) this.#notePin(frame);
+        if (frame.type === TOKEN_FRAME.progress) this.#noteProgress(frame);
+        else if (frame.sequence === 0) this.#notePin(frame);
         else this.#settle(frame);
       }
       this.#end(new CustodyError('TOKEN_DEAD'));
@@ -152,6 +153,13 @@ export class SigningChild {
   #done(): void {
     clearTimeout(this.#late);
     this.#asked = undefined;
+  }
+
+  /** A call at the token came back: the next one has the whole deadline. @throws CustodyError TOKEN_PROTOCOL */
+  #noteProgress({ sequence, payload }: Frame): void {
+    if (sequence !== 0 || payload.length > 0 || this.#asked === undefined)
+      throw new CustodyError('TOKEN_PROTOCOL');
+    this.#late?.refresh();
   }
 
   /** A login is written down before it is tried. @throws CustodyError STATE_WRITE, TOKEN_PROTOCOL */

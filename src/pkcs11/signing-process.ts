@@ -37,11 +37,21 @@ interface Entrance {
 let entrance: Entrance | undefined;
 const exposure = exposureOfProcess();
 
-async function enter({ access, label, known }: EnterRequest, pins: PinGate): Promise<Uint8Array> {
+/** Who asked, as far as a request has to do with it before its answer. */
+interface Caller {
+  readonly pins: PinGate;
+  /** Says that a call at the token came back: the next one has the whole deadline again. */
+  readonly progress: () => void;
+}
+
+async function enter(
+  { access, label, known }: EnterRequest,
+  { pins, progress }: Caller,
+): Promise<Uint8Array> {
   if (exposure !== undefined) throw exposure;
   if (entrance !== undefined) throw new CustodyError('TOKEN_PROTOCOL');
   const { token } = await logIn(access, pins);
-  const session = new WritingSession(token);
+  const session = new WritingSession(token, progress);
   const keys = new TokenSigningKeys(session, label);
   entrance = { session, keys };
   return encodeEntered({ tokenLabel: token.label, present: keys.open(known) });
@@ -84,11 +94,15 @@ async function serve(): Promise<void> {
   const channel = new FrameChannel(socket, MAX_SIGNING_FRAME_BYTES);
   const first = await channel.receive();
   if (first === undefined) return;
-  const pins = gateOf(first, channel);
+  const progress = (): void => {
+    // The calls before and after it leave the event loop no turn: a socket takes what is so short at once.
+    channel.send(TOKEN_FRAME.progress, 0, new Uint8Array(0)).catch(() => undefined);
+  };
+  const caller = { pins: gateOf(first, channel), progress };
   for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
     const { type, sequence, payload } = frame;
     try {
-      const answer = type === SIGNING_FRAME.enter ? await enter(parseEnter(payload), pins) : handle(frame);
+      const answer = type === SIGNING_FRAME.enter ? await enter(parseEnter(payload), caller) : handle(frame);
       await channel.send(TOKEN_FRAME.answer, sequence, answer);
     } catch (thrown) {
       await channel.send(TOKEN_FRAME.failure, sequence, encodeFailure(failureOf(thrown)));

@@ -5,7 +5,7 @@ import { CustodyError, type CustodyErrorCode } from './error.ts';
 import type { TokenKeyRecord } from './signing-key-record.ts';
 import { SIGNING_FRAME, encodePointCerts, encodeUnsigned, parseSignatures } from './signing-messages.ts';
 
-/** So few that a card which takes a second for each makes nobody wait for long, and none is late. */
+/** So few that a card which takes a second for each makes nobody wait for long. */
 const CERTS_AT_ONCE = 8;
 
 /** The token that has the key. */

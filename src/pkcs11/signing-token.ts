@@ -12,6 +12,7 @@ import type { TokenAccess } from './token-messages.ts';
 /** What the owner of the keys tells, asked at each start. */
 export interface SigningTokenOptions {
   readonly access: () => TokenAccess;
+  /** For each call at the token; see `SigningChildOptions`. */
   readonly deadlineMs: () => number;
   /** Names this signer on the token. */
   readonly label: string;

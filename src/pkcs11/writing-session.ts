@@ -23,14 +23,17 @@ export type TokenCalls = Pick<WritingSession, 'generateKeyPair' | 'find' | 'attr
 export class WritingSession {
   readonly #token: Token;
   readonly #session: Buffer;
+  readonly #onCall: () => void;
 
-  /** @throws CustodyError TOKEN_DEAD */
-  constructor(token: Token) {
+  /** `onCall` is told of each call that came back and may have taken its time. @throws CustodyError TOKEN_DEAD */
+  constructor(token: Token, onCall: () => void = () => undefined) {
     this.#token = token;
+    this.#onCall = onCall;
     const flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
     const session = guard(() => token.lend((module, slot) => module.C_OpenSession(slot, flags)));
     if (session === undefined) throw new CustodyError('TOKEN_DEAD');
     this.#session = session;
+    this.#onCall();
   }
 
   /** @throws CustodyError with `ckr` of the refusal */
@@ -44,6 +47,7 @@ export class WritingSession {
       this.#token.lend(module => module.C_GenerateKeyPair(this.#session, mechanism, ...templates)),
     );
     if (pair === undefined) throw new CustodyError('TOKEN_DEAD');
+    this.#onCall();
     return pair;
   }
 
@@ -63,6 +67,7 @@ export class WritingSession {
       return found;
     } finally {
       guard(() => this.#token.lend(module => module.C_FindObjectsFinal(this.#session)));
+      this.#onCall();
     }
   }
 
@@ -88,12 +93,14 @@ export class WritingSession {
         return module.C_Sign(this.#session, Buffer.from(message), room);
       }),
     );
+    this.#onCall();
     return Uint8Array.from(signature ?? []);
   }
 
   /** @throws CustodyError */
   destroy(handle: Buffer): void {
     guard(() => this.#token.lend(module => module.C_DestroyObject(this.#session, handle)));
+    this.#onCall();
   }
 
   /** Asks the token whether it is still there. @throws CustodyError TOKEN_… */

@@ -25,7 +25,7 @@ const children: SigningChild[] = [];
 
 beforeAll(async () => {
   modules = compileMisbehavingModule();
-  stores = await Promise.all([createSoftHsm(), createSoftHsm(), createSoftHsm()]);
+  stores = await Promise.all(Array.from({ length: 4 }, () => createSoftHsm()));
 });
 afterAll(async () => {
   for (const token of tokens) token.stop();
@@ -120,8 +120,36 @@ describe.concurrent('a token', () => {
     expect((await child.ended).code).toBe('TOKEN_TIMEOUT');
   });
 
-  test('that failed comes back also when that failure could not be written down', async () => {
+  test('that is slow gets the whole deadline for each call, when it loads or uses keys; for one, no more', async () => {
     const store = storeAt(2);
+    const deadlineMs = await deadlineOn(store);
+    const module = modules.create(store.modulePath);
+    const maker = tokenOf(store, module, {});
+    await maker.ready();
+    const [key, other] = [await maker.make(), await maker.make()];
+    maker.stop();
+    module.command(`C_Sign slow ${Math.ceil(deadlineMs / 2)}`);
+    const took = async (work: () => Promise<unknown>): Promise<number> => {
+      const began = performance.now();
+      await work();
+      return performance.now() - began;
+    };
+    const missing: unknown[] = [];
+    const token = tokenOf(store, module, {
+      deadlineMs: () => deadlineMs,
+      known: () => [key, other],
+      onEntered: records => missing.push(...records),
+    });
+    // Each takes longer than one deadline: the control.
+    const works = [() => token.ready(), () => token.keyOf(key, 'alpha').certify(certs(2))];
+    for (const work of works) expect(await took(work)).toBeGreaterThan(deadlineMs);
+    expect(missing).toEqual([]);
+    module.command(`C_Sign slow ${2 * deadlineMs}`);
+    await expectCodeOf('TOKEN_TIMEOUT', token.make());
+  });
+
+  test('that failed comes back also when that failure could not be written down', async () => {
+    const store = storeAt(3);
     const module = modules.create(store.modulePath);
     const failures: string[] = [];
     const onFailure = ({ code }: CustodyError): void => {
