@@ -30,7 +30,11 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Tests import sources and run what was made of them: what ships, and half as long to start as a process on sources. */
+const BUILT = { find: /^((?:\.\.\/)+)src\/(.+)\.ts$/u, replacement: '$1dist/$2.js' };
+
 export default defineConfig({
+  resolve: { alias: [BUILT] },
   test: {
     pool: 'forks',
     // Networks of a dozen tors run beside each other on free ports; more than two at once would starve one another.

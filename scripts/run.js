@@ -1,7 +1,7 @@
 // node scripts/run.js <task> [arguments]: runs one task of package.json on the repository's own Node.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { runGroup } from './child.js';
 import { ROOT, setUp } from './setup.js';
@@ -21,7 +21,7 @@ const TASKS = {
   typecheck: { extent: 'packages', args: () => tool('typecheck') },
   lint: { extent: 'packages', args: () => tool('lint') },
   format: { extent: 'packages', args: () => tool('format') },
-  build: { extent: 'packages', args: build },
+  build: { extent: 'packages', args: () => [file('scripts/build.js')] },
   api: { extent: 'packages', args: () => [file('scripts/api-reference.ts')] },
   openapi: { extent: 'packages', args: () => [file('scripts/openapi.ts')] },
   rules: { extent: 'packages', args: () => [file('scripts/rules.ts')] },
@@ -40,11 +40,6 @@ const TASKS = {
     interactive: true,
   },
 };
-
-function build() {
-  rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
-  return tool('build');
-}
 
 /** @param {string} name */
 function tool(name) {

@@ -1,4 +1,5 @@
-// Set-up, safe to repeat: npm packages, the repository's own Node, the compiled addon, Debian packages.
+// Set-up, safe to repeat: npm packages, the repository's own Node, the compiled addon, Debian packages,
+// the JavaScript that runs.
 // Plain JavaScript without packages, because it runs before there are any, on any Node from 20 on.
 
 import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addonReady, buildAddon } from './setup/addon.js';
 import { aptLine, installAsRoot, privateEnvironment, systemFile, unpackPrivately } from './setup/apt.js';
+import { build, isBuilt } from './setup/built.js';
 import { FAKETIME, SOFTHSM_MODULE, SPY_MODULE, missingPackages } from './setup/debian.js';
 import { installPackages, packagesMatch } from './setup/packages.js';
 import { programOnPath } from './setup/programs.js';
@@ -22,7 +24,7 @@ const PRIVATE = path.join(ROOT, '.setup');
 
 /**
  * Brings everything in place and says only what it does.
- * @param {'packages' | 'everything'} [extent] packages: enough for compiler, linter and formatter
+ * @param {'packages' | 'everything'} [extent] packages: enough for compiler, linter and formatter; everything: dist is built, too
  * @returns {Promise<Ready>}
  */
 export async function setUp(extent = 'everything') {
@@ -35,6 +37,11 @@ export async function setUp(extent = 'everything') {
   if (extent === 'everything') {
     const done = addonReady(ROOT, runtime) && missingPackages('system', 'run').length === 0;
     if (!done) await alone(() => installNative(runtime));
+    if (!isBuilt(ROOT)) {
+      await alone(() => {
+        if (!isBuilt(ROOT)) build(ROOT, runtime.binary);
+      });
+    }
   }
   return { node: runtime.binary, env: environment(runtime.binary) };
 }

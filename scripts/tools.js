@@ -19,7 +19,6 @@ export const TOOLS = {
   ],
   format: () => [script('@biomejs/biome', 'biome'), 'format', '--write', '.'],
   formatCheck: () => [script('@biomejs/biome', 'biome'), 'format', '.'],
-  build: () => [script('typescript', 'tsc'), '-p', 'tsconfig.build.json'],
   vitest: () => [script('vitest'), 'run'],
 };
 

@@ -14,7 +14,7 @@ import { createSoftHsm, type SoftHsm } from '../softhsm/create-softhsm.ts';
 import { History } from './history.ts';
 import { RecordingProxy } from './recording-proxy.ts';
 
-const KEYHOLDER = fileURLToPath(new URL('../../src/pkcs11/keyholder.ts', import.meta.url));
+const KEYHOLDER = fileURLToPath(new URL('../../dist/pkcs11/keyholder.js', import.meta.url));
 
 /** A service of the rig, who may ask for it and whose points it has. */
 export interface CrashService {

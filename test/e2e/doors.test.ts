@@ -19,7 +19,7 @@ import { childrenOf } from './process-tree.ts';
 // One daemon with all of its doors, as real processes: sockets, pipes to them, TLS. The test plays backends and sshd.
 
 const TLS_PUBLISHER = 'vps3';
-const MAIN = new URL('../../src/signer/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../dist/signer/main.js', import.meta.url).pathname;
 
 let folder: string;
 let hsm: SoftHsm;

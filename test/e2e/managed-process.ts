@@ -19,7 +19,7 @@ export type Program = 'onion-signer' | 'onion-publisher' | `/${string}`;
 
 function entry(program: Program): string {
   if (program.startsWith('/')) return program;
-  return `${ROOT}src/${program === 'onion-signer' ? 'signer' : 'publisher'}/main.ts`;
+  return `${ROOT}dist/${program === 'onion-signer' ? 'signer' : 'publisher'}/main.js`;
 }
 
 /** Runs one command of a program to its end, with `input` on standard input. */

@@ -140,11 +140,11 @@ describe.skipIf(!IS_ROOT)('core and keyholder under two users', { timeout: PATIE
         stage.list,
         stage.config,
         inStage('etc', 'policies', `${SERVICE}.yaml`),
-        join(stage.program, 'src', 'pkcs11', 'keyholder.ts'),
+        join(stage.program, 'dist', 'pkcs11', 'keyholder.js'),
         join(stage.program, 'node_modules', 'sodium-native', 'package.json'),
         join(stage.program, 'node'),
       ];
-      const folders = ['etc', 'etc/policies', 'etc/keyholder', 'program', 'program/src/pkcs11'].map(name =>
+      const folders = ['etc', 'etc/policies', 'etc/keyholder', 'program', 'program/dist/pkcs11'].map(name =>
         inStage(name),
       );
       const changing = ON_FILE.filter(kind => kind !== 'read' && kind !== 'link');

@@ -98,12 +98,12 @@ export class TwoUsers {
 
   /** `onion-signer` as one of the users, to its end. */
   signer(user: User, ...args: string[]): Ran {
-    return this.run(user, ['src/signer/main.ts', '--config', this.config, ...args]);
+    return this.run(user, ['dist/signer/main.js', '--config', this.config, ...args]);
   }
 
   /** The keyholder's own program, to its end. */
   keyholder(user: User, ...args: string[]): Ran {
-    return this.run(user, ['src/pkcs11/keyholder.ts', ...args, ...this.keyholderState]);
+    return this.run(user, ['dist/pkcs11/keyholder.js', ...args, ...this.keyholderState]);
   }
 
   get keyholderState(): readonly string[] {
@@ -122,11 +122,11 @@ export class TwoUsers {
 
   startKeyholder(user: User = 'keyholder'): ManagedProcess {
     const args = [...this.keyholderState, '--list', this.list, '--socket', this.door];
-    return this.#spawn(user, 'src/pkcs11/keyholder.ts', args);
+    return this.#spawn(user, 'dist/pkcs11/keyholder.js', args);
   }
 
   startCore(): ManagedProcess {
-    return this.#spawn('core', 'src/signer/main.ts', [
+    return this.#spawn('core', 'dist/signer/main.js', [
       '--config',
       this.config,
       'serve',
@@ -222,7 +222,7 @@ function copyProgram(to: string): void {
   const packages = Object.entries(lock.packages)
     .filter(([name, { dev, optional }]) => name !== '' && dev !== true && optional !== true)
     .map(([name]) => name);
-  for (const name of ['src', 'package.json', ...packages]) {
+  for (const name of ['dist', 'package.json', ...packages]) {
     mkdirSync(dirname(join(to, name)), { recursive: true });
     cpSync(join(ROOT, name), join(to, name), { recursive: true });
   }

@@ -165,7 +165,7 @@ describe('a keyholder as a child of the core', () => {
     clearInterval(timer);
     expect(limits.length).toBeGreaterThan(0);
     // The pid is that of the keyholder itself, not of a program before it.
-    expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).toContain('keyholder.ts\0--state');
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).toContain('keyholder.js\0--state');
     for (const limit of [coreOf(pid), limits.at(-1)]) expect(limit).toMatch(/size +0 +0 /u);
   });
 

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { type KeyholderClient, connectKeyholder, spawnKeyholder } from '../../src/pkcs11/keyholder-client.ts';
 import { type Rig, createRig, now } from './keyholder-rig.ts';
 
-export const ENTRY = fileURLToPath(new URL('../../src/pkcs11/keyholder.ts', import.meta.url));
+export const ENTRY = fileURLToPath(new URL('../../dist/pkcs11/keyholder.js', import.meta.url));
 // oxlint-disable-next-line import/no-mutable-exports -- set once, before the tests of a file
 export let rig: Rig;
 const open: { close(): Promise<void> }[] = [];

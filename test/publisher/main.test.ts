@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readState } from '../../src/publisher/state.ts';
 import { forge } from '../descriptor/forge.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/publisher/main.ts');
+const MAIN = join(import.meta.dirname, '../../dist/publisher/main.js');
 
 let folder = '';
 beforeEach(() => {

@@ -15,7 +15,7 @@ const HOUR = 3600;
 const START_LIMIT_MS = 60_000;
 const RETRY_MS = 50;
 const SERVICE = 'frontpage';
-const KEYHOLDER = fileURLToPath(new URL('../../src/pkcs11/keyholder.ts', import.meta.url));
+const KEYHOLDER = fileURLToPath(new URL('../../dist/pkcs11/keyholder.js', import.meta.url));
 
 /** Debian's libfaketime, where set-up found or unpacked it. */
 function faketimeLibrary(): string {
