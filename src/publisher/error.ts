@@ -1,6 +1,7 @@
 const NEXT_STEP = {
   STATE_DIRECTORY: 'it must be a folder or file of this user that nobody else may write',
   STATE_CORRUPT: 'it is damaged; move it away, the publisher starts it anew',
+  STATE_VERSION: 'it is of another release; use that release, or move it away: the publisher starts it anew',
   STATE_MISSING: 'there is no state yet; start onion-publisher run',
   STATE_LOCKED: 'another onion-publisher uses this state folder; stop it first',
   STOPPED: 'the publisher was told to stop',

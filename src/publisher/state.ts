@@ -125,9 +125,12 @@ export const SignerStateSchema = Type.Object(
   closed,
 );
 
+/** Another number for every change of the schema. */
+const STATE_VERSION = 3;
+
 export const PublisherStateSchema = Type.Object(
   {
-    version: Type.Literal(2),
+    version: Type.Literal(STATE_VERSION),
     startedAt: seconds(),
     updatedAt: seconds(),
     running: Type.Boolean(),
@@ -161,16 +164,26 @@ const checkState = compileValidator(PublisherStateSchema);
 
 const stateFile = (folder: string): string => join(folder, 'state.json');
 
-/** Reads the state file; undefined when there is none. Throws PublisherError STATE_CORRUPT or STATE_DIRECTORY. */
+/** Reads the state file; undefined when there is none. Throws PublisherError STATE_VERSION, STATE_CORRUPT or STATE_DIRECTORY. */
 export function readState(folder: string): PublisherState | undefined {
   const text = readSmallFile(stateFile(folder), MAX_STATE_BYTES);
   if (text === undefined) return undefined;
   try {
-    return checkState(JSON.parse(text));
+    const state: unknown = JSON.parse(text);
+    if (isOfAnotherRelease(state)) throw new PublisherError('STATE_VERSION', stateFile(folder));
+    return checkState(state);
   } catch (cause) {
+    if (cause instanceof PublisherError) throw cause;
     throw new PublisherError('STATE_CORRUPT', stateFile(folder), { cause });
   }
 }
+
+const isOfAnotherRelease = (state: unknown): boolean =>
+  typeof state === 'object' &&
+  state !== null &&
+  'version' in state &&
+  typeof state.version === 'number' &&
+  state.version !== STATE_VERSION;
 
 /** Writes the state file whole and flushed. */
 export function writeState(folder: string, state: PublisherState): void {
@@ -196,7 +209,7 @@ export function startState(
   });
   const known = Object.entries(earlier?.signers ?? {}).filter(([name]) => signers.includes(name));
   return {
-    version: 2,
+    version: STATE_VERSION,
     startedAt: now,
     updatedAt: now,
     running: true,

@@ -208,7 +208,7 @@ const files: readonly Target[] = [
   {
     name: 'publisher/state',
     area: 'publisher',
-    codes: ['STATE_CORRUPT'],
+    codes: ['STATE_CORRUPT', 'STATE_VERSION'],
     shapes: ['tokens', 'tokens', 'bytes'],
     cost: 3,
     seeds: () => [stateSeed()],
