@@ -8,10 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { FrameChannel } from '../../src/pkcs11/frames.ts';
 import { encodePinJudgement } from '../../src/pkcs11/pin-tags.ts';
+import { PROBE_FRAME, encodeLook } from '../../src/pkcs11/probe-messages.ts';
 import { foreignFlags } from '../../src/pkcs11/process-guard.ts';
 import { SIGNING_FRAME, encodeEnter } from '../../src/pkcs11/signing-messages.ts';
 import { TOKEN_FRAME, encodeFindRequest, parseFailure } from '../../src/pkcs11/token-messages.ts';
 import { WireWriter } from '../../src/pkcs11/wire.ts';
+import { readSources } from '../setup/module-graph.ts';
 import { coreFilesOf, listeningSockets } from './listening.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'guard-'));
@@ -70,7 +72,7 @@ describe('flags of Node', () => {
   });
 });
 
-type Entry = 'token-process' | 'administration' | 'signing-process';
+type Entry = 'token-process' | 'administration' | 'signing-process' | 'probe-process';
 const access = { uri: 'pkcs11:token=none', modulePath: '/no/module.so', pinSource: 'file:/no/pin' };
 /** What each is asked, and how it refuses that in good order. */
 const REQUESTS: Readonly<Record<Entry, { type: number; payload: Uint8Array; code: string }>> = {
@@ -85,6 +87,7 @@ const REQUESTS: Readonly<Record<Entry, { type: number; payload: Uint8Array; code
     payload: encodeEnter({ access, label: 'onion-signer period key', known: [] }),
     code: 'MODULE_PATH',
   },
+  'probe-process': { type: PROBE_FRAME.look, payload: encodeLook(access), code: 'MODULE_PATH' },
 };
 
 function startEntry(entry: Entry, flags: readonly string[], env: Record<string, string> = {}): ChildProcess {
@@ -124,13 +127,14 @@ const PATIENT = { timeout: 120_000 };
 describe('the processes that load modules of vendors', () => {
   test('do nothing under an inspector, with reports, snapshots or code of others', async () => {
     const flags = ['--inspect=127.0.0.1:0', '--report-on-signal', '--import=data:text/javascript,'];
-    const codes = await Promise.all(
-      ENTRIES.map((entry, i) => ask(startEntry(entry, flags.slice(i, i + 1)), REQUESTS[entry])),
-    );
-    expect(codes).toEqual(ENTRIES.map(() => 'PROCESS_EXPOSED'));
     const env = { NODE_OPTIONS: '--heapsnapshot-signal=SIGUSR2' };
-    const child = startEntry('token-process', [], env);
-    expect(await ask(child, REQUESTS['token-process'])).toBe('PROCESS_EXPOSED');
+    const codes = await Promise.all(
+      ENTRIES.flatMap((entry, i) => [
+        ask(startEntry(entry, [flags[i % flags.length] ?? '']), REQUESTS[entry]),
+        ask(startEntry(entry, [], env), REQUESTS[entry]),
+      ]),
+    );
+    expect(codes).toEqual(ENTRIES.flatMap(() => ['PROCESS_EXPOSED', 'PROCESS_EXPOSED']));
   });
 
   test('open no inspector and write no file when they get signals, and no memory into core files', async () => {
@@ -179,5 +183,28 @@ describe('the core', () => {
     expect(control).not.toContain('PROCESS_EXPOSED');
     expect(inspected).toContain('PROCESS_EXPOSED: ');
     expect(reporting).toContain('PROCESS_EXPOSED: ');
+  });
+});
+
+describe('the programs of this package', () => {
+  /** What exports nothing is there to be run: the main module of a process. */
+  const programsIn = (sources: ReadonlyMap<string, string>): string[] =>
+    [...sources]
+      .filter(([file, text]) => !/^export /mu.test(text) && !file.endsWith('.d.ts'))
+      .map(([file]) => file);
+  const GUARDED = [
+    ...ENTRIES.map(entry => `src/pkcs11/${entry}.ts`),
+    // In keyholder-process.test.ts; while it runs, and the core too, in e2e/period-keys.test.ts.
+    'src/pkcs11/keyholder.ts',
+    'src/signer/main.ts',
+  ];
+  /** It has no secret that a client, an HSDir or a token would believe. */
+  const WITHOUT_SECRETS = ['src/publisher/main.ts'];
+
+  test('are all tried, but for the publisher', () => {
+    const sources = readSources(fileURLToPath(new URL('../..', import.meta.url)), 'src');
+    expect(programsIn(sources).toSorted()).toEqual([...GUARDED, ...WITHOUT_SECRETS].toSorted());
+    sources.set('src/pkcs11/new-process.ts', "import './frames.ts';\n");
+    expect(programsIn(sources)).toContain('src/pkcs11/new-process.ts');
   });
 });
