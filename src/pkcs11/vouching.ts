@@ -3,6 +3,7 @@
 
 import {
   type Ed25519Public,
+  type Ed25519Verify,
   ed25519Verify,
   formatOnionAddress,
   type KpHsId,
@@ -37,10 +38,18 @@ export function vouch(identity: ExpandedIdentity, kpHsId: KpHsId, checkpointKey:
   return signature;
 }
 
-/** Whether the identity vouched for the key; with two implementations. */
-export function isVouching(signature: Uint8Array, kpHsId: KpHsId, checkpointKey: Uint8Array): boolean {
+/** libsodium signed: OpenSSL and @noble both have to agree. */
+export const VOUCHING_VERIFIERS: readonly Ed25519Verify[] = [ed25519Verify, nobleVerify];
+
+/** Whether the identity vouched for the key, by each of `verifiers`. */
+export function isVouching(
+  signature: Uint8Array,
+  kpHsId: KpHsId,
+  checkpointKey: Uint8Array,
+  verifiers = VOUCHING_VERIFIERS,
+): boolean {
   const message = Buffer.from(vouchingText(kpHsId, checkpointKey));
-  return [ed25519Verify, nobleVerify].every(verify => verify(message, signature, kpHsId));
+  return verifiers.every(verify => verify(message, signature, kpHsId));
 }
 
 /** The statement as a signed note, whose key is the address itself: its name, and KP_hs_id as the public key. */

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import sodium from 'sodium-native';
+import { describe, expect, test, vi } from 'vitest';
 import {
   clampTweak,
   ed25519Verify,
@@ -134,6 +135,22 @@ describe('a ladder', () => {
       ),
     );
     expect(new Set(nonces).size).toBe(nonces.length);
+    key.secret.wipe();
+  });
+
+  test('has a hedge of its own, 32 random bytes, for each certificate', () => {
+    const key = chainKey();
+    const period = timePeriod(TOR_NETWORK, chain.periodNum);
+    const draw = sodium.randombytes_buf;
+    const drawn: string[] = [];
+    const spy = vi.spyOn(sodium, 'randombytes_buf').mockImplementation(out => {
+      draw(out);
+      drawn.push(toHex(out));
+    });
+    const ladder = signLadder(key, kpHsDescSign, TOR_NETWORK, period);
+    spy.mockRestore();
+    expect(drawn.map(hedge => hedge.length / 2)).toEqual(ladder.map(() => 32));
+    expect(new Set(drawn).size).toBe(ladder.length);
     key.secret.wipe();
   });
 

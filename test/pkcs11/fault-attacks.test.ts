@@ -6,14 +6,23 @@ import {
   ed25519Verify,
   fromHex,
   nobleVerify,
+  openDescriptor,
+  openDescriptorWithNoble,
+  type OpenedDescriptor,
   parseEd25519Public,
   parseKpHsDescSign,
   parseKpHsId,
+  parseKpHssDescEnc,
   testNetwork,
   timePeriod,
 } from '../../src/descriptor/index.ts';
 import { type Rung, blindIdentity, descSigningCertBody, signLadder } from '../../src/pkcs11/blinded-sign.ts';
 import { CheckpointSigner } from '../../src/pkcs11/checkpoint.ts';
+import {
+  RESULT_OPENERS,
+  type ResultOpeners,
+  createResultCheck,
+} from '../../src/pkcs11/descriptor-builder.ts';
 import { CustodyError } from '../../src/pkcs11/error.ts';
 import { Secret } from '../../src/pkcs11/locked-memory.ts';
 import { MarkLog } from '../../src/pkcs11/mark-log.ts';
@@ -104,6 +113,8 @@ describe('a bit that flips in the token process', () => {
 
 describe('a bit that flips in the keyholder', () => {
   let rig: Rig;
+  /** One for all tests: a second is spent once. */
+  const clock = { now: Date.now() };
   beforeAll(async () => {
     rig = await createRig();
   });
@@ -123,7 +134,6 @@ describe('a bit that flips in the keyholder', () => {
 
   test('during a descriptor latches the service: nothing is released, and nothing signed, until a restart', async () => {
     rig.writeList();
-    const clock = { now: Date.now() };
     const keyholder = rig.keyholder({ clock: () => clock.now });
     await keyholder.prepare();
     const order = (holder = keyholder) => {
@@ -158,4 +168,93 @@ describe('a bit that flips in the keyholder', () => {
     expect(await order(after)).toHaveLength(1);
     after.close();
   });
+
+  /** Signs for alpha in all published periods, with this check of results. */
+  function holderWith(openers: Partial<ResultOpeners>) {
+    rig.writeList();
+    const checkResult = createResultCheck({ ...RESULT_OPENERS, ...openers });
+    const keyholder = rig.keyholder({ clock: () => clock.now, checkResult });
+    const order = () => {
+      clock.now += 1000;
+      const { digest } = keyholder.prove(rig.alpha, backendDescriptor('a1'));
+      return keyholder.sign({
+        kpHsId: rig.alpha,
+        listSerial: rig.listSerial,
+        points: pointsOf(digest, 0, 1),
+        targets: targetsAt(Math.floor(clock.now / 1000)),
+      });
+    };
+    return { keyholder, order };
+  }
+
+  test('is looked for by both implementations: every text by OpenSSL, the first of each period by @noble', async () => {
+    expect(RESULT_OPENERS).toEqual({ every: openDescriptor, first: openDescriptorWithNoble });
+    const asked = { every: 0, first: 0 };
+    const { keyholder, order } = holderWith({
+      every: (text, options) => {
+        asked.every += 1;
+        return openDescriptor(text, options);
+      },
+      first: (text, options) => {
+        asked.first += 1;
+        return openDescriptorWithNoble(text, options);
+      },
+    });
+    await keyholder.prepare();
+    const periods = (await order()).length;
+    expect(periods).toBeGreaterThan(0);
+    await order();
+    expect(asked).toEqual({ every: 2 * periods, first: periods });
+    keyholder.close();
+  });
+
+  test.each(['every', 'first'] as const)('latches the service when one of both sees it: %s', async which => {
+    const { keyholder, order } = holderWith({
+      [which]: () => {
+        throw new Error('it does not open');
+      },
+    });
+    await keyholder.prepare();
+    await expectCodeOf('KEYHOLDER_LATCHED', order());
+    expect(keyholder.status().services[0]?.latched).toBe(true);
+    keyholder.close();
+  });
+
+  // What opens well and says something else: a bit that flipped before the text was signed.
+  const otherKey = parseKpHssDescEnc(ed25519Pair('another').publicKey);
+  const CHANGES: [string, (opened: OpenedDescriptor) => OpenedDescriptor][] = [
+    ['nothing', opened => opened],
+    ['its counter', o => ({ ...o, outer: { ...o.outer, revisionCounter: o.outer.revisionCounter + 1n } })],
+    ['its signing key', o => ({ ...o, kpHsDescSign })],
+    ['its ephemeral key', o => ({ ...o, middle: { ...o.middle, ephemeralKey: otherKey } })],
+    ['caa-critical', o => ({ ...o, middle: { ...o.middle, caaCritical: !o.middle.caaCritical } })],
+    ['a client line', o => ({ ...o, middle: { ...o.middle, authClients: o.middle.authClients.slice(1) } })],
+    [
+      'single onion',
+      o => withInner(o, ({ singleOnionService }) => ({ singleOnionService: !singleOnionService })),
+    ],
+    [
+      'a point',
+      o => withInner(o, ({ introductionPoints }) => ({ introductionPoints: introductionPoints.slice(1) })),
+    ],
+    ['a CAA line', o => withInner(o, () => ({ caa: [{ flags: 0, tag: 'issue', value: 'x' }] }))],
+  ];
+
+  test.each(CHANGES)('that changed %s, and only that, latches the service', async (what, change) => {
+    const { keyholder, order } = holderWith({
+      every: (text, options) => change(openDescriptor(text, options)),
+    });
+    await keyholder.prepare();
+    if (what === 'nothing') expect((await order()).length).toBeGreaterThan(0);
+    else await expectCodeOf('KEYHOLDER_LATCHED', order());
+    keyholder.close();
+  });
 });
+
+function withInner(
+  opened: OpenedDescriptor,
+  change: (inner: NonNullable<OpenedDescriptor['inner']>) => Partial<NonNullable<OpenedDescriptor['inner']>>,
+): OpenedDescriptor {
+  const { inner } = opened;
+  return inner === undefined ? opened : { ...opened, inner: { ...inner, ...change(inner) } };
+}

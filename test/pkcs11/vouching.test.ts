@@ -1,8 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { ed25519Verify, fromHex, parseEd25519Public, parseKpHsId } from '../../src/descriptor/index.ts';
+import {
+  ed25519Verify,
+  fromHex,
+  nobleVerify,
+  parseEd25519Public,
+  parseKpHsId,
+} from '../../src/descriptor/index.ts';
 import { signWithHalves } from '../../src/pkcs11/blinded-sign.ts';
 import { formatNote } from '../../src/pkcs11/note-key.ts';
-import { isVouching, vouch, vouchingNote, vouchingText } from '../../src/pkcs11/vouching.ts';
+import {
+  isVouching,
+  VOUCHING_VERIFIERS,
+  vouch,
+  vouchingNote,
+  vouchingText,
+} from '../../src/pkcs11/vouching.ts';
 import { formatNoteVerifier } from '../../src/signer/contract/signed-note.ts';
 import { addressVerifier, openVouching } from '../../src/signer/contract/vouching.ts';
 import chain from '../vectors/own-chain.json' with { type: 'json' };
@@ -50,6 +62,21 @@ describe('a vouching', () => {
     );
     // Hedged: never the same twice.
     expect(vouch(identity, kpHsId, checkpointKey)).not.toEqual(signature);
+  });
+
+  test('is put before OpenSSL and @noble, and each of them alone refuses what was changed', () => {
+    expect(VOUCHING_VERIFIERS).toEqual([ed25519Verify, nobleVerify]);
+    const good = vouch(identity, kpHsId, checkpointKey);
+    for (const alone of VOUCHING_VERIFIERS) {
+      expect(isVouching(good, kpHsId, checkpointKey, [alone])).toBe(true);
+      for (const byte of [3, 35]) {
+        const spoilt = good.with(byte, (good[byte] ?? 0) ^ 1);
+        expect(isVouching(spoilt, kpHsId, checkpointKey, [alone])).toBe(false);
+        // One of both is enough.
+        const blind = VOUCHING_VERIFIERS.map(verify => (verify === alone ? verify : () => true));
+        expect(isVouching(spoilt, kpHsId, checkpointKey, blind)).toBe(false);
+      }
+    }
   });
 
   test('is a signed note that is verified with the address alone', () => {

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { type CaaRecord, TOR_NETWORK } from '../../src/descriptor/index.ts';
+import {
+  type CaaRecord,
+  openDescriptor,
+  openDescriptorWithNoble,
+  TOR_NETWORK,
+} from '../../src/descriptor/index.ts';
 import type { Approved } from '../../src/signer/policy/evaluate.ts';
 import type { SignedTarget } from '../../src/signer/ports.ts';
-import { OutputVerifier, wipeCookies } from '../../src/signer/verify-output.ts';
+import { OUTPUT_OPENERS, OutputVerifier, wipeCookies } from '../../src/signer/verify-output.ts';
 import { forge, noise } from '../descriptor/forge.ts';
 
 const caa = [{ flags: 128, tag: 'issue', value: 'ca.example' }];
@@ -66,6 +71,35 @@ describe('a text from the keyholder', () => {
     expect(verified.target.text).toBe(restricted.text);
     expect(Object.keys(verified.target)).not.toContain('descriptorCookie');
     expect(verify(approve({ clients: 16, caa }), hidden).target.text).toBe(restricted.text);
+  });
+
+  it('is opened with OpenSSL, and the first of each period key and settings with @noble too', () => {
+    expect(OUTPUT_OPENERS).toEqual({ every: openDescriptor, first: openDescriptorWithNoble });
+    const asked: string[] = [];
+    const verifier = new OutputVerifier(TOR_NETWORK, {
+      every: (text, options) => {
+        asked.push('every');
+        return openDescriptor(text, options);
+      },
+      first: (text, options) => {
+        asked.push('first');
+        return openDescriptorWithNoble(text, options);
+      },
+    });
+    verifier.verify(approve(), target);
+    verifier.verify(approve(), target);
+    verifier.verify(approve(), { ...target, settingsSerial: 2 });
+    expect(asked).toEqual(['every', 'first', 'every', 'every', 'first']);
+  });
+
+  it.each(['every', 'first'] as const)('stops the service when one of both refuses it: %s', which => {
+    const refuse = (): never => {
+      throw new Error('it does not open');
+    };
+    const verifier = new OutputVerifier(TOR_NETWORK, { ...OUTPUT_OPENERS, [which]: refuse });
+    expect(() => verifier.verify(approve(), target)).toThrow(
+      expect.objectContaining({ code: 'SERVICE_LATCHED' }),
+    );
   });
 
   it('has its cookie wiped when nobody needs it any more', () => {
