@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { createHash, createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -54,7 +56,9 @@ test.each(FILES)(
   async ({ file, identity, early }) => {
     const pin = { name: 'PIN', bytes: Buffer.from(readFileSync(hsm.pinFile, 'latin1').trim()) };
     const program = fileURLToPath(new URL('./programs/seal-and-open.ts', import.meta.url));
-    const parent = spawn(process.execPath, ['--no-warnings', program, JSON.stringify(hsm.access())], {
+    const gate = mkdtempSync(join(tmpdir(), 'token-memory-'));
+    const args = [program, JSON.stringify(hsm.access()), gate];
+    const parent = spawn(process.execPath, ['--no-warnings', ...args], {
       env: { ...process.env, ...hsm.env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -64,7 +68,9 @@ test.each(FILES)(
         const { done, value } = await lines.next();
         return done === true ? 'ENDED' : value;
       };
-      const sealer = Number(/^CHILD (\d+)$/u.exec(await nextLine())?.[1]);
+      const nextChild = async (): Promise<number> => Number(/^CHILD (\d+)$/u.exec(await nextLine())?.[1]);
+      const sealer = await nextChild();
+      writeFileSync(join(gate, String(sealer)), '');
 
       // The child has the file but no end of input yet: it waits with the identity in hand.
       parent.stdin.write(file);
@@ -77,10 +83,15 @@ test.each(FILES)(
       expect(scanProcess(parent.pid ?? 0, [...identity, pin]).found).toEqual([]);
 
       parent.stdin.end();
-      const opener = Number(/^CHILD (\d+)$/u.exec(await nextLine())?.[1]);
+      const opener = await nextChild();
       expect(existsSync(`/proc/${sealer}`)).toBe(false);
+      // The positive control: it is there until it has opened, alone in a group of its own.
+      await expect.poll(() => commandLine(opener), { timeout: 60_000 }).toContain('token-process');
+      expect(groupOf(opener)).toEqual([opener]);
+      writeFileSync(join(gate, String(opener)), '');
       expect(await nextLine()).toBe('DONE');
       expect(existsSync(`/proc/${opener}`)).toBe(false);
+      expect(groupOf(opener)).toEqual([]);
 
       const after = scanProcess(parent.pid ?? 0, [...identity, pin]);
       expect(after.bytesRead).toBeGreaterThan(10_000_000);
@@ -89,6 +100,24 @@ test.each(FILES)(
     } finally {
       parent.kill('SIGKILL');
       await once(parent, 'exit');
+      rmSync(gate, { recursive: true });
     }
   },
 );
+
+const commandLine = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+
+/** The processes of a process group. */
+function groupOf(leader: number): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/u.test(name))
+    .map(Number)
+    .filter(pid => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === leader;
+      } catch {
+        return false; // it ended while we looked
+      }
+    });
+}

@@ -1,5 +1,8 @@
 // Seals the key file on standard input, which only its token process reads, opens the envelope, and stays alive.
-// Prints `CHILD pid` for each token process and `DONE` at the end. Argument: how to reach the token, as JSON.
+// Prints `CHILD pid` for each token process, which is asked once its number is the name of a file in a folder, and `DONE` at
+// the end. Arguments: how to reach the token, as JSON, and the folder.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   parseKpHsDescSign,
   parseX25519Public,
@@ -11,7 +14,13 @@ import { TokenClient } from '../../../src/pkcs11/token-client.ts';
 import type { TokenAccess } from '../../../src/pkcs11/token-messages.ts';
 
 const access = JSON.parse(process.argv[2] ?? '') as TokenAccess;
-const client = new TokenClient({ deadlineMs: 60_000, onSpawn: pid => console.log(`CHILD ${pid}`) });
+const folder = process.argv[3] ?? '';
+const never = new Int32Array(new SharedArrayBuffer(4));
+const onSpawn = (pid: number): void => {
+  console.log(`CHILD ${pid}`);
+  while (!existsSync(join(folder, String(pid)))) Atomics.wait(never, 0, 0, 10);
+};
+const client = new TokenClient({ deadlineMs: 60_000, onSpawn });
 const { envelope, kpHsId } = await client.seal({
   tokens: [access],
   ageRecipients: [],
