@@ -1,4 +1,4 @@
-import { type Bytes, concat, equalBytes } from './bytes.ts';
+import { type Bytes, concat, concatSecret, equalBytes } from './bytes.ts';
 import { CERT_TYPE, parseCert, x25519ToEd25519 } from './ed25519-cert.ts';
 import { DescriptorError } from './error.ts';
 import { type InnerLayer, encodeInnerLayer } from './inner-layer.ts';
@@ -85,7 +85,7 @@ export function assembleDescriptor(parts: DescriptorParts): SignableDescriptor {
 
 function encryptInner(parts: DescriptorParts, text: Bytes): Bytes {
   const { kpHsBlindId, subcredential, revisionCounter, salts } = parts;
-  const secretData = concat(kpHsBlindId, cookieOf(parts));
+  const secretData = concatSecret(kpHsBlindId, cookieOf(parts));
   try {
     const context = { secretData, subcredential, revisionCounter, constant: INNER_CONSTANT };
     return encryptLayer(context, salts.inner, text);

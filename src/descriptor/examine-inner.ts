@@ -1,4 +1,4 @@
-import { type Bytes, concat, equalBytes } from './bytes.ts';
+import { type Bytes, concatSecret, equalBytes } from './bytes.ts';
 import { openCookie } from './client-auth.ts';
 import { CERT_TYPE, verifyCert, x25519ToEd25519 } from './ed25519-cert.ts';
 import { DescriptorError } from './error.ts';
@@ -64,7 +64,7 @@ function decryptInner(
   { encrypted }: ParsedMiddleLayer,
   descriptorCookie?: Bytes,
 ): { readonly text?: Bytes } {
-  const secretData = concat(kpHsBlindId, descriptorCookie ?? new Uint8Array());
+  const secretData = concatSecret(kpHsBlindId, descriptorCookie ?? new Uint8Array());
   const { revisionCounter } = outer;
   try {
     const context = { secretData, subcredential, revisionCounter, constant: INNER_CONSTANT };

@@ -1,4 +1,4 @@
-import { type Bytes, asciiBytes, concat, equalBytes, fixedBytes, u64be } from './bytes.ts';
+import { type Bytes, asciiBytes, concat, concatSecret, equalBytes, fixedBytes, u64be } from './bytes.ts';
 import { DescriptorError } from './error.ts';
 import type { NHsSubcred } from './keys.ts';
 import { type Ed25519Verify, aes256ctr, ed25519Verify, sha3_256, shake256 } from './primitives.ts';
@@ -100,7 +100,7 @@ function withLayerKeys<T>(
   salt: Bytes,
   use: (key: Bytes, iv: Bytes, macKey: Bytes) => T,
 ): T {
-  const input = concat(secretData, subcredential, u64be(revisionCounter), salt, constant);
+  const input = concatSecret(secretData, subcredential, u64be(revisionCounter), salt, constant);
   const keys = crypto.shake256(input, KEY_LENGTH + IV_LENGTH + MAC_LENGTH);
   try {
     return use(

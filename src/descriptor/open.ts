@@ -1,5 +1,5 @@
 import { deriveKpHsBlindId, deriveSubcredential } from './blinding.ts';
-import { type Bytes, concat, equalBytes } from './bytes.ts';
+import { type Bytes, concatSecret, equalBytes } from './bytes.ts';
 import { CERT_TYPE, type Ed25519Cert, verifyCert, x25519ToEd25519 } from './ed25519-cert.ts';
 import { DescriptorError, type DescriptorErrorCode, inLayer } from './error.ts';
 import { type ParsedInnerLayer, parseInnerLayer } from './inner-layer.ts';
@@ -195,7 +195,7 @@ function openLayers(
     const context = { ...keys, secretData: kpHsBlindId, constant: MIDDLE_CONSTANT };
     return parseMiddleLayer(unpadMiddle(decryptLayer(context, outer.superencrypted, crypto)));
   });
-  const secretData = concat(kpHsBlindId, descriptorCookie ?? new Uint8Array());
+  const secretData = concatSecret(kpHsBlindId, descriptorCookie ?? new Uint8Array());
   let text: Bytes;
   try {
     text = inLayer('inner', () =>

@@ -85,8 +85,14 @@ export function sha512(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** KDF of the specification: the first `length` bytes of SHAKE-256. */
 export function shake256(data: Uint8Array, length: number): Uint8Array {
-  return plain(createHash('shake256', { outputLength: length }).update(data).digest());
+  if (!HAS_SHAKE_AT_ONCE)
+    return plain(createHash('shake256', { outputLength: length }).update(data).digest());
+  // A Hash keeps its last block, which may be a secret, until it is collected.
+  return plain(hash('shake256', data, { outputEncoding: 'buffer', outputLength: length }));
 }
+
+/** Node has the length since 24.4, and leaves it unread before. */
+const HAS_SHAKE_AT_ONCE = hash('shake256', '', { outputEncoding: 'buffer', outputLength: 80 }).length === 80;
 
 /** STREAM of the specification: AES-256-CTR with a 16-byte initial counter block, big-endian increment. */
 export function aes256ctr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array {

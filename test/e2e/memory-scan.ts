@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 
 /** One thing to look for. Every encoding of it that a careless program might keep is searched too. */
 export interface Needle {
@@ -12,7 +15,8 @@ interface Pattern {
   readonly bytes: Buffer;
 }
 
-const CHUNK_BYTES = 4 * 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+const ZEROS = Buffer.alloc(2 * CHUNK_BYTES);
 
 function patternsOf(needles: readonly Needle[]): Pattern[] {
   return needles.flatMap(({ name, bytes }) => {
@@ -28,6 +32,8 @@ function patternsOf(needles: readonly Needle[]): Pattern[] {
 }
 
 function scanBuffer(window: Buffer, patterns: readonly Pattern[], found: Set<string>): void {
+  // Most of what a process has reserved was never written.
+  if (window.equals(ZEROS.subarray(0, window.length))) return;
   for (const pattern of patterns) if (window.includes(pattern.bytes)) found.add(pattern.name);
 }
 
@@ -86,6 +92,18 @@ export function scanProcess(pid: number, needles: readonly Needle[]): { found: s
     closeSync(fd);
   }
   return { found: [...found].sort(), bytesRead };
+}
+
+/** The same in another process, so that this one can go on meanwhile. */
+export async function scanProcessApart(
+  pid: number,
+  needles: readonly Needle[],
+): Promise<{ found: string[]; bytesRead: number }> {
+  const program = fileURLToPath(new URL('./programs/scan-memory.ts', import.meta.url));
+  const scanner = spawn(process.execPath, ['--no-warnings', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const named = needles.map(({ name, bytes }) => ({ name, hex: Buffer.from(bytes).toString('hex') }));
+  scanner.stdin.end(JSON.stringify({ pid, needles: named }));
+  return JSON.parse(await text(scanner.stdout)) as { found: string[]; bytesRead: number };
 }
 
 /** Searches every regular file below `folder`. Gives `path: name` for each hit and the number of files read. */

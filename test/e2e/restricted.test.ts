@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +8,9 @@ import {
   encodeClientAuthFile,
   parseKpHscDescEnc,
   parseOnionAddress,
+  publishablePeriods,
+  testNetwork,
+  timePeriod,
   writeClientAuthPrivate,
   x25519PublicKey,
 } from '../../src/descriptor/index.ts';
@@ -14,10 +18,14 @@ import { SocksError } from '../../src/publisher/socks.ts';
 import { noise } from '../descriptor/forge.ts';
 import { onionFetch } from '../tor-network/onion-fetch.ts';
 import type { ClientTor } from '../tor-network/tor-node.ts';
+import { makeKnownIdentity } from './identity-needles.ts';
+import { cookieNeedles, keyholderNeedles, keyholderPaths } from './keyholder-needles.ts';
+import { scanProcess } from './memory-scan.ts';
 import { buildStage, expectSuccess, type Stage } from './stage.ts';
 
 const ATTEMPTS = 12;
 const PAGE = /^backend\d$/u;
+const PROFILE = testNetwork('private', 10);
 const [ALICE, BOB] = [noise('alice at the stage', 32), noise('bob at the stage', 32)];
 const publicText = (client: Uint8Array): string =>
   encodeClientAuthFile(parseKpHscDescEnc(x25519PublicKey(client))).trimEnd();
@@ -29,10 +37,12 @@ describe('a restricted service on a network of stock tor', () => {
   let alice: ClientTor;
   let bob: ClientTor;
   let count = 0;
+  const identity = makeKnownIdentity();
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'onion-signer-restricted-'));
-    stage = await buildStage({ folder, backends: 2, network: { consensusParams: 'sparse' } });
+    const network = { consensusParams: 'sparse' } as const;
+    stage = await buildStage({ folder, backends: 2, identity: identity.file, network });
     [alice, bob] = [stage.network.client, stage.network.publisher];
   }, 240_000);
 
@@ -104,6 +114,34 @@ describe('a restricted service on a network of stock tor', () => {
   it('opens for another client of policy too', async () => {
     await giveKey(bob, BOB);
     await sees(bob, PAGE);
+  }, 120_000);
+
+  it('leaves no key in publisher and core: of identity, periods and clients; and no cookie in the publisher', async () => {
+    const kpHsId = parseOnionAddress(stage.address);
+    const newest = Math.max(...publishablePeriods(PROFILE, Date.now() / 1000).map(each => each.periodNum));
+    const periods = [-3, -2, -1, 0, 1].map(step => timePeriod(PROFILE, newest + step));
+    const records = await readdir(stage.recordFolder, { recursive: true, withFileTypes: true });
+    const texts = records
+      .filter(({ name }) => name.endsWith('.txt'))
+      .map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1'));
+    const cookies = cookieNeedles(texts, { kpHsId, periods, client: ALICE });
+    expect(cookies.length).toBeGreaterThan(0);
+    const secrets = [
+      ...identity.needles(periods),
+      ...keyholderNeedles(keyholderPaths(join(stage.signerFolder, 'state'))),
+      { name: 'private key of alice', bytes: ALICE },
+      { name: 'private key of bob', bytes: BOB },
+      { name: 'PIN', bytes: Buffer.from(readFileSync(stage.hsm.pinFile, 'latin1').trim()) },
+    ];
+    // What both must have: the scan sees it there.
+    const known = { name: 'address', bytes: Buffer.from(stage.address.slice(0, 56)) };
+    const publisher = scanProcess(stage.publisher.pid, [...secrets, ...cookies, known]);
+    expect(publisher.found).toEqual(['address']);
+    // It may be at work just now, and have a cookie for that moment; see core-memory.test.ts.
+    expect(scanProcess(stage.signer.pid, [...secrets, known]).found).toEqual(['address']);
+    const all = [...secrets, ...cookies];
+    const own = scanProcess(process.pid, all).found;
+    expect(all.map(({ name }) => name).filter(name => !own.includes(name))).toEqual([]);
   }, 120_000);
 
   it('says so in both programs, and in no log who the clients are', async () => {

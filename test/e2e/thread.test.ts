@@ -17,6 +17,7 @@ import {
   toHex,
 } from '../../src/descriptor/index.ts';
 import { makeKnownIdentity } from './identity-needles.ts';
+import { keyholderNeedles, keyholderPaths } from './keyholder-needles.ts';
 import { keyholderPid } from './process-tree.ts';
 import { scanFolder, scanProcess } from './memory-scan.ts';
 import { buildStage, type Stage } from './stage.ts';
@@ -67,10 +68,13 @@ describe('the whole thread: token, signer, publisher, stock tor', () => {
     expect(right).toMatch(/^(?:ONION_INTRODUCTION|ONION_RENDEZVOUS|SOCKS_)/);
   }, 150_000);
 
-  it('neither publisher nor core nor keyholder holds the identity, a blinded form of it or the PIN', async () => {
+  it('no process holds the identity, a blinded form of it or the PIN, and the keyholder alone its keys', async () => {
     const periods = publishablePeriods(profile, now());
     const pin = (await readFile(stage.hsm.pinFile, 'utf8')).trim();
     const needles = [...identity.needles(periods), { name: 'PIN', bytes: Buffer.from(pin) }];
+    const kept = keyholderNeedles(keyholderPaths(join(stage.signerFolder, 'state')));
+    // What publisher and core must have: the scan sees it there.
+    const known = { name: 'address', bytes: Buffer.from(stage.address.slice(0, 56)) };
 
     const processes = {
       publisher: stage.publisher.pid,
@@ -78,8 +82,10 @@ describe('the whole thread: token, signer, publisher, stock tor', () => {
       keyholder: await keyholderPid(stage.signer.pid),
     };
     for (const [name, pid] of Object.entries(processes)) {
-      const { found, bytesRead } = scanProcess(pid, needles);
-      expect({ name, found }).toEqual({ name, found: [] });
+      const isKeyholder = name === 'keyholder';
+      const all = isKeyholder ? needles : [...needles, ...kept, known];
+      const { found, bytesRead } = scanProcess(pid, all);
+      expect({ name, found }).toEqual({ name, found: isKeyholder ? [] : ['address'] });
       expect(bytesRead).toBeGreaterThan(10_000_000);
     }
     for (const home of [stage.signerFolder, stage.publisherFolder]) {
@@ -89,8 +95,9 @@ describe('the whole thread: token, signer, publisher, stock tor', () => {
     }
 
     // Positive controls: this process and a planted file hold every needle.
-    const own = scanProcess(process.pid, needles).found;
-    expect(needles.map(({ name }) => name).filter(name => !own.includes(name))).toEqual([]);
+    const secrets = [...needles, ...kept];
+    const own = scanProcess(process.pid, secrets).found;
+    expect(secrets.map(({ name }) => name).filter(name => !own.includes(name))).toEqual([]);
     const planted = join(folder, 'planted');
     await mkdir(planted);
     await writeFile(join(planted, 'all'), Buffer.concat(needles.map(({ bytes }) => Buffer.from(bytes))));

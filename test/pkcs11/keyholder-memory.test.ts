@@ -1,16 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TOR_NETWORK } from '../../src/descriptor/index.ts';
-import { deriveHostKey, parseHostKeySource } from '../../src/pkcs11/host-key.ts';
-import { openState, wipeState } from '../../src/pkcs11/state-codec.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import { wantedPeriods } from '../../src/pkcs11/openings.ts';
 import { makeKnownIdentity } from '../e2e/identity-needles.ts';
+import { keyholderNeedles } from '../e2e/keyholder-needles.ts';
 import { type Needle, scanProcess } from '../e2e/memory-scan.ts';
 import { type Rig, createRig, now } from './keyholder-rig.ts';
 
@@ -20,22 +19,9 @@ beforeAll(async () => {
 });
 afterAll(() => rig.dispose());
 
-/** Seed and secret of each period key, from the state on disk. Copies: the test looks for them in another process. */
-function secretsOnDisk(): Needle[] {
-  const hostKey = deriveHostKey(parseHostKeySource(rig.paths.hostKey), 'onion-signer keyholder state');
-  const state = openState(readFileSync(join(rig.paths.state, 'state')), hostKey);
-  const needles = state.services.flatMap(({ periods }) =>
-    periods.flatMap(({ periodNum, key, secret }) => [
-      ...(key.kind === 'seed'
-        ? [{ name: `seed ${periodNum}`, bytes: key.seed.use(bytes => Uint8Array.from(bytes)) }]
-        : []),
-      { name: `secret ${periodNum}`, bytes: secret.use(bytes => Uint8Array.from(bytes)) },
-    ]),
-  );
-  wipeState(state);
-  hostKey.wipe();
-  return needles;
-}
+/** Seed and secret of each period key, from the state on disk. */
+const secretsOnDisk = (): Needle[] =>
+  keyholderNeedles(rig.paths).filter(({ name }) => /^(?:seed|secret) /u.test(name));
 
 test('a keyholder never has the identity; period keys are in its memory until they are over, and then gone', async () => {
   const identity = makeKnownIdentity();
