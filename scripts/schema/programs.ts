@@ -45,6 +45,10 @@ const signer: Keys<typeof SIGNER_KEYS> = {
   runway: duration('how long the shelf lasts; default 6h'),
   deadline: duration('1s to 60s; default 10s'),
   period_keys: text('^(?:keyholder|token)$', 'where signing keys of periods are made; default keyholder'),
+  locked_memory: text(
+    '^(?:required|swap-accepted)$',
+    'whether secrets may reach swap where no memory can be locked; default required',
+  ),
   keep: duration('how long texts are kept; default 30d'),
   journal_quota: size('default 8GiB'),
   disk_floor: size('default 64MiB'),

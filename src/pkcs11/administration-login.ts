@@ -2,6 +2,7 @@
 
 import { CustodyError } from './error.ts';
 import { type AdministeredToken, listedTokens, loadModule, selectToken } from './graphene.ts';
+import { checkLockedMemory } from './memory-lock.ts';
 import { checkPinFlags, parsePinSource, type PinSource, readPin } from './pin.ts';
 import type { PinGate } from './pin-gate.ts';
 import type { TokenAccess } from './token-messages.ts';
@@ -27,10 +28,11 @@ export function findToken(access: TokenAccess): FoundToken {
 
 /**
  * One attempt at most. A PIN that nobody types is not tried at a token that has counted a wrong one since the last right
- * one: it may be the same, tried by a daemon. Throws PIN_…, TOKEN_DEAD.
+ * one: it may be the same, tried by a daemon. Throws PIN_…, TOKEN_DEAD, LOCKED_MEMORY.
  */
 export async function logInOnce({ token, pinSource }: FoundToken, pins: PinGate): Promise<void> {
   if (!checkPinFlags(token.facts.flags)) return;
   if (pinSource.kind !== 'tty' && token.isPinCountLow()) throw new CustodyError('PIN_COUNT_LOW');
+  checkLockedMemory();
   await pins.login(token, await readPin(pinSource, token.facts.label), pinSource);
 }

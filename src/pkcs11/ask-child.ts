@@ -7,6 +7,7 @@ import { childCommand, MODULE_PROCESS_FLAGS, passedEnvironment } from './child-c
 import { awaitEnd, exitOf, killGroup } from './child-exit.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
+import { memoryArguments } from './memory-lock.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
 import { encodePinJudgement, PIN_TAG_BYTES } from './pin-tags.ts';
 import { MAX_TOKEN_FRAME_BYTES, parseFailure, TOKEN_FRAME } from './token-messages.ts';
@@ -18,6 +19,8 @@ export interface TokenClientOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the process id of each child, for status and tests. */
   readonly onSpawn?: (pid: number) => void;
+  /** Secrets may reach swap in the child where no memory can be locked; as in this process when not given. */
+  readonly swapAccepted?: boolean;
   /** Remembers what tokens said of PINs; for the life of this client when not given. */
   readonly pins?: PinStore;
 }
@@ -46,7 +49,8 @@ export async function askChild(
   stdin: 'ignore' | 'inherit' = 'ignore',
 ): Promise<Uint8Array> {
   const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
-  const child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, path]), {
+  const args = [path, ...memoryArguments(options.swapAccepted)];
+  const child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, ...args]), {
     env: { ...passedEnvironment(), ...options.env },
     stdio: [stdin, 'ignore', 'ignore', 'pipe'],
     detached: options.ownSession ?? false,

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
+import { SWAP_ACCEPTED, settleMemory } from './memory-lock.ts';
 import { PinGate } from './pin-gate.ts';
 import { parsePinJudgement } from './pin-tags.ts';
 import { guardProcess } from './process-guard.ts';
@@ -47,10 +48,11 @@ export async function serveOneRequest(
   }
 }
 
-/** Guards the process as soon as it runs; whoever asks learns by the answer why nothing is done. */
+/** Guards the process as soon as it runs, and goes on without locked memory where that was accepted; whoever asks learns by the answer why nothing is done. */
 export function exposureOfProcess(): CustodyError | undefined {
   try {
     guardProcess();
+    if (process.argv.includes(SWAP_ACCEPTED)) settleMemory(() => true);
     return undefined;
   } catch (thrown) {
     return toCustodyError(thrown, 'PROCESS_EXPOSED');

@@ -7,7 +7,8 @@ export interface CustodyDenial {
 
 /** Every way in which custody can fail, with what to do next. Only codes cross a process boundary. */
 const NEXT_STEP = {
-  LOCKED_MEMORY: 'memory cannot be locked; raise LimitMEMLOCK (ulimit -l) for this process',
+  LOCKED_MEMORY:
+    'memory cannot be locked; raise LimitMEMLOCK (ulimit -l), or accept swap: `locked_memory: swap-accepted` in signer.yaml',
   SECRET_WIPED: 'a secret was used after it was wiped; this is a defect, report it',
   CRYPTO: 'a primitive refused its input; this is a defect or an attack, report it',
 

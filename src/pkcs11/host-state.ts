@@ -7,6 +7,7 @@ import { type HostKeySource, createHostKeyFile, deriveHostKey, describeHostKey }
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, fillRandom } from './locked-memory.ts';
 import { MarkLog } from './mark-log.ts';
+import { isMemoryLocked } from './memory-lock.ts';
 import type { PinStore } from './pin-memory.ts';
 import { PIN_KEY_BYTES, type PinJudgement } from './pin-tags.ts';
 import { readCheckedFile, removeFile, replaceFile, syncFolder } from './private-file.ts';
@@ -20,6 +21,8 @@ export class HostState {
   readonly marks: MarkLog;
   /** How the state is protected on disk, for status. */
   readonly protection: string;
+  /** Whether its secrets are kept out of swap, for status. */
+  readonly isMemoryLocked = isMemoryLocked();
   readonly #path: string;
   readonly #hostKey: Secret;
   #state: KeyholderState;

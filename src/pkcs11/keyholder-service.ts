@@ -202,6 +202,7 @@ export class Keyholder {
       listSerial: serial,
       network: profile.name,
       isolation,
+      isMemoryLocked: host.isMemoryLocked,
       periodKeys: this.#list.periodKeys,
       signingToken,
       tokens: this.#tokens.status(tokens, slots),

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { childCommand, passedEnvironment } from './child-command.ts';
 import { CustodyError, parseCustodyErrorCode } from './error.ts';
+import { memoryArguments } from './memory-lock.ts';
 
 /** Where a keyholder finds its things: paths only. */
 export interface KeyholderPaths {
@@ -11,6 +12,12 @@ export interface KeyholderPaths {
   readonly list: string;
   /** `file:/path` or `credential:NAME`. */
   readonly hostKey: string;
+}
+
+/** Of a task that reads no list. */
+export interface TaskOptions {
+  /** Secrets may reach swap where no memory can be locked. */
+  readonly swapAccepted?: boolean;
 }
 
 /** Entry point beside this file, in source and in the built package. */
@@ -29,17 +36,21 @@ export const KEYHOLDER_FLAGS: readonly string[] = [
  */
 export async function initKeyholder(
   paths: Pick<KeyholderPaths, 'state' | 'hostKey'>,
-  options: { readonly recover?: boolean; readonly fence?: number } = {},
+  options: { readonly recover?: boolean; readonly fence?: number } & TaskOptions = {},
 ): Promise<void> {
   const args = ['init', '--state', paths.state, '--host-key', paths.hostKey];
   if (options.recover === true) args.push('--recover');
   if (options.fence !== undefined) args.push('--fence', String(options.fence));
-  await runTask(args);
+  await runTask([...args, ...memoryArguments(options.swapAccepted)]);
 }
 
 /** Every PIN may be tried again, also those that tokens refused. @throws CustodyError STATE_LOCKED while a keyholder runs, STATE_… */
-export async function forgetPins(paths: Pick<KeyholderPaths, 'state' | 'hostKey'>): Promise<void> {
-  await runTask(['forget-pins', '--state', paths.state, '--host-key', paths.hostKey]);
+export async function forgetPins(
+  paths: Pick<KeyholderPaths, 'state' | 'hostKey'>,
+  { swapAccepted }: TaskOptions = {},
+): Promise<void> {
+  const args = ['forget-pins', '--state', paths.state, '--host-key', paths.hostKey];
+  await runTask([...args, ...memoryArguments(swapAccepted)]);
 }
 
 /** Runs a keyholder that changes its state and ends. */

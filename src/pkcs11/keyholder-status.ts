@@ -75,6 +75,8 @@ export interface KeyholderStatus {
   /** In the order of the list. */
   readonly tokens: readonly TokenStatus[];
   readonly breaker: Breaker;
+  /** False where no memory can be locked and the list accepts it: secrets can reach swap. */
+  readonly isMemoryLocked: boolean;
   /** `file of mode 0400` or `credential NAME`. */
   readonly stateProtection: string;
   /** C2SP verifier key of the checkpoints. */
@@ -98,7 +100,11 @@ const STATES = ['off', 'starting', 'up', 'silent', 'down'] as const;
 
 export function encodeStatus(status: KeyholderStatus): Uint8Array {
   const out = new WireWriter().u64(status.startedAt).u32(status.uid).u64(status.listSerial);
-  out.str8(status.network).str8(status.isolation).str16(status.stateProtection);
+  out
+    .str8(status.network)
+    .str8(status.isolation)
+    .u8(status.isMemoryLocked ? 1 : 0);
+  out.str16(status.stateProtection);
   writeSigningToken(out.u8(PLACES.indexOf(status.periodKeys)), status.signingToken);
   writeTokens(out, status.tokens);
   const { isOpen, since, nextTry, code } = status.breaker;
@@ -142,6 +148,7 @@ export function parseStatus(payload: Uint8Array): KeyholderStatus {
     listSerial: reader.u64Number(),
     network: reader.str8(),
     isolation: reader.str8(),
+    isMemoryLocked: readOneOf(reader, [false, true]),
     stateProtection: reader.str16(),
     periodKeys: readOneOf(reader, PLACES),
     signingToken: readSigningToken(reader),

@@ -1,6 +1,6 @@
 // Main of the keyholder process.
-//   keyholder init --state DIR --host-key SOURCE [--recover [--fence SECOND]]
-//   keyholder forget-pins --state DIR --host-key SOURCE
+//   keyholder init --state DIR --host-key SOURCE [--recover [--fence SECOND]] [--swap-accepted]
+//   keyholder forget-pins --state DIR --host-key SOURCE [--swap-accepted]
 //   keyholder      --state DIR --host-key SOURCE --list FILE [--socket PATH]
 // Without --socket it is a child of the core and speaks on fd 3. Arguments carry paths only.
 
@@ -14,8 +14,9 @@ import { HostState } from './host-state.ts';
 import { KEYHOLDER_FRAME, encodeFailed } from './keyholder-messages.ts';
 import { MAX_ANSWER_BYTES, expireQuietly, serveKeyholder } from './keyholder-server.ts';
 import { Keyholder } from './keyholder-service.ts';
-import { checkLockedMemory } from './locked-memory.ts';
+import { isMemoryLocked, settleMemory } from './memory-lock.ts';
 import { guardProcess } from './process-guard.ts';
+import { acceptsSwap } from './read-list.ts';
 import { listenAlone, lockState } from './state-lock.ts';
 import { TokenClient } from './token-client.ts';
 import { Turns } from './turns.ts';
@@ -29,6 +30,8 @@ type Task = 'serve' | 'init' | 'forget-pins';
 interface Arguments {
   readonly task: Task;
   readonly recover: boolean;
+  /** Of a task that reads no list: secrets may reach swap where no memory can be locked. */
+  readonly swapAccepted: boolean;
   /** Unix seconds; 0 for none. */
   readonly fence: number;
   readonly state: string;
@@ -40,8 +43,8 @@ interface Arguments {
 async function main(): Promise<void> {
   process.umask(0o077);
   guardProcess();
-  checkLockedMemory();
   const args = readArguments();
+  settleMemory(() => (args.task === 'serve' ? acceptsSwap(args.list) : args.swapAccepted));
   const source = parseHostKeySource(args.hostKey);
   if (args.task === 'init') {
     HostState.create(args.state, source, { recover: args.recover, fence: args.fence });
@@ -56,6 +59,8 @@ async function main(): Promise<void> {
     return;
   }
   const keyholder = openKeyholder(args, HostState.open(args.state, source));
+  if (!isMemoryLocked())
+    process.stderr.write('keyholder: memory cannot be locked, as the list accepts: secrets can reach swap\n');
   setInterval(() => expireQuietly(keyholder), EXPIRE_INTERVAL_MS).unref();
   let server: Server | undefined;
   const stop = (): void => {
@@ -90,19 +95,21 @@ function readArguments(): Arguments {
         socket: text,
         fence: text,
         recover: { type: 'boolean' },
+        'swap-accepted': { type: 'boolean' },
       },
     });
     const { state, 'host-key': hostKey, list = '', socket, recover = false, fence = '0' } = values;
+    const { 'swap-accepted': swapAccepted = false } = values;
     const [task = 'serve', ...more] = positionals;
     if (!isTask(task) || more.length > 0) throw new CustodyError('KEYHOLDER_ARGUMENTS');
     const complete =
       task === 'serve'
-        ? list !== '' && !recover
+        ? list !== '' && !recover && !swapAccepted
         : list === '' && socket === undefined && (task === 'init' || !recover);
     const isFit = /^(?:0|[1-9][0-9]{0,11})$/u.test(fence) && (recover || fence === '0');
     if (state === undefined || hostKey === undefined || !complete || !isFit)
       throw new CustodyError('KEYHOLDER_ARGUMENTS');
-    return { task, recover, fence: Number(fence), state, hostKey, list, socket };
+    return { task, recover, swapAccepted, fence: Number(fence), state, hostKey, list, socket };
   } catch (thrown) {
     throw toCustodyError(thrown, 'KEYHOLDER_ARGUMENTS');
   }

@@ -12,10 +12,11 @@ import {
   writeRetired,
 } from './list-backends.ts';
 import { type ListAccess, checkAccess, readAccess, writeAccess } from './list-access.ts';
+import { LOCKED_MEMORY, type LockedMemory } from './memory-lock.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const MAGIC = new TextEncoder().encode('onion-signer list 4\n');
+const MAGIC = new TextEncoder().encode('onion-signer list 5\n');
 const ALIAS = /^[a-z0-9][a-z0-9._-]{0,62}$/u;
 /** What a PIN source looks like; the token process reads it in detail. */
 const PIN_SOURCE = /^(?:tty|file:\/\P{Cc}+|credential:[A-Za-z0-9._-]+)$/u;
@@ -90,6 +91,8 @@ export interface KeyholderList {
   readonly retired: readonly KpHsId[];
   /** Where descriptor signing keys are made: in this process, or inside the first token. */
   readonly periodKeys: PeriodKeyPlace;
+  /** Whether secrets may reach swap where no memory can be locked. */
+  readonly lockedMemory: LockedMemory;
   /** Ascending by alias. */
   readonly services: readonly ListService[];
 }
@@ -104,6 +107,7 @@ export function encodeList(list: KeyholderList): Uint8Array {
   out.u32(list.aheadSeconds).u32(list.runwaySeconds).u32(list.deadlineMs).u8(list.tokens.length);
   for (const token of list.tokens) out.str16(token.uri).str16(token.modulePath);
   out.str16(list.pinSource).u8(PERIOD_KEY_PLACES.indexOf(list.periodKeys));
+  out.u8(LOCKED_MEMORY.indexOf(list.lockedMemory));
   writeRetired(out, list.retired);
   out.u16(list.services.length);
   for (const service of list.services) {
@@ -136,7 +140,7 @@ export function parseList(bytes: Uint8Array): KeyholderList {
   if (bytes.length > LIST_LIMITS.bytes) throw new CustodyError('LIST_BOUNDS', 'the list is too long');
   const reader = new WireReader(bytes, 'LIST_SYNTAX');
   const magic = reader.bytes(MAGIC.length);
-  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 4');
+  if (!MAGIC.every((byte, i) => byte === magic[i])) throw reader.fault('this is no list of version 5');
   const serial = reader.u64Number();
   const profile: NetworkProfile = {
     name: reader.str8(),
@@ -150,11 +154,13 @@ export function parseList(bytes: Uint8Array): KeyholderList {
   const pinSource = reader.str16();
   const periodKeys = PERIOD_KEY_PLACES[reader.u8()];
   if (periodKeys === undefined) throw reader.fault('period keys at an unknown place');
+  const lockedMemory = LOCKED_MEMORY[reader.u8()];
+  if (lockedMemory === undefined) throw reader.fault('an unknown word on locked memory');
   const retired = readRetired(reader);
   const services = repeat(reader.u16(), () => readService(reader));
   reader.end();
   const fixed = { serial, profile, aheadSeconds, runwaySeconds, deadlineMs, tokens, pinSource, periodKeys };
-  const list = { ...fixed, retired, services };
+  const list = { ...fixed, lockedMemory, retired, services };
   checkList(list);
   return list;
 }

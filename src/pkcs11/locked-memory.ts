@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import sodium from 'sodium-native';
 import { CustodyError } from './error.ts';
@@ -11,6 +10,13 @@ import { CustodyError } from './error.ts';
 
 const AEAD_TAG_BYTES = 16;
 export const BOX_SEAL_BYTES = 48;
+
+let isSwapAccepted = false;
+
+/** From now on secrets lie in pages that may be swapped: for `settleMemory` alone, where none can be locked. */
+export function giveUpLocking(): void {
+  isSwapAccepted = true;
+}
 
 /** A secret in its own locked pages. It prints, logs and serialises as `[secret]`; `use` is the only way in. */
 export class Secret {
@@ -85,11 +91,21 @@ function takePages(length: number): Buffer {
   try {
     const bytes = sodium.sodium_malloc(size);
     // sodium_malloc is silent when it could not lock; locking the same pages again is not.
-    sodium.sodium_mlock(bytes);
+    if (!isSwapAccepted) sodium.sodium_mlock(bytes);
     sodium.sodium_memzero(bytes);
     return bytes;
   } catch (cause) {
     throw new CustodyError('LOCKED_MEMORY', undefined, { cause });
+  }
+}
+
+/** Runs `fn` while fresh pages of this many bytes are locked, which nothing else had before. Throws LOCKED_MEMORY. */
+export function withFreshPages<T>(length: number, fn: () => T): T {
+  const pages = takePages(length);
+  try {
+    return fn();
+  } finally {
+    sodium.sodium_free(pages);
   }
 }
 
@@ -108,22 +124,6 @@ export function withScratch<T>(length: number, fn: (bytes: Buffer) => T): T {
   } finally {
     scratch.wipe();
   }
-}
-
-/** Throws LOCKED_MEMORY unless VmLck of this process grows with an allocation. Call once at start. */
-export function checkLockedMemory(): void {
-  const before = lockedKilobytes();
-  // A size that nothing else uses, so that fresh pages are taken.
-  const pages = takePages(0x8000);
-  const grown = lockedKilobytes() > before;
-  sodium.sodium_free(pages);
-  if (!grown) throw new CustodyError('LOCKED_MEMORY');
-}
-
-function lockedKilobytes(): number {
-  const match = /^VmLck:\s+(\d+) kB$/mu.exec(readFileSync('/proc/self/status', 'latin1'));
-  if (match === null) throw new CustodyError('LOCKED_MEMORY');
-  return Number(match[1]);
 }
 
 /** Zeroes any buffer, locked or not. */

@@ -81,13 +81,14 @@ class Probe {
   }
 
   async #look(): Promise<Sighting> {
-    const { env, pins = volatilePinStore(), onSpawn } = this.#options;
+    const { env, pins = volatilePinStore(), onSpawn, swapAccepted } = this.#options;
     this.#child = new SigningChild({
       entry: 'probe-process',
       ownSession: !this.#isTyped,
       deadlineMs: this.#deadlineMs,
       pins,
       ...(env === undefined ? {} : { env }),
+      ...(swapAccepted === undefined ? {} : { swapAccepted }),
     });
     if (this.#child.pid !== undefined) onSpawn?.(this.#child.pid);
     return parseSighting(await this.#child.ask(PROBE_FRAME.look, encodeLook(this.#access)));

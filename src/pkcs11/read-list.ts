@@ -3,10 +3,11 @@
 import { hash } from 'node:crypto';
 import { CustodyError } from './error.ts';
 import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
+import { isMemoryLocked } from './memory-lock.ts';
 import { readCheckedFile } from './private-file.ts';
 import type { KeyholderState } from './state-codec.ts';
 
-/** @throws CustodyError LIST_… */
+/** @throws CustodyError LIST_…; LOCKED_MEMORY when it asks for what this process went on without */
 export function readList(
   path: string,
   { listSerial, listDigest }: Pick<KeyholderState, 'listSerial' | 'listDigest'>,
@@ -18,5 +19,10 @@ export function readList(
   const digest = hash('sha256', bytes, 'buffer');
   const changed = list.serial === listSerial && !digest.equals(listDigest);
   if (list.serial < listSerial || changed) throw new CustodyError('LIST_SERIAL');
+  if (list.lockedMemory === 'required' && !isMemoryLocked()) throw new CustodyError('LOCKED_MEMORY');
   return { list, digest };
 }
+
+/** What the list says before there is a state to compare it with; the same bytes are read again, and then compared. @throws CustodyError LIST_… */
+export const acceptsSwap = (path: string): boolean =>
+  readList(path, { listSerial: 0, listDigest: new Uint8Array(0) }).list.lockedMemory === 'swap-accepted';

@@ -8,6 +8,7 @@ import { awaitEnd, exitOf, killGroup } from './child-exit.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { FairQueue } from './fair-queue.ts';
 import { type Frame, FrameChannel } from './frames.ts';
+import { memoryArguments } from './memory-lock.ts';
 import { PinAttempts, type PinStore } from './pin-memory.ts';
 import { PIN_TAG_BYTES, encodePinJudgement } from './pin-tags.ts';
 import { MAX_SIGNING_FRAME_BYTES } from './signing-messages.ts';
@@ -21,6 +22,8 @@ export interface SigningChildOptions {
   readonly pins: PinStore;
   /** Added to what PKCS#11 modules need of our environment. Nothing secret. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Secrets may reach swap in the child where no memory can be locked; as in this process when not given. */
+  readonly swapAccepted?: boolean;
   /** Another process that is asked in turn. */
   readonly entry?: 'signing-process' | 'probe-process';
   /** Of a session of its own, unless it asks a person at our terminal. */
@@ -60,9 +63,11 @@ export class SigningChild {
   #sequence = 0;
   #reason: CustodyError | undefined;
 
-  constructor({ deadlineMs, env, pins, entry = 'signing-process', ownSession = true }: SigningChildOptions) {
+  constructor(options: SigningChildOptions) {
+    const { deadlineMs, env, pins, entry = 'signing-process', ownSession = true } = options;
     const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
-    this.#child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, path]), {
+    const args = [path, ...memoryArguments(options.swapAccepted)];
+    this.#child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, ...args]), {
       env: { ...passedEnvironment(), ...env },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       detached: ownSession,

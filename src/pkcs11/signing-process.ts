@@ -10,6 +10,7 @@ import { exposureOfProcess, gateOf } from './child-entry.ts';
 import { DescriptorError, encodeCertBody, messageOfUnsigned } from '../descriptor/index.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
+import { checkLockedMemory } from './memory-lock.ts';
 import { logIn } from './open-token.ts';
 import type { PinGate } from './pin-gate.ts';
 import { unloadModules } from './pkcs11js.ts';
@@ -50,6 +51,7 @@ async function enter(
 ): Promise<Uint8Array> {
   if (exposure !== undefined) throw exposure;
   if (entrance !== undefined) throw new CustodyError('TOKEN_PROTOCOL');
+  checkLockedMemory();
   const { token } = await logIn(access, pins);
   const session = new WritingSession(token, progress);
   const keys = new TokenSigningKeys(session, label);

@@ -13,7 +13,8 @@ import type { Caller } from './child-entry.ts';
 import { handleSealing } from './sealing-requests.ts';
 import { openEnvelope, type OpenedIdentity } from './envelope.ts';
 import { CustodyError, toCustodyError } from './error.ts';
-import { boxSeal, checkLockedMemory } from './locked-memory.ts';
+import { boxSeal } from './locked-memory.ts';
+import { checkLockedMemory } from './memory-lock.ts';
 import { keyOfEnvelope, openTokenKeys, type TokenKeys, unlockWith } from './open-token.ts';
 import { Token } from './pkcs11js.ts';
 import {

@@ -74,3 +74,7 @@ export function readTestNetwork(
   if (votingInterval % 5 !== 0) throw errorAt('BAD_VALUE', interval, 'use a multiple of 5 seconds');
   return { name, votingInterval };
 }
+
+/** In words, because it is the owner's decision: whether secrets may reach swap where no memory can be locked. */
+export const readLockedMemory = (node: YamlNode): string =>
+  readText(node, /^(?:required|swap-accepted)$/, '`locked_memory`', 'required or swap-accepted');

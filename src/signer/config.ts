@@ -4,6 +4,7 @@ import { TOR_NETWORK, testNetwork, type NetworkProfile } from '../descriptor/tim
 import { formatDoor, MAX_SOCKET_PATH, type PublisherDoor, readPublishers } from './config-publishers.ts';
 import {
   isCleanPath,
+  readLockedMemory,
   readPath,
   readPinSource,
   readSecretSource,
@@ -55,6 +56,8 @@ export interface SignerConfig {
   readonly deadlineMs: number;
   /** Where descriptor signing keys are made: in the keyholder, or inside the first token. */
   readonly periodKeys: 'keyholder' | 'token';
+  /** Whether secrets may reach swap where no memory can be locked. */
+  readonly isSwapAccepted: boolean;
   /** How long archived texts and stored answers are kept. */
   readonly keepSeconds: number;
   /** Above it nothing is signed; the publishers share it equally. Bytes. */
@@ -95,6 +98,7 @@ export const SIGNER_KEYS = [
   'runway',
   'deadline',
   'period_keys',
+  'locked_memory',
   'keep',
   'journal_quota',
   'disk_floor',
@@ -136,10 +140,9 @@ export function parseConfig(text: string, file: string): SignerConfig {
   const keepSeconds = reader.duration('keep', 30 * DAY, DAY, 4000 * DAY);
   const journalQuotaBytes = reader.size('journal_quota', 8 * GIB, GIB / 64, 1024 * GIB);
   const diskFloorBytes = reader.size('disk_floor', GIB / 16, GIB / 1024, 1024 * GIB);
-  const keyholder = readKeyholder(reader);
   const keyholderList = reader.path('keyholder_list', join(state, 'keyholder.list'));
   const periodKeys = readPeriodKeys(reader, pin);
-  const hostKey = reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource);
+  const isSwapAccepted = reader.text('locked_memory', 'required', readLockedMemory) === 'swap-accepted';
   return Object.freeze({
     file,
     tokens,
@@ -155,10 +158,11 @@ export function parseConfig(text: string, file: string): SignerConfig {
     keepSeconds,
     journalQuotaBytes,
     diskFloorBytes,
-    keyholder,
+    keyholder: readKeyholder(reader),
     keyholderList,
     periodKeys,
-    hostKey,
+    isSwapAccepted,
+    hostKey: reader.text('host_key', `file:${join(state, 'host.key')}`, readSecretSource),
     settings: reader.settings,
   });
 }

@@ -2,11 +2,12 @@ import type { StatusAnswer } from './contract/requests.ts';
 import type { SignerLog } from './program/log.ts';
 import { isAlarm } from './status.ts';
 
-/** Tells the log when the breaker or an alarm changes, once each time. */
+/** Tells the log when the breaker or an alarm changes, or whether memory is locked, once each time. */
 export class CustodyWatch {
   readonly #log: SignerLog;
   readonly #nextStep: (code: string) => string;
   #breaker = '';
+  #isMemoryLocked = true;
   /** Codes by service. */
   readonly #alarms = new Map<string, string>();
 
@@ -17,7 +18,10 @@ export class CustodyWatch {
   }
 
   /** `status` is the operator's. */
-  note({ breaker, services }: StatusAnswer): void {
+  note({ breaker, memory = 'locked', services }: StatusAnswer): void {
+    const isMemoryLocked = memory === 'locked';
+    if (this.#isMemoryLocked && !isMemoryLocked) this.#log.unlockedMemory();
+    this.#isMemoryLocked = isMemoryLocked;
     const code = breaker?.code ?? '';
     if (code !== this.#breaker) {
       if (code === '') this.#log.event('custody breaker closed');

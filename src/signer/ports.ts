@@ -94,6 +94,8 @@ export interface KeyholderState {
   readonly network: string;
   /** How the keyholder is kept apart from the core; see describeIsolation. */
   readonly isolation: string;
+  /** `locked`, or that secrets can reach swap. */
+  readonly memory: string;
   /** What its state on disk is sealed to. */
   readonly stateProtection: string;
   /** Where descriptor signing keys are, and which process stays for it. */

@@ -81,6 +81,7 @@ export async function describeStatus(
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(publisher === undefined
       ? {
+          memory: keyholder.memory,
           stateProtection: keyholder.stateProtection,
           periodKeys: keyholder.periodKeys,
           tokens: keyholder.tokens.map(tokenStatus),

@@ -26,9 +26,15 @@ function entry(program: Program): string {
 export async function runCommand(
   program: Program,
   args: readonly string[],
-  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: Uint8Array | string } = {},
+  options: {
+    readonly env?: NodeJS.ProcessEnv;
+    readonly input?: Uint8Array | string;
+    /** What runs the program: Node, and before it what becomes Node. */
+    readonly start?: readonly string[];
+  } = {},
 ): Promise<CommandResult> {
-  const child = spawn(process.execPath, [entry(program), ...args], {
+  const [command = '', ...before] = options.start ?? [process.execPath];
+  const child = spawn(command, [...before, entry(program), ...args], {
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });

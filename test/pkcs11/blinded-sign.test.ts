@@ -141,7 +141,7 @@ describe('a ladder', () => {
   test('has a hedge of its own, 32 random bytes, for each certificate', () => {
     const key = chainKey();
     const period = timePeriod(TOR_NETWORK, chain.periodNum);
-    const draw = sodium.randombytes_buf;
+    const draw = sodium.randombytes_buf.bind(sodium);
     const drawn: string[] = [];
     const spy = vi.spyOn(sodium, 'randombytes_buf').mockImplementation(out => {
       draw(out);

@@ -95,6 +95,7 @@ export async function createRig(): Promise<Rig> {
         pinSource: hsm.pinSource,
         retired: [],
         periodKeys: 'keyholder',
+        lockedMemory: 'required',
         services: [
           { ...service('alpha', alpha, ['a1', 'a2']), ...changesOfAlpha },
           service('beta', beta, ['b1']),

@@ -47,6 +47,7 @@ const list = (changes: Partial<KeyholderList> = {}): KeyholderList => ({
   pinSource: 'credential:pin',
   retired: [],
   periodKeys: 'keyholder',
+  lockedMemory: 'required',
   services: [service('frontpage'), service('intake', { singleOnion: true, enabled: false })],
   ...changes,
 });

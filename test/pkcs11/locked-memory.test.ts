@@ -8,7 +8,9 @@ import {
   hkdfSync,
   sign,
 } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -16,6 +18,7 @@ import { hkdfSha256Into, hmacSha256Into } from '../../src/pkcs11/hkdf.ts';
 import * as locked from '../../src/pkcs11/locked-memory.ts';
 import { Secret, withScratch } from '../../src/pkcs11/locked-memory.ts';
 import { expectCode } from './expect-code.ts';
+import { compileLyingMlock, underMemoryLimit } from './memory-limit.ts';
 
 const hex = (text: string) => Buffer.from(text, 'hex');
 
@@ -82,21 +85,30 @@ describe('a secret', () => {
 });
 
 describe('the start-up check', () => {
-  const module = fileURLToPath(new URL('../../src/pkcs11/locked-memory.ts', import.meta.url));
+  const module = fileURLToPath(new URL('../../src/pkcs11/memory-lock.ts', import.meta.url));
   const script = `const { checkLockedMemory } = await import(${JSON.stringify(module)});
     try { checkLockedMemory(); console.log('LOCKED'); } catch (error) { console.log(error.code); }`;
-  // Root may lock beyond the limit; setpriv takes that right away for one command.
-  const asRoot = process.geteuid?.() === 0;
-
-  function runUnderLimit(kilobytes: number): string {
-    const drop = asRoot ? 'exec setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock ' : 'exec ';
-    const command = `ulimit -l ${kilobytes} && ${drop}"$0" --input-type=module -e "$1"`;
-    return spawnSync('sh', ['-c', command, process.execPath, script], { encoding: 'utf8' }).stdout.trim();
-  }
+  const check = (start: readonly string[], env: NodeJS.ProcessEnv = {}): string => {
+    const [command, ...before] = [...start, process.execPath];
+    const args = [...before, '--input-type=module', '-e', script];
+    return spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, ...env } }).stdout.trim();
+  };
 
   test('passes where memory can be locked and refuses where it cannot', () => {
-    expect(runUnderLimit(1024)).toBe('LOCKED');
-    expect(runUnderLimit(0)).toBe('LOCKED_MEMORY');
+    expect(check(underMemoryLimit(1024))).toBe('LOCKED');
+    expect(check(underMemoryLimit(0))).toBe('LOCKED_MEMORY');
+  });
+
+  test('refuses where less is locked than the system says, or nothing at all', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mlock-'));
+    try {
+      const preloaded = (bytes: number) => check([], { LD_PRELOAD: compileLyingMlock(folder, bytes) });
+      // The control: a library of the same kind that locks all.
+      expect(preloaded(1 << 20)).toBe('LOCKED');
+      expect([0, 4096].map(preloaded)).toEqual(['LOCKED_MEMORY', 'LOCKED_MEMORY']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -31,6 +31,7 @@ const list: KeyholderList = {
   pinSource: 'tty',
   retired: [],
   periodKeys: 'keyholder',
+  lockedMemory: 'required',
   services: [service],
 };
 

@@ -44,6 +44,7 @@ async function enter(pinSource: string, onMissing: (names: ReadonlySet<string>) 
     pinSource,
     retired: [],
     periodKeys: 'token',
+    lockedMemory: 'required',
     services: [],
   };
   const tokenEnv = hsm.env;

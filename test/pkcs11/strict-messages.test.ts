@@ -16,6 +16,7 @@ const status: KeyholderStatus = {
   listSerial: 3,
   network: 'tor',
   isolation: 'same user',
+  isMemoryLocked: true,
   stateProtection: 'file of mode 0400',
   periodKeys: 'token',
   signingToken: { state: 'up', pid: 77, tokenLabel: 'press', errorCode: '', downSince: 0, nextTry: 0 },

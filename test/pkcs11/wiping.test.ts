@@ -197,6 +197,7 @@ async function openService(host: HostState): Promise<void> {
     pinSource: 'file:/pin',
     retired: [],
     periodKeys: 'keyholder',
+    lockedMemory: 'required',
     services: [service],
   };
   const nothing = (): void => undefined;

@@ -53,7 +53,7 @@ describe('signer.yaml', () => {
     expect([...settings.keys()].sort()).toEqual(
       ['ahead', 'deadline', 'disk_floor', 'envelopes', 'host_key', 'keyholder', 'network', 'pin', 'policies']
         .concat(['publishers', 'run', 'runway', 'state', 'tokens', 'keep', 'journal_quota'])
-        .concat(['listen', 'tls_key', 'metrics', 'period_keys', 'keyholder_list'])
+        .concat(['listen', 'tls_key', 'metrics', 'period_keys', 'locked_memory', 'keyholder_list'])
         .sort(),
     );
   });
@@ -83,6 +83,16 @@ describe('signer.yaml', () => {
     expect(refuses('period_keys: token\n')).toMatchObject({ code: 'BAD_VALUE', line: 4 });
     for (const place of ['Token', 'card', '"token "', '[token]'])
       expect(refuses(`period_keys: ${place}\n`, filed).code).toBe('BAD_VALUE');
+  });
+
+  it('asks for locked memory unless swap is accepted in words', () => {
+    expect([parse('').isSwapAccepted, parse('locked_memory: required\n').isSwapAccepted]).toEqual([
+      false,
+      false,
+    ]);
+    expect(parse('locked_memory: swap-accepted\n').isSwapAccepted).toBe(true);
+    for (const word of ['no', 'false', 'optional', 'Swap-accepted', '"swap-accepted "', '[required]'])
+      expect(refuses(`locked_memory: ${word}\n`)).toMatchObject({ code: 'BAD_VALUE', line: 4 });
   });
 
   it('takes no PIN: a literal is an error that does not repeat it', () => {

@@ -157,7 +157,8 @@ export class CoreRig {
         this.asked.push('status');
         const status = this.#inner.status();
         const services = status.services.map(each => custodyStatus(TOR_NETWORK, each, this.clock()));
-        return this.editStatus({ ...status, checkpointKey: status.checkpointVkey, services });
+        const state = { ...status, memory: 'locked', checkpointKey: status.checkpointVkey, services };
+        return this.editStatus(state);
       },
     };
   }

@@ -70,8 +70,8 @@ export function checkCustodians(count: number, isAccepted: boolean | undefined):
 }
 
 /** A person waits and may have to type: longer than the service path allows. */
-export const operatorClient = ({ deadlineMs }: SignerConfig): TokenClient =>
-  new TokenClient({ deadlineMs: Math.max(deadlineMs, 60_000) });
+export const operatorClient = (config: SignerConfig): TokenClient =>
+  new TokenClient({ deadlineMs: Math.max(config.deadlineMs, 60_000), swapAccepted: config.isSwapAccepted });
 
 export const accessOf = (config: SignerConfig, uri: string, pinSource = config.pin): TokenAccess => ({
   uri,

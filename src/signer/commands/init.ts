@@ -9,6 +9,7 @@ import {
   type KeyholderClient,
   spawnKeyholder,
 } from '../../pkcs11/keyholder-client.ts';
+import { settleMemory } from '../../pkcs11/memory-lock.ts';
 import {
   isOwnUsers,
   journalPath,
@@ -113,9 +114,12 @@ async function createState(config: SignerConfig): Promise<void> {
 
 async function createKeyholder(config: SignerConfig): Promise<void> {
   mkdirSync(config.envelopes, { recursive: true, mode: 0o700 });
+  // The host key is made in this process.
+  settleMemory(() => config.isSwapAccepted);
   createHostKey(config.hostKey);
   try {
-    await initKeyholder({ state: keyholderStatePath(config), hostKey: config.hostKey });
+    const paths = { state: keyholderStatePath(config), hostKey: config.hostKey };
+    await initKeyholder(paths, { swapAccepted: config.isSwapAccepted });
   } catch (error) {
     // An init that was cut off after this step is taken up again: without a journal nothing was ever signed.
     if (!(error instanceof CustodyError && error.code === 'STATE_EXISTS')) throw error;

@@ -130,6 +130,7 @@ export class KeyholderDoor implements Keyholder {
       listSerial: status.listSerial,
       network: status.network,
       isolation: describeIsolation(status, ownRights()),
+      memory: status.isMemoryLocked ? 'locked' : MEMORY_CAN_SWAP,
       stateProtection: status.stateProtection,
       periodKeys: describePeriodKeys(status),
       tokens: status.tokens,
@@ -183,6 +184,9 @@ export class KeyholderDoor implements Keyholder {
     });
   }
 }
+
+/** For status. */
+const MEMORY_CAN_SWAP = 'NOT LOCKED, as locked_memory accepts: secrets can reach swap';
 
 /** What the caller should know of the keyholder's codes; the others are the operator's, in status and log. */
 const AS_PROBLEM: Partial<Record<CustodyErrorCode, ProblemCode>> = {

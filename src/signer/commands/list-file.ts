@@ -27,6 +27,7 @@ export function encodeKeyholderList(
       tokens: config.tokens.map(uri => ({ uri, modulePath: '' })),
       pinSource: config.pin,
       periodKeys: config.periodKeys,
+      lockedMemory: config.isSwapAccepted ? 'swap-accepted' : 'required',
       envelopePath: service => envelopePath(config, service),
     }),
   );

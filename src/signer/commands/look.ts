@@ -69,6 +69,7 @@ export function formatStatus(status: StatusAnswer, backups: Backups = new Map())
   lines.push(
     `signer      ${code}isolation: ${status.isolation} · ${sealed} · policy ${status.policySerial}${journalText(status)}`,
   );
+  if (status.memory !== undefined) lines.push(`memory      ${status.memory}`);
   if (status.periodKeys !== undefined) lines.push(`period keys ${status.periodKeys}`);
   lines.push(...custodyLines(status));
   return `${lines.join('\n')}\n`;

@@ -22,6 +22,7 @@ export function addPinCommands(program: Command, context: CommandContext): void 
           'the keyholder has a user of its own: stop it and run its own `forget-pins` as that user';
         throw new SignerError('KEYHOLDER_UNAVAILABLE', message);
       }
-      await forgetPins({ state: keyholderStatePath(config), hostKey: config.hostKey });
+      const paths = { state: keyholderStatePath(config), hostKey: config.hostKey };
+      await forgetPins(paths, { swapAccepted: config.isSwapAccepted });
     });
 }

@@ -35,7 +35,8 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
       const found = missing.length === 0 ? 'nothing wrong' : 'not complete';
       context.print(`services: ${loaded.services.length}, digest ${policyDigest(loaded)}: ${found}\n`);
       if (missing.length > 0) process.exitCode = 1;
-      process.stderr.write([...missing, ...unknownTags(loaded), ...lonelyNotices(loaded.services)].join(''));
+      const notices = [...swapNotices(config), ...unknownTags(loaded), ...lonelyNotices(loaded.services)];
+      process.stderr.write([...missing, ...notices].join(''));
     });
   addExplainCommand(policy, context);
   addProposeCommand(policy, context);
@@ -78,6 +79,12 @@ function withoutIdentity(config: SignerConfig, { services }: Policy): string[] {
     });
 }
 
+/** What signer.yaml accepts and no policy file shows. */
+const swapNotices = (config: SignerConfig): string[] =>
+  config.isSwapAccepted
+    ? ['notice: `locked_memory: swap-accepted`: where no memory can be locked, secrets can reach swap\n']
+    : [];
+
 /** One line for each CAA tag that authorities may not know. */
 const unknownTags = ({ services }: Policy): string[] =>
   services.flatMap(({ service, caa }) =>
@@ -108,6 +115,7 @@ async function applyPolicy(
       context.print(
         `signed by ${approval.signatures.map(({ administrator }) => administrator).join(', ')}\n`,
       );
+    process.stderr.write(swapNotices(config).join(''));
     if (yes !== true && !(await confirmed('Put this in force?')))
       throw new SignerError('DENIED', 'nothing was changed');
     // The list first: the daemon tells the keyholder to read it when it takes the policy.

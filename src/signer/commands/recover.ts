@@ -105,7 +105,10 @@ const fenceOf = (config: SignerConfig, { measures }: Journal, now: number): numb
 
 /** With a fence from its first moment on. */
 const renewState = (config: SignerConfig, fence: number): Promise<void> =>
-  initKeyholder({ state: keyholderStatePath(config), hostKey: config.hostKey }, { recover: true, fence });
+  initKeyholder(
+    { state: keyholderStatePath(config), hostKey: config.hostKey },
+    { recover: true, fence, swapAccepted: config.isSwapAccepted },
+  );
 
 /** The checkpoint of the file, verified by the key that is about to go; else the one that halted the journal. */
 function readLost(path: string | undefined, { standing }: Journal, found: Found): Recovery['lost'] {

@@ -8,6 +8,24 @@ import type { CommandContext } from './context.ts';
 import { formatProbe } from './token-text.ts';
 
 const PIN_SOURCE = 'file:/path, credential:NAME or tty; never the PIN itself';
+const SWAP = ['--swap-accepted', 'accept that the PIN can reach swap where no memory can be locked'] as const;
+
+/** These commands read no signer.yaml, which says it for the others. */
+interface SwapOptions {
+  readonly swapAccepted?: boolean;
+}
+
+interface PrepareOptions extends SwapOptions {
+  readonly pin: string;
+  readonly kind: string;
+  readonly bits: string;
+  readonly label: string;
+}
+
+interface ProbeOptions extends SwapOptions {
+  readonly pin: string;
+  readonly json?: boolean;
+}
 
 /** `token list`, `token prepare`, `token probe`: the operator's side of the token, in a process of its own. */
 export function addTokenCommands(program: Command, context: CommandContext): void {
@@ -30,9 +48,10 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     .option('--kind <kind>', 'rsa or aes: see token probe', 'rsa')
     .option('--bits <bits>', 'of an RSA key: 2048, 3072 or 4096', '3072')
     .option('--label <text>', 'name of the key on the token', 'onion-signer')
-    .action(async (uri: string, options: { pin: string; kind: string; bits: string; label: string }) => {
+    .option(...SWAP)
+    .action(async (uri: string, options: PrepareOptions) => {
       const request = { access: accessTo(uri, options.pin), key: keyOf(options), label: options.label };
-      context.print(`${await prepareToken(request, { pins: filePinStore(pinBookPath()) })}\n`);
+      context.print(`${await prepareToken(request, clientOptions(options))}\n`);
     });
   token
     .command('probe')
@@ -42,14 +61,20 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     .argument('<uri>', 'the token, as in signer.yaml')
     .requiredOption('--pin <source>', PIN_SOURCE)
     .option('--json', 'for programs')
-    .action(async (uri: string, options: { pin: string; json?: boolean }) => {
-      const report = await probeToken(accessTo(uri, options.pin), { pins: filePinStore(pinBookPath()) });
+    .option(...SWAP)
+    .action(async (uri: string, options: ProbeOptions) => {
+      const report = await probeToken(accessTo(uri, options.pin), clientOptions(options));
       context.print(
         options.json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatProbe(report),
       );
       process.exitCode = report.advice.prepare === undefined ? 1 : 0;
     });
 }
+
+const clientOptions = ({ swapAccepted = false }: SwapOptions) => ({
+  pins: filePinStore(pinBookPath()),
+  swapAccepted,
+});
 
 const accessTo = (uri: string, pinSource: string) => ({ modulePath: '', uri, pinSource });
 

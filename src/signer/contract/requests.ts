@@ -185,6 +185,8 @@ export const StatusAnswerSchema = Type.Object(
     startedAt: seconds(),
     now: seconds(),
     isolation: text(64),
+    /** Of the processes with secrets: `locked`, or that it can reach swap. */
+    memory: Type.Optional(text(256)),
     stateProtection: Type.Optional(text(1_024)),
     /** Where descriptor signing keys are, and which process stays for it. */
     periodKeys: Type.Optional(text(1_024)),

@@ -11,6 +11,9 @@ import type { Policy, ServicePolicy } from './types.ts';
 /** Where descriptor signing keys are made. */
 export type PeriodKeyPlace = 'keyholder' | 'token';
 
+/** Whether secrets may reach swap where no memory can be locked. */
+export type LockedMemory = 'required' | 'swap-accepted';
+
 /** One service as the keyholder knows it. */
 export interface KeyholderListService {
   readonly alias: string;
@@ -60,6 +63,7 @@ export interface KeyholderListInput {
   /** Keys that no backend may have, ascending. */
   readonly retired: readonly KpHsId[];
   readonly periodKeys: PeriodKeyPlace;
+  readonly lockedMemory: LockedMemory;
   readonly services: readonly KeyholderListService[];
 }
 
@@ -73,6 +77,7 @@ export interface CompileSettings {
   readonly tokens: readonly { readonly uri: string; readonly modulePath: string }[];
   readonly pinSource: string;
   readonly periodKeys: PeriodKeyPlace;
+  readonly lockedMemory: LockedMemory;
   /** The list that this one follows. */
   readonly earlier?: EarlierList | undefined;
   /** The envelope of a service, an absolute path. */

@@ -88,6 +88,11 @@ export class SignerLog {
     this.#log.warn({ service, code, until, next }, 'custody alarm');
   }
 
+  /** The owner accepted it; it is told at each start all the same. */
+  unlockedMemory(): void {
+    this.#log.warn({}, 'memory cannot be locked: secrets can reach swap');
+  }
+
   problem(message: string, error: unknown, fields: { readonly service?: string } = {}): void {
     const code = error instanceof SignerError || hasCode(error) ? error.code : 'INTERNAL';
     const write: Repeat['write'] = more => this.#log.error({ ...fields, code, ...more }, message);

@@ -43,6 +43,8 @@ export class SignerHome {
   /** Service → address, 62 characters. */
   readonly addresses = new Map<string, string>();
   settings: Settings;
+  /** What runs our programs: Node, and before it what becomes Node. */
+  launcher: readonly string[] = [process.execPath];
   /** What our processes get beside the environment; the compile cache halves the time that a command takes. */
   readonly env: NodeJS.ProcessEnv;
   readonly #daemons: ManagedProcess[] = [];
@@ -112,7 +114,7 @@ export class SignerHome {
   /** Runs one `onion-signer` command to its end. */
   async command(...args: string[]): Promise<CommandResult> {
     const all = ['--config', join(this.folder, 'signer.yaml'), ...args];
-    const result = await runCommand('onion-signer', all, { env: this.env });
+    const result = await runCommand('onion-signer', all, { env: this.env, start: this.launcher });
     this.spoken.push(result.stderr);
     return result;
   }
@@ -205,7 +207,7 @@ export class SignerHome {
   /** Starts the daemon and waits for nothing. */
   spawn(program: Program = 'onion-signer', env: NodeJS.ProcessEnv = {}): ManagedProcess {
     const args = ['--config', join(this.folder, 'signer.yaml'), 'serve', '--log-level', 'debug'];
-    const daemon = new ManagedProcess(program, args, { ...this.env, ...env });
+    const daemon = new ManagedProcess(program, args, { ...this.env, ...env }, this.launcher);
     this.#daemons.push(daemon);
     return daemon;
   }

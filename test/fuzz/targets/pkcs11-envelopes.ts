@@ -38,6 +38,7 @@ const LIST: KeyholderList = {
   pinSource: 'credential:pin',
   retired: [identity('fuzz retired').kpHsId],
   periodKeys: 'token',
+  lockedMemory: 'required',
   services: ['frontpage', 'intake'].map(alias => ({
     alias,
     kpHsId: identity(`fuzz ${alias}`).kpHsId,

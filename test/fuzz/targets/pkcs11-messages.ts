@@ -132,6 +132,7 @@ const KEYHOLDER: readonly Target[] = [
       isolation: 'same user',
       periodKeys: 'token',
       ...CUSTODY_SAMPLE,
+      isMemoryLocked: true,
       stateProtection: 'file of mode 0400',
       checkpointVkey: 'a+00000000+AQ==',
       checkpointSize: 9n,

@@ -237,6 +237,7 @@ describe('the compiled list', () => {
       tokens: [{ uri: 'pkcs11:token=a', modulePath: '' }],
       pinSource: 'tty',
       periodKeys: 'keyholder',
+      lockedMemory: 'required',
       envelopePath: (service: string) => `/identities/${service}.age`,
     });
   const serials = (list: EarlierList) =>

@@ -123,6 +123,7 @@ describe('the compiled list', () => {
     tokens: [{ uri: 'pkcs11:token=a', modulePath: '/usr/lib/module.so' }],
     pinSource: 'tty',
     periodKeys: 'keyholder' as const,
+    lockedMemory: 'required' as const,
     envelopePath: (service: string) => `/var/lib/onion-signer/identities/${service}.age`,
   };
 
