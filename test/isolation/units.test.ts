@@ -124,6 +124,23 @@ describe('the users of the signer’s host', () => {
       expect(unit.get('InaccessiblePaths')).toEqual([`-/var/lib/${other.get('StateDirectory')?.[0]}`]);
   });
 
+  test('commands of the keyholder’s user get from docs/isolation.md what its unit has', () => {
+    const page = readFileSync(join(ROOT, 'docs', 'isolation.md'), 'utf8');
+    const [, grants = '', command = ''] =
+      /^as_keyholder\(\) \{ systemd-run (.*?)"\$@"; \}\nkeyholder="(.*?)"$/msu.exec(page) ?? [];
+    const properties = grants.replaceAll('$keys', '/etc/onion-signer/keyholder').split(/[\s\\]+/u);
+    const granted = ['User', 'LimitMEMLOCK', 'LoadCredential'].flatMap(key =>
+      (keyholder.get(key) ?? []).map(value => `${key}=${value}`),
+    );
+    expect(granted).toHaveLength(4);
+    expect(properties).toEqual(expect.arrayContaining(granted));
+    const words = keyholder
+      .get('ExecStart')?.[0]
+      ?.split(' ')
+      .slice(0, KEYHOLDER_FLAGS.length + 2);
+    expect(command.split(/[\s\\]+/u)).toEqual(words);
+  });
+
   test('the keyholder starts with the flags of its own, locked memory and credentials, and without a network', () => {
     const [, ...words] = (keyholder.get('ExecStart')?.[0] ?? '').split(' ');
     expect(words.slice(0, KEYHOLDER_FLAGS.length)).toEqual(KEYHOLDER_FLAGS);
