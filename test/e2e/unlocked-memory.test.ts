@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const NOTICE = 'notice: `locked_memory: swap-accepted`';
 
-describe('a signer whose memory cannot be locked', { timeout: 240_000 }, () => {
+describe('a signer whose memory cannot be locked', { timeout: 600_000 }, () => {
   test('prepares no token and makes no state by default', async () => {
     const prepare = ['token', 'prepare', hsm.uri, '--pin', hsm.pinSource, '--bits', '2048'];
     for (const command of [prepare, ['init']]) {
@@ -77,7 +77,6 @@ describe('a signer whose memory cannot be locked', { timeout: 240_000 }, () => {
     home.launcher = [process.execPath];
     const daemon = await home.start();
     expect((await home.operatorStatus()).memory).toBe('locked');
-    expect((await home.command('status')).stdout).toContain('\nmemory      locked\n');
     expect(daemon.lines.filter(({ msg }) => msg.includes('reach swap'))).toEqual([]);
   });
 });
