@@ -103,6 +103,7 @@ test.each(FILES)(
       rmSync(gate, { recursive: true });
     }
   },
+  600_000,
 );
 
 const commandLine = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1');

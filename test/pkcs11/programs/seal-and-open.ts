@@ -20,7 +20,7 @@ const onSpawn = (pid: number): void => {
   console.log(`CHILD ${pid}`);
   while (!existsSync(join(folder, String(pid)))) Atomics.wait(never, 0, 0, 10);
 };
-const client = new TokenClient({ deadlineMs: 60_000, onSpawn });
+const client = new TokenClient({ deadlineMs: 600_000, onSpawn });
 const { envelope, kpHsId } = await client.seal({
   tokens: [access],
   ageRecipients: [],
