@@ -69,7 +69,7 @@ function scanRange(
   return total;
 }
 
-/** Searches all readable memory of a process (needs root or the same user). Gives the names found and the bytes read. */
+/** Searches all readable memory of a process but the code of files (needs root or the same user). Gives the names found and the bytes read. */
 export function scanProcess(pid: number, needles: readonly Needle[]): { found: string[]; bytesRead: number } {
   const patterns = patternsOf(needles);
   const found = new Set<string>();
@@ -79,6 +79,7 @@ export function scanProcess(pid: number, needles: readonly Needle[]): { found: s
     for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
       const match = /^([0-9a-f]+)-([0-9a-f]+) r\S* \S+ \S+ \S+\s*(.*)$/.exec(line);
       if (match === null || match[3] === '[vvar]' || match[3] === '[vsyscall]') continue;
+      if (/ r-xp .* \//.test(line)) continue;
       const [from, until] = [Number.parseInt(match[1] ?? '', 16), Number.parseInt(match[2] ?? '', 16)];
       if (Number.isSafeInteger(from) && Number.isSafeInteger(until)) {
         bytesRead += scanRange(fd, from, until, patterns, found);
