@@ -33,7 +33,12 @@ export function isBuilt(root) {
  */
 export function build(root, node) {
   say('compiling src to dist');
-  const [dist, fresh, old] = [path.join(root, 'dist'), inSetup(root, 'dist-new'), inSetup(root, 'dist-old')];
+  // As deep as dist: its source maps name the sources from where it stands.
+  const [dist, fresh, old] = [
+    path.join(root, 'dist'),
+    path.join(root, '.dist-new'),
+    path.join(root, '.dist-old'),
+  ];
   mkdirSync(path.join(root, '.setup'), { recursive: true });
   for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true });
   // A source that changes while the compiler runs is newer than this.
@@ -53,19 +58,11 @@ export function build(root, node) {
 }
 
 /**
- * @param {string} root
- * @param {string} name
- */
-function inSetup(root, name) {
-  return path.join(root, '.setup', name);
-}
-
-/**
  * Its time is the beginning of the build that made dist.
  * @param {string} root
  */
 function stampOf(root) {
-  return inSetup(root, 'built');
+  return path.join(root, '.setup', 'built');
 }
 
 /**

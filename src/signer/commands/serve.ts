@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { CustodyError } from '../../pkcs11/error.ts';
 import { SignerError } from '../contract/problems.ts';
-import { keepYoungGenerationSmall } from '../program/young-generation.ts';
 import type { CommandContext } from './context.ts';
 import { serveStdio } from './stdio.ts';
 
@@ -17,7 +16,6 @@ export function addServeCommand(program: Command, context: CommandContext): void
         await serveStdio(context.config(), stdio);
         return;
       }
-      keepYoungGenerationSmall();
       // Only now: a pipe must not wait for what the daemon needs.
       const [{ guardProcess }, { createSignerLog }, { Daemon }] = await Promise.all([
         import('../../pkcs11/process-guard.ts'),
