@@ -36,6 +36,8 @@ export interface SignerRig {
   stop(): Promise<void>;
 }
 
+/** As unit and launcher start it. */
+const NODE = [process.execPath, '--max-semi-space-size=8'];
 const PUBLISHER = 'bench';
 const BACKENDS = 2;
 const POINTS_PER_BACKEND = 10;
@@ -55,7 +57,7 @@ export async function startSigner(count: number): Promise<SignerRig> {
     const addresses = await sealIdentities(folder, hsm, services);
     services.forEach((alias, i) => writePolicy(folder, alias, addresses[i] ?? ''));
     await succeed(config, hsm, 'policy', 'apply', '--yes');
-    const daemon = new ManagedProcess('onion-signer', ['--config', config, 'serve'], hsm.env);
+    const daemon = new ManagedProcess('onion-signer', ['--config', config, 'serve'], hsm.env, NODE);
     const seen = await untilReady(daemon);
     return {
       services: services.map(alias => ({ alias, evidence: backendNames(alias).map(publishedBy) })),

@@ -89,6 +89,13 @@ describe.each(UNITS)('%s', name => {
   });
 });
 
+test('the core’s young generation is bounded, by its unit as by its launcher', () => {
+  const flag = '--max-semi-space-size=8';
+  expect(readUnit(CORE).get('ExecStart')?.[0]?.split(' ')).toContain(flag);
+  const [start = ''] = readFileSync(join(ROOT, 'bin', 'onion-signer.js'), 'utf8').split('\n');
+  expect(start).toBe(`#!/usr/bin/env -S node ${flag}`);
+});
+
 describe('the users of the signer’s host', () => {
   const keyholder = readUnit(KEYHOLDER);
   const core = readUnit(CORE);
