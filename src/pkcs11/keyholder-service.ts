@@ -196,10 +196,12 @@ export class Keyholder {
     const { profile, serial, tokens } = this.#list;
     const { slots } = this.#book;
     const signingToken = this.#keys.token.status;
+    const sources = { checkpointKey: this.#checkpoints.publicKey, marks: host.marks };
     return {
       startedAt: this.#startedAt,
       uid: process.geteuid?.() ?? 0,
       listSerial: serial,
+      listDigest: host.state.listDigest,
       network: profile.name,
       isolation,
       isMemoryLocked: host.isMemoryLocked,
@@ -212,12 +214,7 @@ export class Keyholder {
       checkpointSize: host.marks.checkpoint?.size ?? 0n,
       aheadSeconds: aheadSeconds(this.#list),
       runwaySeconds: runwaySeconds(this.#list),
-      services: slots.map(slot =>
-        slot.status(profile, this.#wanted(), this.#now(), {
-          checkpointKey: this.#checkpoints.publicKey,
-          marks: host.marks,
-        }),
-      ),
+      services: slots.map(slot => slot.status(profile, this.#wanted(), this.#now(), sources)),
     };
   }
 

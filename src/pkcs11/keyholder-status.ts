@@ -65,6 +65,8 @@ export interface KeyholderStatus {
   readonly startedAt: number;
   readonly uid: number;
   readonly listSerial: number;
+  /** SHA-256 of the list in force, 32 bytes. */
+  readonly listDigest: Uint8Array;
   readonly network: string;
   /** `same user` as a child of the core, `own process` behind a socket: the core compares `uid` with its own. */
   readonly isolation: string;
@@ -99,7 +101,8 @@ const PLACES = ['keyholder', 'token'] as const;
 const STATES = ['off', 'starting', 'up', 'silent', 'down'] as const;
 
 export function encodeStatus(status: KeyholderStatus): Uint8Array {
-  const out = new WireWriter().u64(status.startedAt).u32(status.uid).u64(status.listSerial);
+  const out = new WireWriter().u64(status.startedAt).u32(status.uid);
+  out.u64(status.listSerial).bytes(status.listDigest, 32);
   out
     .str8(status.network)
     .str8(status.isolation)
@@ -146,6 +149,7 @@ export function parseStatus(payload: Uint8Array): KeyholderStatus {
     startedAt: reader.u64Number(),
     uid: reader.u32(),
     listSerial: reader.u64Number(),
+    listDigest: reader.bytes(32),
     network: reader.str8(),
     isolation: reader.str8(),
     isMemoryLocked: readOneOf(reader, [false, true]),

@@ -5,16 +5,25 @@ import { approveStep, type SignerIdentity } from './policy/approval.ts';
 import type { SignatureFile } from './policy/approval.ts';
 import { readServiceNames, type ServiceNames } from './policy/service-names.ts';
 import { type Policy } from './policy/types.ts';
-import type { Keyholder } from './ports.ts';
+import type { Keyholder, KeyholderState } from './ports.ts';
 
 /** What of the keyholder is asked: which list it has read. */
-type ListReader = Pick<Keyholder, 'status' | 'reload'>;
+interface ListReader extends Pick<Keyholder, 'reload'> {
+  status(): Promise<Pick<KeyholderState, 'listSerial' | 'listDigest'>>;
+}
+
+/** Which list it is: two that an apply left behind may have one serial. `digest`: SHA-256, 64 hex digits. */
+export interface ListIdentity {
+  readonly serial: number;
+  readonly digest: string;
+}
 
 /** The policy that the core judges by: always the journal's, whether the keyholder has read its list already or not. */
 export class PolicyInForce {
   readonly #journal: Journal;
   readonly #keyholder: ListReader;
   readonly #network: string;
+  readonly #listOnDisk: () => ListIdentity | undefined;
   #serial: number;
   #text: Uint8Array;
   #policy: Policy;
@@ -22,13 +31,22 @@ export class PolicyInForce {
   readonly names: ServiceNames;
   #applying: Promise<unknown> = Promise.resolve();
 
-  /** SignerError POLICY_EMPTY for a journal without a policy, POLICY_SNAPSHOT, JOURNAL_TORN. */
-  constructor(journal: Journal, keyholder: ListReader, network: string) {
+  /**
+   * `listOnDisk` tells what the keyholder is to have read, as far as that can be seen from here.
+   * SignerError POLICY_EMPTY for a journal without a policy, POLICY_SNAPSHOT, JOURNAL_TORN.
+   */
+  constructor(
+    journal: Journal,
+    keyholder: ListReader,
+    network: string,
+    listOnDisk: () => ListIdentity | undefined,
+  ) {
     const stored = journal.policies.current();
     if (stored === undefined) throw new SignerError('POLICY_EMPTY', 'run `init` first');
     this.#journal = journal;
     this.#keyholder = keyholder;
     this.#network = network;
+    this.#listOnDisk = listOnDisk;
     this.#serial = stored.serial;
     this.#text = stored.text;
     this.#policy = parsePolicySnapshot(stored.text);
@@ -81,10 +99,14 @@ export class PolicyInForce {
     if (await this.#isSettled()) return;
     await this.#keyholder.reload();
     if (await this.#isSettled()) return;
-    throw new SignerError('POLICY_SERIAL', 'the keyholder’s list is of another serial; run `policy apply`');
+    throw new SignerError('POLICY_SERIAL', 'the keyholder has another list; run `policy apply`');
   }
 
   async #isSettled(): Promise<boolean> {
-    return (await this.#keyholder.status()).listSerial === this.#serial;
+    const { listSerial, listDigest } = await this.#keyholder.status();
+    if (listSerial !== this.#serial) return false;
+    // One that was refused may have had the serial. What another apply has written meanwhile is not in force yet.
+    const onDisk = this.#listOnDisk();
+    return onDisk?.serial !== this.#serial || onDisk.digest === listDigest;
   }
 }

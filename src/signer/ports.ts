@@ -90,6 +90,8 @@ export interface BreakerState {
 export interface KeyholderState {
   readonly startedAt: number;
   readonly listSerial: number;
+  /** SHA-256 of its list, 64 hex digits. */
+  readonly listDigest: string;
   /** Name of the network in its list. */
   readonly network: string;
   /** How the keyholder is kept apart from the core; see describeIsolation. */

@@ -6,7 +6,7 @@ import { Checkpoints } from './checkpoints.ts';
 import { CustodyWatch } from './custody-watch.ts';
 import { nextStep } from './commands/custody-text.ts';
 import { KeyholderDoor } from './commands/keyholder-door.ts';
-import { readKeyholderList } from './commands/list-file.ts';
+import { identifyList, readKeyholderList } from './commands/list-file.ts';
 import { journalPath, loadConfig, type SignerConfig } from './config.ts';
 import { Doors } from './doors.ts';
 import { EvidenceBook } from './evidence-book.ts';
@@ -58,7 +58,9 @@ export class Daemon {
     });
     try {
       this.#keyholder = new KeyholderDoor(config);
-      this.#policy = new PolicyInForce(this.#journal, this.#keyholder, config.profile.name);
+      this.#policy = new PolicyInForce(this.#journal, this.#keyholder, config.profile.name, () =>
+        identifyList(config),
+      );
     } catch (error) {
       this.#journal.close();
       throw error;

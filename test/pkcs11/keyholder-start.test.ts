@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -61,6 +62,7 @@ describe('state and list at the start', () => {
     const client = await start();
     expect((await client.status()).listSerial).toBe(newer.serial);
     const kept = readFileSync(list);
+    expect((await client.status()).listDigest).toEqual(new Uint8Array(hash('sha256', kept, 'buffer')));
     copyFileSync(older, list);
     await expectCodeOf('LIST_SERIAL', client.reload());
     writeFileSync(list, encodeList({ ...newer, runwaySeconds: 60 }));

@@ -14,6 +14,7 @@ const status: KeyholderStatus = {
   startedAt: 1,
   uid: 2,
   listSerial: 3,
+  listDigest: new Uint8Array(32).fill(9),
   network: 'tor',
   isolation: 'same user',
   isMemoryLocked: true,

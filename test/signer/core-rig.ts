@@ -157,8 +157,13 @@ export class CoreRig {
         this.asked.push('status');
         const status = this.#inner.status();
         const services = status.services.map(each => custodyStatus(TOR_NETWORK, each, this.clock()));
-        const state = { ...status, memory: 'locked', checkpointKey: status.checkpointVkey, services };
-        return this.editStatus(state);
+        return this.editStatus({
+          ...status,
+          memory: 'locked',
+          listDigest: toHex(status.listDigest),
+          checkpointKey: status.checkpointVkey,
+          services,
+        });
       },
     };
   }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodeProposal, type SignatureFile } from '../../src/signer/policy/approval.ts';
 import { EMPTY_POLICY, encodePolicy, type Policy } from '../../src/signer/policy/types.ts';
-import { PolicyInForce } from '../../src/signer/policy-in-force.ts';
+import { type ListIdentity, PolicyInForce } from '../../src/signer/policy-in-force.ts';
 import type { Keyholder } from '../../src/signer/ports.ts';
 import { softwareToken } from '../ssh-keys.ts';
 import { rejection } from './failure.ts';
@@ -21,12 +21,14 @@ const keyholder: Pick<Keyholder, 'status' | 'reload'> = {
   reload: () => Promise.reject(new Error('not here')),
 };
 
+const [OURS, OTHER] = ['ab'.repeat(32), 'cd'.repeat(32)];
+
 let log: TestJournal;
 let inForce: PolicyInForce;
 beforeEach(async () => {
   log = new TestJournal();
   await log.journal.policies.apply(1, encodePolicy(policyOf(anna)));
-  inForce = new PolicyInForce(log.journal, keyholder, 'tor');
+  inForce = new PolicyInForce(log.journal, keyholder, 'tor', () => undefined);
 });
 afterEach(() => log.remove());
 
@@ -56,9 +58,34 @@ test('a service that left comes back under its own name only, after a restart to
   log = new TestJournal();
   await log.journal.policies.apply(1, encodePolicy(load(serviceYaml())));
   await log.journal.policies.apply(2, encodePolicy(EMPTY_POLICY));
-  inForce = new PolicyInForce(log.journal, keyholder, 'tor');
+  inForce = new PolicyInForce(log.journal, keyholder, 'tor', () => undefined);
   const error = await rejection(inForce.apply(3, encodePolicy(renamed)));
   expect([error.code, inForce.serial]).toEqual(['SERVICE-NAME', 2]);
   await inForce.apply(3, encodePolicy(load(serviceYaml())));
   expect(inForce.serial).toBe(3);
+});
+
+test.each<[string, ListIdentity, ListIdentity | undefined, string]>([
+  ['the list of the policy', { serial: 1, digest: OURS }, { serial: 1, digest: OURS }, 'in step'],
+  ['another list of that serial', { serial: 1, digest: OTHER }, { serial: 1, digest: OURS }, 'POLICY_SERIAL'],
+  ['an older list', { serial: 0, digest: OURS }, { serial: 1, digest: OURS }, 'POLICY_SERIAL'],
+  // Another apply has written its list and is not in force yet.
+  [
+    'a list that is not the newest on disk',
+    { serial: 1, digest: OURS },
+    { serial: 2, digest: OTHER },
+    'in step',
+  ],
+  ['a list that cannot be seen from here', { serial: 1, digest: OURS }, undefined, 'in step'],
+])('a keyholder that has read %s', async (_, { serial, digest }, onDisk, outcome) => {
+  let reloads = 0;
+  const reader = {
+    status: () => Promise.resolve({ listSerial: serial, listDigest: digest }),
+    reload: () => Promise.resolve(void (reloads += 1)),
+  };
+  const policy = new PolicyInForce(log.journal, reader, 'tor', () => onDisk);
+  if (outcome === 'in step') await policy.settle();
+  else expect((await rejection(policy.settle())).code).toBe(outcome);
+  // It was asked to read its list again, and only then.
+  expect(reloads).toBe(outcome === 'in step' ? 0 : 1);
 });

@@ -4,6 +4,7 @@ import {
   publicationWindow,
   publishablePeriods,
   timePeriod,
+  toHex,
 } from '../../descriptor/index.ts';
 import { CustodyError, type CustodyErrorCode } from '../../pkcs11/error.ts';
 import {
@@ -128,6 +129,7 @@ export class KeyholderDoor implements Keyholder {
     return {
       startedAt: status.startedAt,
       listSerial: status.listSerial,
+      listDigest: toHex(status.listDigest),
       network: status.network,
       isolation: describeIsolation(status, ownRights()),
       memory: status.isMemoryLocked ? 'locked' : MEMORY_CAN_SWAP,

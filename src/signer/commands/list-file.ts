@@ -1,8 +1,10 @@
+import { hash } from 'node:crypto';
 import { fchmodSync, readFileSync } from 'node:fs';
 import { encodeList, type KeyholderList, parseList } from '../../pkcs11/list.ts';
 import type { SignerConfig } from '../config.ts';
 import { compileKeyholderList } from '../policy/compile.ts';
 import type { Policy } from '../policy/types.ts';
+import type { ListIdentity } from '../policy-in-force.ts';
 import { writeDurably } from '../program/durable-file.ts';
 import { envelopePath } from './context.ts';
 
@@ -43,6 +45,16 @@ export function readKeyholderList(config: SignerConfig): KeyholderList | undefin
   const bytes = readListBytes(config);
   try {
     return bytes && parseList(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Which list is on disk; undefined when none can be read. */
+export function identifyList(config: SignerConfig): ListIdentity | undefined {
+  const bytes = readListBytes(config);
+  try {
+    return bytes && { serial: parseList(bytes).serial, digest: hash('sha256', bytes) };
   } catch {
     return undefined;
   }

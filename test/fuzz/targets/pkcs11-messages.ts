@@ -128,6 +128,7 @@ const KEYHOLDER: readonly Target[] = [
       startedAt: 1,
       uid: 1000,
       listSerial: 3,
+      listDigest: new Uint8Array(32).fill(9),
       network: 'tor',
       isolation: 'same user',
       periodKeys: 'token',
