@@ -2,7 +2,7 @@ import {
   encodePrepareRequest,
   parseTokenList,
   type PrepareRequest,
-  type TokenSummary,
+  type TokenList,
 } from './administration-messages.ts';
 import { askChild, type TokenClientOptions } from './ask-child.ts';
 import { parsePinSource } from './pin.ts';
@@ -13,8 +13,11 @@ import { WireReader, WireWriter } from './wire.ts';
 /** Making a key takes tens of seconds on a card. */
 const PREPARE_DEADLINE_MS = 120_000;
 
-/** The initialised tokens of a module: an absolute path, or a URI with module-name or module-path. No login. */
-export async function listTokens(module: string, options: TokenClientOptions = {}): Promise<TokenSummary[]> {
+/**
+ * The initialised tokens of a module: an absolute path, or a URI with module-name or module-path; and slots that do not say
+ * what is in them. No login.
+ */
+export async function listTokens(module: string, options: TokenClientOptions = {}): Promise<TokenList> {
   const uri = module.startsWith('pkcs11:') ? parsePkcs11Uri(module) : { match: {} };
   const path = resolveModulePath(uri, module.startsWith('pkcs11:') ? '' : module);
   const payload = new WireWriter().str16(path).finish();

@@ -1,13 +1,13 @@
 // How an operator's command comes to a token: the PIN source is judged first, then the token's own words about PINs.
 
 import { CustodyError } from './error.ts';
-import { type AdministeredToken, listedTokens, loadModule, selectToken } from './graphene.ts';
+import { type AdministeredToken, listedTokens, loadModule, type Slots } from './graphene.ts';
 import { checkLockedMemory } from './memory-lock.ts';
 import { checkPinFlags, parsePinSource, type PinSource, readPin } from './pin.ts';
 import type { PinGate } from './pin-gate.ts';
 import type { TokenAccess } from './token-messages.ts';
 import type { ModuleFacts } from './token-facts.ts';
-import { parsePkcs11Uri, resolveModulePath } from './uri.ts';
+import { parsePkcs11Uri, type Pkcs11Uri, resolveModulePath } from './uri.ts';
 
 /** A token that was found, and how one would log in. */
 export interface FoundToken {
@@ -17,13 +17,32 @@ export interface FoundToken {
   readonly pinSource: PinSource;
 }
 
-/** Throws URI_SYNTAX, PIN_LITERAL, PIN_SOURCE, MODULE_…, TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS. */
+/** Throws URI_SYNTAX, PIN_LITERAL, PIN_SOURCE, MODULE_…, TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS, TOKEN_DEAD. */
 export function findToken(access: TokenAccess): FoundToken {
   const uri = parsePkcs11Uri(access.uri);
   const pinSource = parsePinSource(uri.pinSource ?? access.pinSource);
   const modulePath = resolveModulePath(uri, access.modulePath);
   const module = loadModule(modulePath);
   return { token: selectToken(listedTokens(), uri), module, modulePath, pinSource };
+}
+
+/** The one that the URI selects. When there is none, a slot that fails may have it. Throws TOKEN_…, also that slot's. */
+function selectToken({ tokens, failing }: Slots, { match }: Pkcs11Uri): AdministeredToken {
+  const [only, ...others] = tokens.filter(({ facts }) => {
+    const { label: token, manufacturer, serial, model } = facts;
+    const names = { token, manufacturer, serial, model };
+    return Object.entries(names).every(([name, value]) => {
+      const wanted = match[name as keyof typeof names];
+      return wanted === undefined || wanted === value;
+    });
+  });
+  if (only === undefined) {
+    const [fault] = failing;
+    if (fault === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
+    throw new CustodyError(fault.code, undefined, { ckr: fault.ckr });
+  }
+  if (others.length > 0) throw new CustodyError('TOKEN_AMBIGUOUS');
+  return only;
 }
 
 /**

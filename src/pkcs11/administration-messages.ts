@@ -1,5 +1,6 @@
-import { CustodyError } from './error.ts';
+import { CustodyError, parseCustodyErrorCode } from './error.ts';
 import { isOwnLabel } from './own-labels.ts';
+import type { FailingSlot } from './token-facts.ts';
 import { readAccess, type TokenAccess, writeAccess } from './token-messages.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -18,6 +19,12 @@ export interface TokenSummary {
   readonly hasAesGcm: boolean;
 }
 
+/** What `token list` shows. */
+export interface TokenList {
+  readonly tokens: readonly TokenSummary[];
+  readonly failing: readonly FailingSlot[];
+}
+
 /** Sizes of RSA keys that may be made, in bits. */
 export const RSA_BITS = [2048, 3072, 4096] as const;
 export type RsaBits = (typeof RSA_BITS)[number];
@@ -30,7 +37,7 @@ export interface PrepareRequest {
   readonly label: string;
 }
 
-export function encodeTokenList(tokens: readonly TokenSummary[]): Uint8Array {
+export function encodeTokenList({ tokens, failing }: TokenList): Uint8Array {
   const writer = new WireWriter().u16(tokens.length);
   for (const { uri, label, manufacturer, model, serial, flags, hasRsaOaep, hasAesGcm } of tokens) {
     writer.str16(uri).str8(label).str8(manufacturer).str8(model).str8(serial);
@@ -39,10 +46,17 @@ export function encodeTokenList(tokens: readonly TokenSummary[]): Uint8Array {
       .u8(hasRsaOaep ? 1 : 0)
       .u8(hasAesGcm ? 1 : 0);
   }
+  writer.u16(failing.length);
+  for (const { position, description, code, ckr } of failing)
+    writer
+      .u32(position)
+      .str8(description)
+      .str8(code)
+      .u32(ckr % 2 ** 32);
   return writer.finish();
 }
 
-export function parseTokenList(payload: Uint8Array): TokenSummary[] {
+export function parseTokenList(payload: Uint8Array): TokenList {
   const reader = new WireReader(payload);
   const tokens = Array.from({ length: reader.u16() }, () => ({
     uri: reader.str16(),
@@ -54,8 +68,14 @@ export function parseTokenList(payload: Uint8Array): TokenSummary[] {
     hasRsaOaep: readFlag(reader),
     hasAesGcm: readFlag(reader),
   }));
+  const failing = Array.from({ length: reader.u16() }, () => ({
+    position: reader.u32(),
+    description: reader.str8(),
+    code: parseCustodyErrorCode(reader.str8()) ?? 'TOKEN_PROTOCOL',
+    ckr: reader.u32(),
+  }));
   reader.end();
-  return tokens;
+  return { tokens, failing };
 }
 
 function readFlag(reader: WireReader): boolean {

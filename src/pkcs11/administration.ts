@@ -9,6 +9,7 @@ import {
   encodeTokenList,
   parsePrepareRequest,
   type PrepareRequest,
+  type TokenList,
   type TokenSummary,
 } from './administration-messages.ts';
 import { type Caller, serveOneRequest } from './child-entry.ts';
@@ -29,6 +30,7 @@ import {
   CKO_SECRET_KEY,
 } from './pkcs11-constants.ts';
 import { isHeld, type KeyPlace, makeAesKey, makeRsaKey } from './sealing-keys.ts';
+import { failingSlot } from './token-facts.ts';
 import { TOKEN_FRAME } from './token-messages.ts';
 import { formatPkcs11Uri } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
@@ -42,13 +44,27 @@ async function handle(type: number, payload: Uint8Array, { pins }: Caller): Prom
       const path = reader.str16();
       reader.end();
       loadModule(path);
-      return encodeTokenList(listedTokens().map(token => summaryOf(token, path)));
+      return encodeTokenList(list(path));
     }
     case TOKEN_FRAME.prepare:
       return new WireWriter().str16(await prepare(parsePrepareRequest(payload), pins)).finish();
     default:
       throw new CustodyError('TOKEN_PROTOCOL');
   }
+}
+
+function list(modulePath: string): TokenList {
+  const { tokens, failing } = listedTokens();
+  const summaries: TokenSummary[] = [];
+  const faults = [...failing];
+  for (const token of tokens) {
+    try {
+      summaries.push(summaryOf(token, modulePath));
+    } catch (thrown) {
+      faults.push(failingSlot(token.place, thrown));
+    }
+  }
+  return { tokens: summaries, failing: faults };
 }
 
 function summaryOf(token: AdministeredToken, modulePath: string): TokenSummary {

@@ -17,8 +17,14 @@ import {
   isTokenLost,
 } from './pkcs11-constants.ts';
 import { guard, type Mechanism, type ObjectTemplate } from './pkcs11js.ts';
-import type { ListedMechanism, ModuleFacts, TokenFacts } from './token-facts.ts';
-import type { Pkcs11Uri } from './uri.ts';
+import {
+  type FailingSlot,
+  failingSlot,
+  type ListedMechanism,
+  type ModuleFacts,
+  type SlotPlace,
+  type TokenFacts,
+} from './token-facts.ts';
 import type { PairHandles } from './writing-session.ts';
 
 const MAX_U32 = 0xffff_ffff;
@@ -41,34 +47,32 @@ export function loadModule(path: string): ModuleFacts {
   });
 }
 
-/** The initialised tokens of the loaded module. Throws MODULE_LOAD, TOKEN_NOT_FOUND. */
-export function listedTokens(): AdministeredToken[] {
-  return atStart(() => {
-    const slots = loaded?.getSlots(true);
-    const tokens: AdministeredToken[] = [];
-    for (let i = 0; i < (slots?.length ?? 0); i += 1) {
-      const slot = slots?.items(i);
-      if (slot === undefined) continue;
-      const facts = factsOf(slot);
-      if ((facts.flags & CKF_TOKEN_INITIALIZED) !== 0) tokens.push(new AdministeredToken(slot, facts));
-    }
-    return tokens;
-  });
+/** What the slots of the loaded module hold. */
+export interface Slots {
+  readonly tokens: readonly AdministeredToken[];
+  readonly failing: readonly FailingSlot[];
 }
 
-/** The one that the URI selects. Throws TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS. */
-export function selectToken(tokens: readonly AdministeredToken[], { match }: Pkcs11Uri): AdministeredToken {
-  const [only, ...others] = tokens.filter(({ facts }) => {
-    const { label: token, manufacturer, serial, model } = facts;
-    const names = { token, manufacturer, serial, model };
-    return Object.entries(names).every(([name, value]) => {
-      const wanted = match[name as keyof typeof names];
-      return wanted === undefined || wanted === value;
-    });
-  });
-  if (only === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
-  if (others.length > 0) throw new CustodyError('TOKEN_AMBIGUOUS');
-  return only;
+/** The initialised tokens of the loaded module: one slot that fails hides no other. Throws MODULE_LOAD, TOKEN_NOT_FOUND. */
+export function listedTokens(): Slots {
+  const slots = atStart(() => loaded?.getSlots(true));
+  const tokens: AdministeredToken[] = [];
+  const failing: FailingSlot[] = [];
+  const count = slots?.length ?? 0;
+  for (let i = 0; i < count; i += 1) {
+    let description = '';
+    try {
+      const slot = inSlot(() => slots?.items(i));
+      if (slot === undefined) continue;
+      description = trimmed(slot.slotDescription);
+      const facts = inSlot(() => factsOf(slot));
+      const place = { position: i + 1, description };
+      if ((facts.flags & CKF_TOKEN_INITIALIZED) !== 0) tokens.push(new AdministeredToken(slot, facts, place));
+    } catch (thrown) {
+      failing.push(failingSlot({ position: i + 1, description }, thrown));
+    }
+  }
+  return { tokens, failing };
 }
 
 /** Ends sessions and logins. Errors are ignored: the process ends now. */
@@ -83,22 +87,24 @@ export function unloadModule(): void {
 /** A token before and after login; all its sessions share the login. */
 export class AdministeredToken implements PinToken {
   readonly facts: TokenFacts;
+  readonly place: SlotPlace;
   readonly identity: string;
   readonly #slot: graphene.Slot;
   /** Every session of a process may use what another one made or found. */
   readonly #keys = new Map<string, graphene.Key>();
   #anchor: graphene.Session | undefined;
 
-  constructor(slot: graphene.Slot, facts: TokenFacts) {
+  constructor(slot: graphene.Slot, facts: TokenFacts, place: SlotPlace) {
     this.#slot = slot;
     this.facts = facts;
+    this.place = place;
     const { label: token, manufacturer, serial, model } = facts;
     this.identity = JSON.stringify({ token, manufacturer, serial, model });
   }
 
-  /** Without those about which the token says nothing more than their number. Throws MODULE_LOAD. */
+  /** Without those about which the token says nothing more than their number. Throws TOKEN_DEAD, TOKEN_NOT_FOUND. */
   mechanisms(): ListedMechanism[] {
-    return atStart(() => {
+    return inSlot(() => {
       const list = this.#slot.getMechanisms();
       // Each costs a call: graphene asks for more about a mechanism as soon as it is looked at.
       return Array.from({ length: list.length }, (_, i) => {
@@ -109,7 +115,7 @@ export class AdministeredToken implements PinToken {
   }
 
   isPinCountLow(): boolean {
-    return (atStart(() => factsOf(this.#slot)).flags & CKF_USER_PIN_COUNT_LOW) !== 0;
+    return (inSlot(() => factsOf(this.#slot)).flags & CKF_USER_PIN_COUNT_LOW) !== 0;
   }
 
   /** One attempt, in a session that stays open and keeps the login. Throws PIN_…, TOKEN_DEAD. */
@@ -260,13 +266,16 @@ const versionText = ({ major, minor }: { major: number; minor: number }): string
 /** "Not available" is all ones in 64 bits. */
 const toU32 = (value: number): number => (value >= 0 && value <= MAX_U32 ? Math.trunc(value) : MAX_U32);
 
-/** Before a token was chosen an error is the module's; that the token is gone is told as that. */
-function atStart<T>(call: () => T): T {
+/** Before a slot was looked at an error is the module's; that a token is gone is told as that. */
+const atStart = <T>(call: () => T): T => orElse('MODULE_LOAD', call);
+const inSlot = <T>(call: () => T): T => orElse('TOKEN_DEAD', call);
+
+function orElse<T>(code: CustodyErrorCode, call: () => T): T {
   try {
     return call();
   } catch (cause) {
     if (cause instanceof CustodyError) throw cause;
-    throw refusal(CKR_MEANING.get(ckrOf(cause) ?? 0) ?? 'MODULE_LOAD', cause);
+    throw refusal(CKR_MEANING.get(ckrOf(cause) ?? 0) ?? code, cause);
   }
 }
 

@@ -1,5 +1,7 @@
 // What modules and tokens say of themselves, without a login.
 
+import { type CustodyErrorCode, toCustodyError } from './error.ts';
+
 /** What a module says of itself. */
 export interface ModuleFacts {
   readonly description: string;
@@ -28,4 +30,25 @@ export interface ListedMechanism {
   readonly type: number;
   readonly minKeySize: number;
   readonly maxKeySize: number;
+}
+
+/** Where a token is, for people. */
+export interface SlotPlace {
+  /** Among those with a token, in the module's order, from 1. */
+  readonly position: number;
+  /** Of slot or reader; '' when it says nothing. */
+  readonly description: string;
+}
+
+/** A slot that has a token and does not say which. */
+export interface FailingSlot extends SlotPlace {
+  readonly code: CustodyErrorCode;
+  /** CKR_…; 0 when there is none. */
+  readonly ckr: number;
+}
+
+/** From what was thrown while it was looked at. */
+export function failingSlot(place: SlotPlace, thrown: unknown): FailingSlot {
+  const { code, ckr = 0 } = toCustodyError(thrown, 'TOKEN_DEAD');
+  return { ...place, code, ckr };
 }

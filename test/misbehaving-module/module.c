@@ -7,6 +7,7 @@
  *
  * Actions that answer instead of the real module:
  *   return NUMBER     that CKR
+ *   slot NUMBER       CKR_DEVICE_ERROR for this slot (functions whose first argument is one)
  *   hang, abort, segv, exit
  * Actions around the real one:
  *   print             100 kB to standard output and standard error first
@@ -77,6 +78,7 @@ static const struct answer answers[] = {
 };
 #define FLAGS_OFFSET 96 /* of CK_TOKEN_INFO: behind label, manufacturerID, model and serialNumber */
 #define CKR_FUNCTION_FAILED 6
+#define CKR_DEVICE_ERROR 0x30
 #define HUGE_LENGTH (1UL << 40)
 
 struct command {
@@ -135,7 +137,7 @@ static void write_much(int fd) {
 }
 
 /* What happens before the real module is asked; 1 when it is not. */
-static int act_before(const struct command *command, word *result) {
+static int act_before(const struct command *command, word slot, word *result) {
   if (is(command, "hang"))
     for (;;) pause();
   if (is(command, "abort")) abort();
@@ -146,8 +148,9 @@ static int act_before(const struct command *command, word *result) {
   if (is(command, "slow")) usleep(command->number * 1000);
   if (is(command, "fork") && fork() == 0)
     for (;;) pause();
-  if (!is(command, "return")) return 0;
-  *result = command->number;
+  int is_slot = is(command, "slot") && slot == command->number;
+  if (!is(command, "return") && !is_slot) return 0;
+  *result = is_slot ? CKR_DEVICE_ERROR : command->number;
   return 1;
 }
 
@@ -187,7 +190,7 @@ static word called(int index, const word args[8]) {
   word result = CKR_FUNCTION_FAILED;
   note_call(names[index]);
   struct command command = command_for(names[index]);
-  if (act_before(&command, &result)) return result;
+  if (act_before(&command, args[0], &result)) return result;
   if (index == I_C_GetFunctionList) {
     *(struct function_list **)args[0] = &ours;
     result = 0;

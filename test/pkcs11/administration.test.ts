@@ -41,7 +41,8 @@ const sealTo = (uri: string) =>
 describe('listing', () => {
   test('shows each initialised token with the URI that selects it, without a PIN', async () => {
     const second = await hsm.addToken('second');
-    const tokens = await listTokens(hsm.modulePath, { env: hsm.env, deadlineMs: 300_000 });
+    const { tokens, failing } = await listTokens(hsm.modulePath, { env: hsm.env, deadlineMs: 300_000 });
+    expect(failing).toEqual([]);
     expect(tokens.map(({ label }) => label).sort()).toEqual([hsm.label, 'second'].sort());
     const found = tokens.find(({ label }) => label === 'second');
     expect(parsePkcs11Uri(found?.uri ?? '').match).toEqual(parsePkcs11Uri(second).match);
@@ -49,12 +50,44 @@ describe('listing', () => {
   });
 
   test('takes a module by name and refuses what is none', async () => {
-    expect(
-      (await listTokens('pkcs11:?module-name=softhsm2', { env: hsm.env, deadlineMs: 300_000 })).length,
-    ).toBeGreaterThan(0);
+    const options = { env: hsm.env, deadlineMs: 300_000 };
+    const { tokens } = await listTokens('pkcs11:?module-name=softhsm2', options);
+    expect(tokens.length).toBeGreaterThan(0);
     await expectCodeOf('MODULE_PATH', listTokens('/usr/lib/none.so'));
     await expectCodeOf('MODULE_PATH', listTokens('softhsm2'));
   });
+});
+
+describe('a slot that fails', () => {
+  /** SoftHSM’s number of the slot of a token. */
+  const slotOf = (serial: string): number => Number.parseInt(serial.slice(-8), 16) & 0x7fff_ffff;
+
+  test.each(['C_GetSlotInfo', 'C_GetTokenInfo', 'C_GetMechanismList'])(
+    'at %s is named, and the others are listed and used',
+    async call => {
+      const broken = `broken ${call}`;
+      await hsm.addToken(broken);
+      const options = { env: hsm.env, deadlineMs: 300_000 };
+      const module = modules.create(hsm.modulePath);
+      const before = await listTokens(module.modulePath, options);
+      expect(before.failing).toEqual([]);
+      const slot = slotOf(before.tokens.find(({ label }) => label === broken)?.serial ?? '');
+      module.command(`${call} slot ${slot}`);
+      const { tokens, failing } = await listTokens(module.modulePath, options);
+      expect(tokens).toEqual(before.tokens.filter(({ label }) => label !== broken));
+      expect(failing).toMatchObject([{ code: 'TOKEN_DEAD', ckr: 0x30 }]);
+      if (call !== 'C_GetSlotInfo') expect(failing[0]?.description).toMatch(/SoftHSM/u);
+      if (call === 'C_GetMechanismList') return;
+      const access = (uri: string) => ({ ...hsm.access(uri), modulePath: module.modulePath });
+      expect(await prepare(`beside ${call}`, AES, access(`pkcs11:token=${hsm.label}`))).toMatch(/beside/u);
+      // The one that was asked for may be in it.
+      await expectCodeOf(
+        'TOKEN_DEAD',
+        prepare('in it', AES, access(`pkcs11:token=${encodeURIComponent(broken)}`)),
+      );
+    },
+    300_000,
+  );
 });
 
 describe('preparing a token', () => {

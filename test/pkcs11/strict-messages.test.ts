@@ -104,11 +104,12 @@ test('whether a token has RSA-OAEP and AES-GCM is 0 or 1', () => {
     [false, true],
     [true, false],
   ] as const) {
-    const list = [{ ...names, hasRsaOaep, hasAesGcm }];
+    const list = { tokens: [{ ...names, hasRsaOaep, hasAesGcm }], failing: [] };
     expect(parseTokenList(encodeTokenList(list))).toEqual(list);
   }
-  const bytes = encodeTokenList([token]);
-  for (const back of [1, 2]) {
+  const bytes = encodeTokenList({ tokens: [token], failing: [] });
+  // The number of failing slots is behind them.
+  for (const back of [3, 4]) {
     const spoilt = Uint8Array.from(bytes);
     spoilt[bytes.length - back] = 2;
     expectCode('FRAME_BAD', () => parseTokenList(spoilt));

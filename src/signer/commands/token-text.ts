@@ -1,4 +1,13 @@
+import { CustodyError } from '../../pkcs11/error.ts';
 import type { Finding, ProbeReport } from '../../pkcs11/probe-report.ts';
+import type { FailingSlot } from '../../pkcs11/token-facts.ts';
+
+/** One line for a slot of which nothing else is known. */
+export function formatFailing({ position, description, code, ckr }: FailingSlot): string {
+  const name = description === '' ? '' : ` (${description})`;
+  const said = ckr === 0 ? code : `${code}, CKR 0x${ckr.toString(16)}`;
+  return `slot ${position}${name}: ${said}: ${new CustodyError(code).message}\n`;
+}
 
 /** A probe for people: what the token says, each line, and the verdict. */
 export function formatProbe({ token, module, flags, login, findings, custody, advice }: ProbeReport): string {

@@ -5,7 +5,7 @@ import { filePinStore, pinBookPath } from '../../pkcs11/pin-book.ts';
 import { probeToken } from '../../pkcs11/probe-client.ts';
 import { SignerError } from '../contract/problems.ts';
 import type { CommandContext } from './context.ts';
-import { formatProbe } from './token-text.ts';
+import { formatFailing, formatProbe } from './token-text.ts';
 
 const PIN_SOURCE = 'file:/path, credential:NAME or tty; never the PIN itself';
 const SWAP = ['--swap-accepted', 'accept that the PIN can reach swap where no memory can be locked'] as const;
@@ -36,9 +36,14 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     .argument('<module>', 'absolute path of the module, or a pkcs11: URI with module-name')
     .option('--json', 'for programs')
     .action(async (module: string, options: { json?: boolean }) => {
-      const tokens = await listTokens(module);
-      if (options.json === true) context.print(`${JSON.stringify(tokens)}\n`);
-      else for (const each of tokens) context.print(`${each.uri}\t${each.manufacturer} ${each.model}\n`);
+      const list = await listTokens(module);
+      if (list.failing.length > 0) process.exitCode = 1;
+      if (options.json === true) {
+        context.print(`${JSON.stringify(list)}\n`);
+        return;
+      }
+      for (const each of list.tokens) context.print(`${each.uri}\t${each.manufacturer} ${each.model}\n`);
+      for (const slot of list.failing) process.stderr.write(formatFailing(slot));
     });
   token
     .command('prepare')

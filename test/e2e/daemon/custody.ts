@@ -120,7 +120,7 @@ export function describeFirstOpening(homeOf: () => SignerHome): void {
   });
 
   const isCountLow = async (): Promise<boolean> => {
-    const tokens = await listTokens(home.hsm.modulePath, { env: home.hsm.env });
+    const { tokens } = await listTokens(home.hsm.modulePath, { env: home.hsm.env });
     const flags = tokens.find(({ label }) => label === home.hsm.label)?.flags ?? 0;
     return (flags & CKF_USER_PIN_COUNT_LOW) !== 0;
   };

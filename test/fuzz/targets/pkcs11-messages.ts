@@ -237,18 +237,21 @@ const TOKEN: readonly Target[] = [
   ]),
   settled('token/failure', token.parseFailure, token.encodeFailure, [new CustodyError('TOKEN_DEAD')]),
   message('token/list', administration.parseTokenList, administration.encodeTokenList, [
-    [
-      {
-        uri: 'pkcs11:token=press',
-        label: 'press',
-        manufacturer: 'm',
-        model: '',
-        serial: '1',
-        flags: 0x40d,
-        hasRsaOaep: true,
-        hasAesGcm: false,
-      },
-    ],
+    {
+      tokens: [
+        {
+          uri: 'pkcs11:token=press',
+          label: 'press',
+          manufacturer: 'm',
+          model: '',
+          serial: '1',
+          flags: 0x40d,
+          hasRsaOaep: true,
+          hasAesGcm: false,
+        },
+      ],
+      failing: [{ position: 2, description: 'a reader', code: 'TOKEN_DEAD', ckr: 0x30 }],
+    },
   ]),
   message(
     'token/prepare-request',
