@@ -45,6 +45,11 @@ export class OpeningBudget {
     this.#openings.push(nowSeconds);
   }
 
+  /** The opening that was begun last was not made. */
+  giveBack(): void {
+    this.#openings.pop();
+  }
+
   succeed(): void {
     this.#failures = 0;
     this.#notBefore = 0;

@@ -34,8 +34,8 @@ const PASSED: ReadonlySet<string> = new Set([
 const SERVICES_PER_REQUEST = 32;
 
 /**
- * After this no further token is begun with: dead ones cost a deadline each, and whoever asked waits no longer. What was
- * not tried is tried first the next time. Milliseconds.
+ * After this no further token is begun with, and no further request where no token did anything for the last one: dead ones
+ * cost a deadline each, and whoever asked waits no longer. What was not tried is tried first the next time. Milliseconds.
  */
 export const TOKENS_PATIENCE_MS = 60_000;
 
@@ -64,8 +64,12 @@ export async function prepareServices(context: PreparationContext): Promise<void
       const opening = await planFor(slot, context, nowSeconds);
       if (opening !== undefined) openings.push(opening);
     }
+    let hindrance: CustodyErrorCode | undefined;
     for (let at = 0; at < openings.length; at += SERVICES_PER_REQUEST) {
-      await openBatch(openings.slice(at, at + SERVICES_PER_REQUEST), context, until);
+      const batch = openings.slice(at, at + SERVICES_PER_REQUEST);
+      if (hindrance !== undefined && performance.now() >= until)
+        for (const { slot } of batch) putOff(slot, hindrance, context.now());
+      else hindrance = await openBatch(batch, context, until);
     }
   } finally {
     // Keys that came into use belong to their records now.
@@ -138,15 +142,16 @@ interface Waiting {
   readonly errors: readonly CustodyError[];
 }
 
+/** What kept every one of the openings from being done by any token; undefined when one of them was. */
 async function openBatch(
   openings: readonly Opening[],
   context: PreparationContext,
   until: number,
-): Promise<void> {
+): Promise<CustodyErrorCode | undefined> {
   const { list, tokens, now } = context;
   let waiting: Waiting[] = openings.map(opening => ({ opening, errors: [] }));
   for (const access of tokens.inOrder(list.tokens)) {
-    if (waiting.length === 0) return;
+    if (waiting.length === 0) return undefined;
     const isLate = performance.now() >= until && waiting.some(({ errors }) => errors.length > 0);
     if (isLate) break;
     const tried = waiting;
@@ -163,8 +168,10 @@ async function openBatch(
       else settle(outcome, access, context, now());
     }
   }
-  for (const { opening, errors } of waiting)
-    noteFailure(opening.slot, mostTelling(errors).code, context.now());
+  const codes = waiting.map(({ errors }) => mostTelling(errors).code);
+  for (const [i, { opening }] of waiting.entries())
+    noteFailure(opening.slot, codes[i] ?? 'TOKEN_DEAD', context.now());
+  return waiting.length === openings.length ? codes[0] : undefined;
 }
 
 /** One token's outcomes, in the order of the openings, and what they say of it. */
@@ -214,6 +221,12 @@ function settle(
     discardKeys(outcome.keys);
     noteFailure(slot, toCustodyError(thrown, 'KEYHOLDER_FAULT').code, nowSeconds);
   }
+}
+
+/** Not asked for this time: it waits for what the others wait for, without a pause of its own. */
+function putOff(slot: ServiceSlot, code: CustodyErrorCode, nowSeconds: number): void {
+  slot.budget.giveBack();
+  slot.noteError(code, nowSeconds);
 }
 
 function noteFailure(slot: ServiceSlot, code: CustodyErrorCode, nowSeconds: number): void {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { CustodyError } from '../../src/pkcs11/error.ts';
+import { toHex } from '../../src/descriptor/index.ts';
+import { CustodyError, type CustodyErrorCode } from '../../src/pkcs11/error.ts';
+import type { ListService } from '../../src/pkcs11/list.ts';
 import type { TokenOpener } from '../../src/pkcs11/openings.ts';
 import { TOKENS_PATIENCE_MS } from '../../src/pkcs11/preparation.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
@@ -8,6 +10,7 @@ import {
   type MisbehavingModule,
   type MisbehavingModules,
 } from '../misbehaving-module/misbehaving-module.ts';
+import { identity } from '../descriptor/forge.ts';
 import { createRig, type Rig } from './keyholder-rig.ts';
 
 let rig: Rig;
@@ -23,11 +26,13 @@ afterAll(async () => {
   modules.dispose();
   await rig.dispose();
 });
+let alpha: ListService;
 beforeEach(() => {
   clock = Date.now();
   rig.reset();
   module = modules.create(rig.hsm.modulePath);
-  rig.writeList({ tokens: [{ uri: `pkcs11:token=${rig.hsm.label}`, modulePath: module.modulePath }] });
+  const tokens = [{ uri: `pkcs11:token=${rig.hsm.label}`, modulePath: module.modulePath }];
+  for (const service of rig.writeList({ tokens }).services.slice(0, 1)) alpha = service;
 });
 
 /** A keyholder that is asked to prepare, and gives the codes of its services. */
@@ -139,6 +144,40 @@ test('tokens that do not answer cost no more than a minute in one round, and wha
   expect(asked.splice(0)).toEqual(['t2', 't3']);
   expect(await keyholder.prepare(121)).toBe('TOKEN_TIMEOUT');
   expect(asked).toEqual(['t4', 't0']);
+  keyholder.close();
+  vi.restoreAllMocks();
+});
+
+test('services for which the minute is over before their turn ask no token, lose no opening and come first in the next round', async () => {
+  const services = Array.from({ length: 40 }, (_, i) => {
+    const alias = `s${String(i).padStart(2, '0')}`;
+    const backends = [{ name: 'b', kpHsId: identity(`backend ${alias}`).kpHsId }];
+    return { ...alpha, alias, kpHsId: identity(alias).kpHsId, backends };
+  });
+  const aliases = new Map(services.map(({ alias, kpHsId }) => [toHex(kpHsId), alias]));
+  rig.writeList({ services });
+  let elapsed = 0;
+  const real = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => real() + elapsed);
+  const asked: string[][] = [];
+  const failures: CustodyErrorCode[] = [];
+  const keyholder = keyholderWith({
+    open: ({ openings }) => {
+      asked.push(openings.map(({ kpHsId }) => aliases.get(toHex(kpHsId)) ?? ''));
+      elapsed += TOKENS_PATIENCE_MS;
+      return Promise.reject(new CustodyError(failures.shift() ?? 'ENVELOPE_PAYLOAD'));
+    },
+  });
+  failures.push('TOKEN_TIMEOUT');
+  expect(await keyholder.prepare()).toBe('TOKEN_TIMEOUT');
+  expect(asked.splice(0).map(names => names.length)).toEqual([32]);
+  failures.push('TOKEN_TIMEOUT');
+  expect(await keyholder.prepare(1)).toBe('TOKEN_TIMEOUT');
+  const [next] = asked.splice(0);
+  expect(next).toEqual(services.slice(32).map(({ alias }) => alias));
+  // A token that answers may take its time.
+  expect(await keyholder.prepare(300)).toBe('ENVELOPE_PAYLOAD');
+  expect(asked.map(names => names.length)).toEqual([32, 8]);
   keyholder.close();
   vi.restoreAllMocks();
 });
