@@ -98,7 +98,7 @@ async function initialise(folder: string, hsm: SoftHsm): Promise<string> {
 async function sealIdentities(folder: string, hsm: SoftHsm, services: readonly string[]): Promise<string[]> {
   process.env['SOFTHSM2_CONF'] = hsm.env.SOFTHSM2_CONF;
   const nobody = { begin: async () => undefined, taken: async () => undefined };
-  const pins = new PinGate({ key: new Uint8Array(PIN_KEY_BYTES), records: [] }, nobody);
+  const pins = new PinGate({ key: new Uint8Array(PIN_KEY_BYTES), records: [], isOwn: false }, nobody);
   const token = await openToken(hsm.access(), pins);
   const envelopes = join(folder, 'state', 'identities');
   mkdirSync(envelopes, { recursive: true, mode: 0o700 });

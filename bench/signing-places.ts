@@ -51,7 +51,6 @@ export async function measureSigningPlaces(): Promise<void> {
     known: () => [],
     pins: volatilePinStore(),
     beforeLogin: () => undefined,
-    onFailure: ({ code }) => process.stderr.write(`bench: the token failed: ${code}\n`),
     onEntered: () => undefined,
     env: hsm.env,
   });

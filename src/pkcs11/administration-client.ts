@@ -40,6 +40,7 @@ export async function prepareToken(
     ...options,
     deadlineMs: options.deadlineMs ?? PREPARE_DEADLINE_MS,
     ownSession: source.kind !== 'tty',
+    access: request.access,
   };
   const answer = await askChild('administration', TOKEN_FRAME.prepare, encodePrepareRequest(request), timed);
   const reader = new WireReader(answer);

@@ -9,8 +9,8 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { memoryArguments } from './memory-lock.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
-import { encodePinJudgement, PIN_TAG_BYTES } from './pin-tags.ts';
-import { MAX_TOKEN_FRAME_BYTES, parseFailure, TOKEN_FRAME } from './token-messages.ts';
+import { encodePinJudgement, parsePinTags } from './pin-tags.ts';
+import { MAX_TOKEN_FRAME_BYTES, parseFailure, TOKEN_FRAME, type TokenAccess } from './token-messages.ts';
 
 export interface TokenClientOptions {
   /** From spawn to login, and for each opening, default 10 s; a terminal as PIN source gets 120 s at least. Then SIGKILL. */
@@ -30,6 +30,8 @@ export interface ChildOptions extends TokenClientOptions {
   readonly ownSession?: boolean;
   /** How often the child may say that a part is done and get the whole deadline again. */
   readonly parts?: number;
+  /** The token, when the request is to one alone. */
+  readonly access?: TokenAccess;
 }
 
 /** Entry points beside this file, in source and in the built package. */
@@ -64,7 +66,8 @@ export async function askChild(
   }, options.deadlineMs ?? DEADLINE_MS);
   try {
     let parts = options.parts ?? 0;
-    return await exchange(child, { type, payload }, options.pins ?? volatilePinStore(), () => {
+    const attempts = new PinAttempts(options.pins ?? volatilePinStore(), options.access);
+    return await exchange(child, { type, payload }, attempts, () => {
       if (parts > 0) deadline.refresh();
       parts -= 1;
     });
@@ -82,13 +85,12 @@ export async function askChild(
 async function exchange(
   child: ChildProcess,
   request: Pick<Frame, 'type' | 'payload'>,
-  pins: PinStore,
+  attempts: PinAttempts,
   onProgress: () => void,
 ): Promise<Uint8Array> {
   const channel = new FrameChannel(child.stdio[3] as Duplex, MAX_TOKEN_FRAME_BYTES);
-  const attempts = new PinAttempts(pins);
   try {
-    await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement(pins.judgement()));
+    await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement(attempts.judgement));
     await channel.send(request.type, 0, request.payload);
     const { type, payload } = await answerOf(channel, attempts, onProgress);
     if (type === TOKEN_FRAME.answer) {
@@ -99,6 +101,7 @@ async function exchange(
     attempts.fail(error);
     throw error;
   } finally {
+    attempts.end();
     channel.close();
   }
 }
@@ -118,12 +121,11 @@ async function answerOf(
       case TOKEN_FRAME.failure:
         return frame;
       case TOKEN_FRAME.pinBegins:
-        if (frame.payload.length !== PIN_TAG_BYTES) throw new CustodyError('TOKEN_PROTOCOL');
-        attempts.begin(frame.payload);
+        await attempts.begin(parsePinTags(frame.payload));
         await channel.send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
         break;
       case TOKEN_FRAME.pinTaken:
-        attempts.settle();
+        attempts.taken();
         break;
       case TOKEN_FRAME.progress:
         onProgress();

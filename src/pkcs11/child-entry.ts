@@ -3,7 +3,7 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { SWAP_ACCEPTED, settleMemory } from './memory-lock.ts';
 import { PinGate } from './pin-gate.ts';
-import { parsePinJudgement } from './pin-tags.ts';
+import { encodePinTags, parsePinJudgement } from './pin-tags.ts';
 import { guardProcess } from './process-guard.ts';
 import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from './token-messages.ts';
 
@@ -63,8 +63,8 @@ export function exposureOfProcess(): CustodyError | undefined {
 export function gateOf(first: Frame, channel: FrameChannel): PinGate {
   if (first.type !== TOKEN_FRAME.pins) throw new CustodyError('TOKEN_PROTOCOL');
   return new PinGate(parsePinJudgement(first.payload), {
-    begin: async tag => {
-      await channel.send(TOKEN_FRAME.pinBegins, 0, tag);
+    begin: async tags => {
+      await channel.send(TOKEN_FRAME.pinBegins, 0, encodePinTags(tags));
       if ((await channel.receive())?.type !== TOKEN_FRAME.pinMayBegin)
         throw new CustodyError('TOKEN_PROTOCOL');
     },

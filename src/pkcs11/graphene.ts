@@ -55,21 +55,17 @@ export interface Slots {
 
 /** The initialised tokens of the loaded module: one slot that fails hides no other. Throws MODULE_LOAD, TOKEN_NOT_FOUND. */
 export function listedTokens(): Slots {
-  const slots = atStart(() => loaded?.getSlots(true));
-  const tokens: AdministeredToken[] = [];
-  const failing: FailingSlot[] = [];
-  const count = slots?.length ?? 0;
-  for (let i = 0; i < count; i += 1) {
-    let description = '';
+  const slots = must(atStart(() => loaded?.getSlots(true)));
+  const [tokens, failing]: [AdministeredToken[], FailingSlot[]] = [[], []];
+  for (let i = 0; i < slots.length; i += 1) {
+    const place = { position: i + 1, description: '' };
     try {
-      const slot = inSlot(() => slots?.items(i));
-      if (slot === undefined) continue;
-      description = trimmed(slot.slotDescription);
+      const slot = inSlot(() => slots.items(i));
+      place.description = trimmed(slot.slotDescription);
       const facts = inSlot(() => factsOf(slot));
-      const place = { position: i + 1, description };
       if ((facts.flags & CKF_TOKEN_INITIALIZED) !== 0) tokens.push(new AdministeredToken(slot, facts, place));
     } catch (thrown) {
-      failing.push(failingSlot({ position: i + 1, description }, thrown));
+      failing.push(failingSlot(place, thrown));
     }
   }
   return { tokens, failing };

@@ -3,13 +3,12 @@
 import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { CustodyError, toCustodyError } from './error.ts';
+import { HostPins } from './host-pins.ts';
 import { type HostKeySource, createHostKeyFile, deriveHostKey, describeHostKey } from './host-key.ts';
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, fillRandom } from './locked-memory.ts';
 import { MarkLog } from './mark-log.ts';
 import { isMemoryLocked } from './memory-lock.ts';
-import type { PinStore } from './pin-memory.ts';
-import { PIN_KEY_BYTES, type PinJudgement } from './pin-tags.ts';
 import { readCheckedFile, removeFile, replaceFile, syncFolder } from './private-file.ts';
 import { type KeyholderState, MAX_STATE_BYTES, openState, sealState, wipeState } from './state-codec.ts';
 
@@ -19,6 +18,8 @@ const PIN_KEY_INFO = new TextEncoder().encode('onion-signer pin tags');
 /** Opened state and marks of one keyholder. `state` is replaced as a whole by `save`. */
 export class HostState {
   readonly marks: MarkLog;
+  /** What is known of PINs. Tags are keyed with the host's key and this state's id: without both a tag names nothing. */
+  readonly pins: HostPins;
   /** How the state is protected on disk, for status. */
   readonly protection: string;
   /** Whether its secrets are kept out of swap, for status. */
@@ -39,6 +40,11 @@ export class HostState {
     this.#hostKey = hostKey;
     this.#state = state;
     this.marks = marks;
+    this.pins = new HostPins({
+      table: () => this.#state,
+      save: changes => this.save(changes),
+      keyInto: out => this.#hostKey.use(key => hkdfSha256Into(out, key, this.#state.id, PIN_KEY_INFO)),
+    });
   }
 
   /**
@@ -120,19 +126,6 @@ export class HostState {
     } catch {
       // The state is on disk. Marks that cannot be written refuse the next signature by themselves.
     }
-  }
-
-  /**
-   * What is known of PINs. Tags are keyed with the host's key and this state's id: without both a tag names nothing.
-   * @throws CustodyError STATE_WRITE by `save`
-   */
-  get pins(): PinStore {
-    const judgement = (): PinJudgement => {
-      const key = new Uint8Array(PIN_KEY_BYTES);
-      this.#hostKey.use(hostKey => hkdfSha256Into(key, hostKey, this.#state.id, PIN_KEY_INFO));
-      return { key, records: this.#state.pins };
-    };
-    return { judgement, save: records => this.save({ pins: records }) };
   }
 
   /** An operator's word: every PIN may be tried again. @throws CustodyError STATE_WRITE */

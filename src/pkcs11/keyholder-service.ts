@@ -18,6 +18,7 @@ import type {
 import type { KeyholderStatus } from './keyholder-status.ts';
 import type { KeyholderList } from './list.ts';
 import { type TokenOpener, wantedPeriods } from './openings.ts';
+import type { PinStore } from './pin-memory.ts';
 import { prepareServices } from './preparation.ts';
 import { ProvenTime } from './proven-time.ts';
 import { readList } from './read-list.ts';
@@ -34,8 +35,8 @@ export interface KeyholderOptions {
   /** Opened; closed by the keyholder. */
   readonly host: HostState;
   readonly listPath: string;
-  /** How a token process is asked, with the deadline of the list in milliseconds. */
-  readonly openerFor: (deadlineMs: number) => TokenOpener;
+  /** How a token process is asked, with the deadline of the list in milliseconds and what is known of PINs. */
+  readonly openerFor: (deadlineMs: number, pins: PinStore) => TokenOpener;
   /** `same user` or `own process`, for status. */
   readonly isolation: string;
   /** Milliseconds since 1970; Date.now when not given. */
@@ -75,7 +76,6 @@ export class Keyholder {
     this.#keys = new SigningKeys({
       host,
       list: () => this.#list,
-      tokens: this.#tokens,
       onMissing: names => this.#book.forget(names),
       ...(options.tokenEnv && { tokenEnv: options.tokenEnv }),
     });
@@ -287,7 +287,7 @@ export class Keyholder {
   async #prepareOnce(): Promise<void> {
     const { host, openerFor } = this.#options;
     const [list, book, keys, tokens] = [this.#list, this.#book, this.#keys, this.#tokens];
-    const [token, now] = [openerFor(list.deadlineMs), () => this.#now()];
+    const [token, now] = [openerFor(list.deadlineMs, host.pins), () => this.#now()];
     await this.#tokenReturn.notice(book.slots, list, { token, tokens }, now());
     const [proven, checkpointKey] = [this.#proven, this.#checkpoints.publicKey];
     await prepareServices({ host, book, keys, list, token, tokens, proven, checkpointKey, now });

@@ -118,18 +118,12 @@ function readArguments(): Arguments {
 const isTask = (text: string): text is Task => ['serve', 'init', 'forget-pins'].includes(text);
 
 function openKeyholder(args: Arguments, host: HostState): Keyholder {
-  const client = new Map<number, TokenClient>();
-  const { pins } = host;
   try {
     return new Keyholder({
       host,
       listPath: args.list,
       isolation: args.socket === undefined ? 'same user' : 'own process',
-      openerFor: deadlineMs => {
-        const known = client.get(deadlineMs) ?? new TokenClient({ deadlineMs, pins });
-        client.set(deadlineMs, known);
-        return known;
-      },
+      openerFor: (deadlineMs, pins) => new TokenClient({ deadlineMs, pins }),
     });
   } catch (thrown) {
     host.close();

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { CustodyError, toCustodyError } from './error.ts';
-import { type PinStore, volatilePinStore } from './pin-memory.ts';
+import { OpenAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
 import { encodePinJudgement, parsePinJudgement, type PinJudgement } from './pin-tags.ts';
 import { readCheckedFile, removeFile, replaceFile } from './private-file.ts';
 
@@ -19,20 +19,24 @@ export function pinBookPath(): string {
 
 /**
  * Read at each look, replaced at each change, mode 0600. The key of the tags lies beside them: whoever has the file can try
- * PINs against tags of wrong ones, and could read the source of the right one anyway. Throws PIN_BOOK, STATE_WRITE.
+ * PINs against tags of wrong ones, and could read the source of the right one anyway. With `isOwn` a person names each token
+ * with its PIN: that another one refused it says nothing. Throws PIN_BOOK, STATE_WRITE.
  */
-export function filePinStore(path: string): PinStore {
+export function filePinStore(path: string, { isOwn = false } = {}): PinStore {
   const fresh = volatilePinStore().judgement();
-  const judgement = (): PinJudgement => readBook(path) ?? fresh;
+  const judgement = (): PinJudgement => ({ ...(readBook(path) ?? fresh), isOwn });
   return {
     judgement,
+    attempts: new OpenAttempts(),
+    nameOf: () => undefined,
+    wasTaken: () => false,
     save: records => {
       try {
         mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       } catch (thrown) {
         throw toCustodyError(thrown, 'STATE_WRITE');
       }
-      replaceFile(path, encodePinJudgement({ key: judgement().key, records }));
+      replaceFile(path, encodePinJudgement({ key: judgement().key, records, isOwn: false }));
     },
   };
 }
@@ -42,7 +46,7 @@ export function forgetPinBook(path: string): void {
   removeFile(path);
 }
 
-function readBook(path: string): PinJudgement | undefined {
+function readBook(path: string): Pick<PinJudgement, 'key' | 'records'> | undefined {
   const demand = { maximum: MAX_BOOK_BYTES, forbidden: 0o077 } as const;
   try {
     return parsePinJudgement(

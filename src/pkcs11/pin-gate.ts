@@ -1,6 +1,6 @@
 import { CustodyError } from './error.ts';
 import type { PinSource } from './pin.ts';
-import { MAX_UNANSWERED, pinTag, type PinJudgement, sameTag } from './pin-tags.ts';
+import { checkPinTags, MAX_UNANSWERED, type PinJudgement, type PinTags, pinTags } from './pin-tags.ts';
 
 /** A token before login, as far as a PIN is concerned. */
 export interface PinToken {
@@ -13,15 +13,16 @@ export interface PinToken {
 
 /** The keyholder's side: what it has to know before and after an attempt. */
 export interface PinWitness {
-  /** Resolves when it is on disk that this PIN is tried now. */
-  begin(tag: Uint8Array): Promise<void>;
+  /** Resolves when it is on disk that this PIN is tried now. Throws PIN_… when another process learned meanwhile what forbids it. */
+  begin(tags: PinTags): Promise<void>;
   /** The token took it. */
   taken(): Promise<void>;
 }
 
 /**
- * In the token process: the only way to a login. A PIN that this token refused is not tried again, one that got no answer at
- * most once more, and not when the token has counted a wrong one since. What a person types is that person's matter.
+ * In the token process: the only way to a login. A PIN that this token refused is not tried again, nor one that another token
+ * refused and none took, from this source; one that got no answer is tried once more at most, and not when the token has
+ * counted a wrong one since. What a person types is that person's matter.
  */
 export class PinGate {
   readonly #judgement: PinJudgement;
@@ -36,16 +37,14 @@ export class PinGate {
   async login(token: PinToken, pin: string, source: PinSource): Promise<void> {
     if (source.kind === 'tty') {
       token.login(pin);
+      await this.#witness.taken();
       return;
     }
-    const { key, records } = this.#judgement;
-    const tag = pinTag(key, token.identity, pin);
-    const known = records.find(record => sameTag(record.tag, tag));
-    if (known?.refused === true) throw new CustodyError('PIN_INCORRECT');
-    const unanswered = known?.unanswered ?? 0;
+    const tags = pinTags(this.#judgement.key, token.identity, source, pin);
+    const unanswered = checkPinTags(this.#judgement, tags);
     if (unanswered >= MAX_UNANSWERED || (unanswered > 0 && token.isPinCountLow()))
       throw new CustodyError('PIN_UNANSWERED');
-    await this.#witness.begin(tag);
+    await this.#witness.begin(tags);
     token.login(pin);
     await this.#witness.taken();
   }

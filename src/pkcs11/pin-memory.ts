@@ -1,11 +1,37 @@
 import { CustodyError } from './error.ts';
 import { fillRandom } from './locked-memory.ts';
-import { MAX_PIN_RECORDS, PIN_KEY_BYTES, type PinJudgement, type PinRecord, sameTag } from './pin-tags.ts';
+import {
+  checkPinTags,
+  MAX_PIN_RECORDS,
+  PIN_KEY_BYTES,
+  type PinJudgement,
+  type PinRecord,
+  type PinTags,
+  recordOf,
+  sameTag,
+} from './pin-tags.ts';
+import type { TokenAccess } from './token-messages.ts';
 
-/** Where records are kept. `save` is durable when it returns, or throws STATE_WRITE. */
+/** What one token said to the PIN that its source had when it was asked. */
+export interface PinWord {
+  readonly access: TokenAccess;
+  /** What `nameOf` said before the attempt: by now there may be another PIN in its place. */
+  readonly name: Uint8Array;
+  readonly isTaken: boolean;
+}
+
+/** The one place where it is remembered what came of PINs. */
 export interface PinStore {
-  judgement(): PinJudgement;
-  save(records: readonly PinRecord[]): void;
+  /** What is known now; for one token, when it is known which one is asked. */
+  judgement(access?: TokenAccess): PinJudgement;
+  /** Names what the source of this token's PIN has now, without reading it; undefined where no names are kept. */
+  nameOf(access: TokenAccess): Uint8Array | undefined;
+  /** Whether some token took what has this name. */
+  wasTaken(name: Uint8Array): boolean;
+  /** Replaces the records, and adds a word. Durable when it returns, or throws STATE_WRITE. */
+  save(records: readonly PinRecord[], word?: PinWord): void;
+  /** One for all requests that share the records. */
+  readonly attempts: OpenAttempts;
 }
 
 /** For a program that ends with its command. */
@@ -14,54 +40,153 @@ export function volatilePinStore(): PinStore {
   fillRandom(key);
   let records: readonly PinRecord[] = [];
   return {
-    judgement: () => ({ key, records }),
+    judgement: () => ({ key, records, isOwn: false }),
+    nameOf: () => undefined,
+    wasTaken: () => false,
     save: next => {
       records = next;
     },
+    attempts: new OpenAttempts(),
   };
+}
+
+/** Attempts that are being made now: a PIN is tried by one process at a time, so that the next one learns what came of it. */
+export class OpenAttempts {
+  readonly #open = new Map<string, Promise<void>>();
+
+  /** Resolves when nobody else tries one of these tags: with how to end it, and whether somebody did. */
+  async begin({
+    token,
+    source,
+  }: PinTags): Promise<{ readonly end: () => void; readonly hasWaited: boolean }> {
+    const names = [token, source].map(tag => Buffer.from(tag).toString('hex'));
+    let hasWaited = false;
+    for (let other = this.#find(names); other !== undefined; other = this.#find(names)) {
+      hasWaited = true;
+      await other;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const name of names) this.#open.set(name, promise);
+    const end = (): void => {
+      for (const name of names) this.#open.delete(name);
+      resolve();
+    };
+    return { end, hasWaited };
+  }
+
+  #find(names: readonly string[]): Promise<void> | undefined {
+    return names.map(name => this.#open.get(name)).find(open => open !== undefined);
+  }
 }
 
 /** One request to a token process: keeps book of its attempts, before each one. */
 export class PinAttempts {
   readonly #store: PinStore;
+  readonly #asked: Pick<PinWord, 'access' | 'name'> | undefined;
+  /** What the process was told. */
+  readonly judgement: PinJudgement;
   /** Begun, and not known to be over. */
-  #open: Uint8Array | undefined;
+  #open: { readonly tags: PinTags; readonly end: () => void } | undefined;
+  #isOver = false;
 
-  constructor(store: PinStore) {
+  /** `access` when only one token is asked. */
+  constructor(store: PinStore, access?: TokenAccess) {
     this.#store = store;
+    const name = access && store.nameOf(access);
+    this.#asked = access && name && { access, name };
+    this.judgement = store.judgement(access);
   }
 
-  /** Throws STATE_WRITE: then the PIN must not be tried. */
-  begin(tag: Uint8Array): void {
-    const before = this.#store.judgement().records.find(record => sameTag(record.tag, tag));
-    this.#put({ tag, refused: false, unanswered: (before?.unanswered ?? 0) + 1 });
-    this.#open = tag;
+  /**
+   * Waits for who tries the same PIN. Throws what forbids the attempt: STATE_WRITE; PIN_INCORRECT, PIN_UNANSWERED when that is
+   * known since the process began; TOKEN_DEAD when it has ended meanwhile.
+   */
+  async begin(tags: PinTags): Promise<void> {
+    const { end, hasWaited } = await this.#store.attempts.begin(tags);
+    try {
+      if (this.#isOver) throw new CustodyError('TOKEN_DEAD');
+      const { isOwn, records: told } = this.judgement;
+      const unanswered = checkPinTags({ records: this.#records, isOwn }, tags);
+      // Of another attempt without an answer: whether the token counted it, this process has not looked.
+      const judged = hasWaited ? 0 : checkPinTags({ records: told, isOwn }, tags);
+      if (unanswered > judged) throw new CustodyError('PIN_UNANSWERED');
+      this.#put([{ tag: tags.token, verdict: 'none', unanswered: unanswered + 1 }]);
+      this.#open = { tags, end };
+    } catch (thrown) {
+      end();
+      throw thrown;
+    }
   }
 
-  /** The token took the PIN, or judged nothing: a process that could say so was not killed in the attempt. */
+  /** The token took the PIN, also one that was typed. So it is right, whoever else refused it. Throws STATE_WRITE. */
+  taken(): void {
+    this.#close(tags => {
+      const isRefused = tags !== undefined && recordOf(this.#records, tags.source)?.verdict === 'refused';
+      const records = isRefused ? [{ tag: tags.source, verdict: 'taken', unanswered: 0 } as const] : [];
+      this.#put(records, { over: tags?.token, isTaken: true });
+    });
+  }
+
+  /** The token judged nothing: a process that could say so was not killed in the attempt. Throws STATE_WRITE. */
   settle(): void {
-    if (this.#open === undefined) return;
-    const tag = this.#open;
-    this.#open = undefined;
-    this.#store.save(this.#others(tag));
+    this.#close(tags => {
+      if (tags !== undefined) this.#put([], { over: tags.token });
+    });
   }
 
-  /** The process said why it failed. */
+  /** The process said why it failed. Throws STATE_WRITE. */
   fail(error: CustodyError): void {
-    if (this.#open === undefined) return;
     if (error.code !== 'PIN_INCORRECT') {
       this.settle();
       return;
     }
-    this.#put({ tag: this.#open, refused: true, unanswered: 0 });
+    this.#close(tags => {
+      if (tags === undefined) {
+        this.#put([], { isTaken: false });
+        return;
+      }
+      const verdict = this.#isRight(tags) ? 'taken' : 'refused';
+      const source = { tag: tags.source, verdict, unanswered: 0 } as const;
+      this.#put([{ tag: tags.token, verdict: 'refused', unanswered: 0 }, source], { isTaken: false });
+    });
+  }
+
+  /** Whether another token took what this one refuses. Where this one took it before, that may have been all. */
+  #isRight({ source }: PinTags): boolean {
+    if (this.judgement.isOwn) return false;
+    const wasTaken = this.#asked !== undefined && this.#store.wasTaken(this.#asked.name);
+    return wasTaken || recordOf(this.#records, source)?.verdict === 'taken';
+  }
+
+  /** The process is gone. An attempt of which it said nothing stays without an answer. */
+  end(): void {
+    this.#isOver = true;
+    this.#close(() => undefined);
+  }
+
+  #close(note: (tags: PinTags | undefined) => void): void {
+    const open = this.#open;
     this.#open = undefined;
+    try {
+      note(open?.tags);
+    } finally {
+      open?.end();
+    }
   }
 
-  #others(tag: Uint8Array): PinRecord[] {
-    return this.#store.judgement().records.filter(record => !sameTag(record.tag, tag));
+  get #records(): readonly PinRecord[] {
+    return this.#store.judgement().records;
   }
 
-  #put(record: PinRecord): void {
-    this.#store.save([...this.#others(record.tag), record].slice(-MAX_PIN_RECORDS));
+  /** Puts these records in the place of those of the same tags, and of what is over; with what the token said, if it did. */
+  #put(
+    records: readonly PinRecord[],
+    { over, isTaken }: { over?: Uint8Array | undefined; isTaken?: boolean } = {},
+  ): void {
+    const gone = [...(over === undefined ? [] : [over]), ...records.map(({ tag }) => tag)];
+    const others = this.#records.filter(record => !gone.some(tag => sameTag(record.tag, tag)));
+    const word = isTaken === undefined ? undefined : this.#asked && { ...this.#asked, isTaken };
+    if (gone.length === 0 && word === undefined) return;
+    this.#store.save([...others, ...records].slice(-MAX_PIN_RECORDS), word);
   }
 }

@@ -14,7 +14,6 @@ import {
   wantedPeriods,
 } from './openings.ts';
 import { discardKeys } from './period-keys.ts';
-import { checkPinWasNotRefused, notePinRefusal, notePinTaken, pinName } from './pin-refusals.ts';
 import type { ProvenTime } from './proven-time.ts';
 import type { ServiceBook } from './service-book.ts';
 import type { ServiceSlot } from './service-slot.ts';
@@ -124,10 +123,10 @@ async function canMakeKeys(slot: ServiceSlot, keys: SigningKeys, nowSeconds: num
 }
 
 /** Nothing is begun while every token waits for another PIN. @throws CustodyError PIN_INCORRECT */
-function checkAnyPinIsLeft({ host, list, tokens }: PreparationContext): void {
+function checkAnyPinIsLeft({ host, list }: PreparationContext): void {
   for (const access of list.tokens) {
     try {
-      checkPinWasNotRefused(host, access, pinName(access, list), tokens);
+      host.pins.check({ ...access, pinSource: list.pinSource });
       return;
     } catch {
       // The next one may have a PIN of its own.
@@ -180,10 +179,9 @@ async function askToken(
   openings: readonly Opening[],
   { host, list, token, tokens, now, checkpointKey, keys }: PreparationContext,
 ): Promise<OpeningOutcome[]> {
-  const pin = pinName(access, list);
   let outcomes: OpeningOutcome[];
   try {
-    checkPinWasNotRefused(host, access, pin, tokens);
+    host.pins.check({ ...access, pinSource: list.pinSource });
     const terms = { access, list, horizonSeconds: aheadSeconds(list), checkpointKey, keys };
     outcomes = await openWithToken(openings, terms, token);
   } catch (thrown) {
@@ -194,9 +192,7 @@ async function askToken(
     alias: outcome.opening.slot.entry.alias,
     code: 'error' in outcome ? outcome.error.code : ('' as const),
   }));
-  tokens.heard(access, words, now(), pin);
-  if (words.some(({ code }) => code === 'PIN_INCORRECT')) notePinRefusal(host, access, pin, tokens);
-  else if (tokens.tookPin(access, pin)) notePinTaken(host, access, pin);
+  tokens.heard(access, words, now());
   return outcomes;
 }
 

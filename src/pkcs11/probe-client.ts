@@ -87,6 +87,7 @@ class Probe {
       ownSession: !this.#isTyped,
       deadlineMs: this.#deadlineMs,
       pins,
+      access: this.#access,
       ...(env === undefined ? {} : { env }),
       ...(swapAccepted === undefined ? {} : { swapAccepted }),
     });

@@ -10,9 +10,9 @@ import { FairQueue } from './fair-queue.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { memoryArguments } from './memory-lock.ts';
 import { PinAttempts, type PinStore } from './pin-memory.ts';
-import { PIN_TAG_BYTES, encodePinJudgement } from './pin-tags.ts';
+import { encodePinJudgement, parsePinTags } from './pin-tags.ts';
 import { MAX_SIGNING_FRAME_BYTES } from './signing-messages.ts';
-import { TOKEN_FRAME, parseFailure } from './token-messages.ts';
+import { TOKEN_FRAME, type TokenAccess, parseFailure } from './token-messages.ts';
 
 /** How it is started. */
 export interface SigningChildOptions {
@@ -20,6 +20,8 @@ export interface SigningChildOptions {
   readonly deadlineMs: number;
   /** What is known of PINs, and where an attempt is written down before it is made. */
   readonly pins: PinStore;
+  /** The token that it will be asked to log in to. */
+  readonly access?: TokenAccess;
   /** Added to what PKCS#11 modules need of our environment. Nothing secret. */
   readonly env?: Readonly<Record<string, string>>;
   /** Secrets may reach swap in the child where no memory can be locked; as in this process when not given. */
@@ -64,7 +66,7 @@ export class SigningChild {
   #reason: CustodyError | undefined;
 
   constructor(options: SigningChildOptions) {
-    const { deadlineMs, env, pins, entry = 'signing-process', ownSession = true } = options;
+    const { deadlineMs, env, pins, access, entry = 'signing-process', ownSession = true } = options;
     const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
     const args = [path, ...memoryArguments(options.swapAccepted)];
     this.#child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, ...args]), {
@@ -75,8 +77,8 @@ export class SigningChild {
     this.pid = this.#child.pid;
     this.#deadlineMs = deadlineMs;
     this.#channel = new FrameChannel(this.#child.stdio[3] as Duplex, MAX_SIGNING_FRAME_BYTES);
-    this.#attempts = new PinAttempts(pins);
-    this.#send(TOKEN_FRAME.pins, 0, encodePinJudgement(pins.judgement()));
+    this.#attempts = new PinAttempts(pins, access);
+    this.#send(TOKEN_FRAME.pins, 0, encodePinJudgement(this.#attempts.judgement));
     const gone = exitOf(this.#child);
     void gone.then(() => this.#end(new CustodyError('TOKEN_DEAD')));
     this.ended = this.#read().then(async () => {
@@ -131,7 +133,7 @@ export class SigningChild {
         frame = await this.#channel.receive()
       ) {
         if (frame.type === TOKEN_FRAME.progress) this.#noteProgress(frame);
-        else if (frame.sequence === 0) this.#notePin(frame);
+        else if (frame.sequence === 0) await this.#notePin(frame);
         else this.#settle(frame);
       }
       this.#end(new CustodyError('TOKEN_DEAD'));
@@ -167,20 +169,20 @@ export class SigningChild {
     this.#late?.refresh();
   }
 
-  /** A login is written down before it is tried. @throws CustodyError STATE_WRITE, TOKEN_PROTOCOL */
-  #notePin({ type, payload }: Frame): void {
+  /** A login is written down before it is tried. @throws CustodyError STATE_WRITE, PIN_…, TOKEN_PROTOCOL, FRAME_BAD */
+  async #notePin({ type, payload }: Frame): Promise<void> {
     if (type === TOKEN_FRAME.pinTaken) {
-      this.#attempts.settle();
+      this.#attempts.taken();
       return;
     }
-    if (type !== TOKEN_FRAME.pinBegins || payload.length !== PIN_TAG_BYTES)
-      throw new CustodyError('TOKEN_PROTOCOL');
-    this.#attempts.begin(payload);
+    if (type !== TOKEN_FRAME.pinBegins) throw new CustodyError('TOKEN_PROTOCOL');
+    await this.#attempts.begin(parsePinTags(payload));
     this.#send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
   }
 
   #end(reason: CustodyError): void {
     this.#reason ??= reason;
+    this.#attempts.end();
     this.#channel.close();
     const asked = this.#asked;
     this.#done();

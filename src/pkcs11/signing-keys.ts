@@ -4,14 +4,13 @@ import { createHash } from 'node:crypto';
 import { type DescSigningKey, SeedSigningKey } from './desc-signing-key.ts';
 import { CustodyError } from './error.ts';
 import type { HostState } from './host-state.ts';
-import type { KeyholderList, ListToken } from './list.ts';
+import type { KeyholderList } from './list.ts';
 import { Secret } from './locked-memory.ts';
 import { PERIOD_KEY_LABEL } from './own-labels.ts';
-import { checkPinWasNotRefused, notePinRefusal, notePinTaken, pinName } from './pin-refusals.ts';
 import { slotName } from './service-slot.ts';
 import { type SigningKeyRecord, type TokenKeyRecord, recordName } from './signing-key-record.ts';
 import { SigningToken } from './signing-token.ts';
-import type { TokenBook } from './token-book.ts';
+import type { TokenAccess } from './token-messages.ts';
 
 const SEED_BYTES = 32;
 /** Making a key takes a card seconds; its room is small. */
@@ -23,8 +22,6 @@ export interface SigningKeysOptions {
   readonly host: HostState;
   /** The list in force. */
   readonly list: () => KeyholderList;
-  /** What is known of the tokens. */
-  readonly tokens: TokenBook;
   /** These are not on the token any more: whoever used them makes new ones. Throws when that cannot be recorded. */
   readonly onMissing: (names: ReadonlySet<string>) => void;
   readonly tokenEnv?: Readonly<Record<string, string>>;
@@ -39,8 +36,6 @@ export class SigningKeys {
   #spare: TokenKeyRecord[] = [];
   #filling: Promise<void> | undefined;
   #access = '';
-  /** What the login is tried with that is under way or was last; the PIN by the name that it had before. */
-  #attempt: { readonly token: ListToken; readonly pin: Uint8Array } | undefined;
 
   constructor(options: SigningKeysOptions) {
     this.#options = options;
@@ -51,15 +46,8 @@ export class SigningKeys {
       label: labelOf(host.state.id),
       known: () => [...this.#known.values()],
       pins: host.pins,
-      beforeLogin: () => this.#begin(),
-      onFailure: ({ code }) => {
-        if (code !== 'PIN_INCORRECT' || this.#attempt === undefined) return;
-        notePinRefusal(host, this.#attempt.token, this.#attempt.pin, options.tokens);
-      },
-      onEntered: missing => {
-        this.#noteEntered();
-        this.#forget(missing);
-      },
+      beforeLogin: () => host.pins.check(this.#tokenAccess()),
+      onEntered: missing => this.#forget(missing),
       ...(tokenEnv === undefined ? {} : { env: tokenEnv }),
     });
     const used = host.state.services.flatMap(({ periods }) => periods.map(({ key }) => key));
@@ -125,21 +113,6 @@ export class SigningKeys {
     this.token.stop();
   }
 
-  /** @throws CustodyError PIN_INCORRECT */
-  #begin(): void {
-    const { host, list, tokens } = this.#options;
-    const token = this.#first();
-    this.#attempt = { token, pin: pinName(token, list()) };
-    checkPinWasNotRefused(host, token, this.#attempt.pin, tokens);
-  }
-
-  #noteEntered(): void {
-    if (this.#attempt === undefined) return;
-    const { token, pin } = this.#attempt;
-    this.#options.tokens.took(token, pin);
-    notePinTaken(this.#options.host, token, pin);
-  }
-
   async #makeOnToken(): Promise<TokenKeyRecord> {
     const record = await this.token.make();
     this.#known.set(recordName(record), record);
@@ -169,14 +142,11 @@ export class SigningKeys {
   }
 
   /** Period keys are all in one token: the first of the list. */
-  #tokenAccess(): { modulePath: string; uri: string; pinSource: string } {
-    return { ...this.#first(), pinSource: this.#options.list().pinSource };
-  }
-
-  #first(): ListToken {
-    const [first] = this.#options.list().tokens;
+  #tokenAccess(): TokenAccess {
+    const { tokens, pinSource } = this.#options.list();
+    const [first] = tokens;
     if (first === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
-    return first;
+    return { ...first, pinSource };
   }
 }
 

@@ -21,8 +21,6 @@ export interface SigningTokenOptions {
   /** Throws what forbids a login: a PIN that was refused. */
   readonly beforeLogin: () => void;
   readonly pins: PinStore;
-  /** May throw what keeps it from being recorded. */
-  readonly onFailure: (error: CustodyError) => void;
   /** It is in reach, and these are not on it any more. */
   readonly onEntered: (records: readonly TokenKeyRecord[]) => void;
   readonly env?: Readonly<Record<string, string>>;
@@ -158,10 +156,12 @@ export class SigningToken {
     let child: SigningChild | undefined;
     try {
       beforeLogin();
-      child = new SigningChild({ deadlineMs: deadlineMs(), pins, ...(env === undefined ? {} : { env }) });
+      const token = access();
+      const passed = env === undefined ? {} : { env };
+      child = new SigningChild({ deadlineMs: deadlineMs(), pins, access: token, ...passed });
       this.#child = child;
       const records = [...known()];
-      const request = { access: access(), label, known: records };
+      const request = { access: token, label, known: records };
       const entered = parseEntered(await child.ask(SIGNING_FRAME.enter, encodeEnter(request)));
       if (entered.present.length !== records.length) throw new CustodyError('TOKEN_PROTOCOL');
       if (this.#child !== child) return;
@@ -213,22 +213,12 @@ export class SigningToken {
     clearInterval(this.#touches);
     this.#entered = false;
     this.#child = undefined;
-    this.#error = this.#told(error);
+    this.#error = error;
     const last = PASSING.includes(error.code) ? LAST_BACK_OFF_MS : PATIENT_BACK_OFF_MS;
     this.#backOffMs = Math.min(last, Math.max(FIRST_BACK_OFF_MS, 2 * this.#backOffMs));
     this.#noteFailing(this.#backOffMs);
     this.#again = setTimeout(() => {
       this.#entering = this.#enter();
     }, this.#backOffMs).unref();
-  }
-
-  /** A failure that cannot be written down is no reason to give up: the next attempt may go well. */
-  #told(error: CustodyError): CustodyError {
-    try {
-      this.#options.onFailure(error);
-      return error;
-    } catch (thrown) {
-      return toCustodyError(thrown, 'STATE_WRITE');
-    }
   }
 }

@@ -8,7 +8,8 @@ import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, equalSecrets, fillRandom, xchachaOpen, xchachaSeal } from './locked-memory.ts';
 import { VOUCHING_BYTES } from './note-key.ts';
 import type { LastOpening } from './openings.ts';
-import { type PinRecord, readPinRecords, writePinRecords } from './pin-tags.ts';
+import type { PinTable } from './host-pins.ts';
+import { readPinRecords, writePinRecords } from './pin-tags.ts';
 import { SIGNING_KEY_ID_BYTES, type SigningKeyRecord, type TokenKeyRecord } from './signing-key-record.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -53,7 +54,7 @@ export interface ServiceRecord {
 }
 
 /** Everything that the keyholder remembers beside its marks. */
-export interface KeyholderState {
+export interface KeyholderState extends PinTable {
   /** 16 random bytes; ties the marks to this state. */
   readonly id: Uint8Array;
   /** Raised by every save. */
@@ -61,16 +62,10 @@ export interface KeyholderState {
   readonly listSerial: number;
   /** SHA-256 of the list of that serial; zeros before the first. */
   readonly listDigest: Uint8Array;
-  /** PINs that tokens refused, by their sources (see `pinName`, 32 bytes each), the newest last. */
-  readonly refusedPins: readonly Uint8Array[];
-  /** PINs that tokens refused or did not answer to, by keyed digests. */
-  readonly pins: readonly PinRecord[];
   readonly checkpointSeed: Secret;
   readonly services: readonly ServiceRecord[];
   /** Keys on the token that were made ahead. One that a period names as well is in use. */
   readonly spareKeys: readonly TokenKeyRecord[];
-  /** Which token took the PIN of which source (see `notePinTaken`, 32 bytes each), the newest last. */
-  readonly takenPins: readonly Uint8Array[];
 }
 
 /** Seals a state under the host's key (32 bytes). @throws CustodyError STATE_CORRUPT when it does not fit its bounds */

@@ -91,8 +91,6 @@ interface Entry {
   /** Not there, or without an answer, when it was asked or looked for last. */
   isAway: boolean;
   strangerTo: Set<string>;
-  /** Name of the PIN (see `pinName`) that it took last. */
-  pin: Uint8Array;
 }
 
 /** Which token to ask first, and what each said last. */
@@ -110,14 +108,14 @@ export class TokenBook {
     return tokens.filter(token => this.#of(token).isAway);
   }
 
-  /** Notes what came of asking a token to open services. `pin` names what it was asked with, where it was. */
-  heard(token: ListToken, words: readonly TokenWord[], nowSeconds: number, pin: Uint8Array): void {
+  /** Notes what came of asking a token to open services. */
+  heard(token: ListToken, words: readonly TokenWord[], nowSeconds: number): void {
     const entry = this.#of(token);
     for (const { alias, code } of words) {
       if (code !== '' && STRANGE.has(code)) entry.strangerTo.add(alias);
       else if (code === '') entry.strangerTo.delete(alias);
     }
-    // Other failures may have come before the token was asked: they say nothing of it and its PIN.
+    // Other failures may have come before the token was asked: they say nothing of it.
     const said = words.map(({ code }) => code).filter(code => code === '' || CURABLE.has(code));
     const fault = said.find(code => code === '') ?? said[0];
     if (fault === undefined) return;
@@ -125,10 +123,7 @@ export class TokenBook {
     if (fault !== entry.errorCode) entry.errorSince = fault === '' ? 0 : nowSeconds;
     entry.errorCode = fault;
     entry.isAway = fault !== '' && AWAY.has(fault);
-    if (fault === '' || STRANGE.has(fault)) {
-      entry.seenAt = nowSeconds;
-      entry.pin = pin;
-    }
+    if (fault === '' || STRANGE.has(fault)) entry.seenAt = nowSeconds;
   }
 
   /** It is there, and is asked in its turn. Only its absence is over: what else failed does so until it opens something. */
@@ -139,16 +134,6 @@ export class TokenBook {
     if (entry.errorCode === '' || !ABSENT.has(entry.errorCode)) return;
     entry.errorCode = '';
     entry.errorSince = 0;
-  }
-
-  /** It took this PIN. */
-  took(token: ListToken, pin: Uint8Array): void {
-    this.#of(token).pin = pin;
-  }
-
-  /** Whether it took this very PIN in this process's life. */
-  tookPin(token: ListToken, pin: Uint8Array): boolean {
-    return Buffer.from(this.#of(token).pin).equals(pin);
   }
 
   /** In the order of the list. */
@@ -173,7 +158,6 @@ export class TokenBook {
       errorSince: 0,
       isAway: false,
       strangerTo: new Set(),
-      pin: new Uint8Array(0),
     };
     this.#entries.set(key, known);
     return known;

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { askChild, type ChildOptions, DEADLINE_MS, type TokenClientOptions } from './ask-child.ts';
 import { CustodyError } from './error.ts';
 import { type PinStore, volatilePinStore } from './pin-memory.ts';
@@ -32,12 +31,10 @@ export type { TokenClientOptions } from './ask-child.ts';
 
 const TERMINAL_DEADLINE_MS = 120_000;
 
-/** Starts a token process for each request and kills it at the deadline. A PIN found wrong is not tried again. */
+/** Starts a token process for each request and kills it at the deadline. */
 export class TokenClient {
   readonly #options: TokenClientOptions;
   readonly #pins: PinStore;
-  // What named the PIN and its state then: a corrected file is tried again, an unchanged one never.
-  readonly #wrongPins = new Set<string>();
 
   constructor(options: TokenClientOptions = {}) {
     this.#options = options;
@@ -120,17 +117,14 @@ export class TokenClient {
       parts = 0,
     }: { stdin?: 'ignore' | 'inherit'; asks?: readonly string[]; parts?: number } = {},
   ): Promise<Uint8Array> {
-    const keys = accesses.map(access => this.#pinKey(access));
-    if (keys.some(key => this.#wrongPins.has(key))) throw new CustodyError('PIN_INCORRECT');
-    try {
-      const options = this.#childOptions(keys.includes('') || stdin === 'inherit', asks.length > 0);
-      return await askChild('token-process', type, payload, { ...options, parts }, stdin);
-    } catch (thrown) {
-      if (thrown instanceof CustodyError && thrown.code === 'PIN_INCORRECT') {
-        for (const key of keys) if (key !== '') this.#wrongPins.add(key);
-      }
-      throw thrown;
-    }
+    const sources = accesses.map(({ uri, pinSource }) =>
+      parsePinSource(parsePkcs11Uri(uri).pinSource ?? pinSource),
+    );
+    const asksPerson = stdin === 'inherit' || sources.some(({ kind }) => kind === 'tty');
+    const [access, ...others] = accesses;
+    const one = access === undefined || others.length > 0 ? {} : { access };
+    const options = { ...this.#childOptions(asksPerson, asks.length > 0), parts, ...one };
+    return await askChild('token-process', type, payload, options, stdin);
   }
 
   /** A process in a session of its own has no terminal; one that asks at ours needs it, and more time, as scrypt does. */
@@ -143,15 +137,5 @@ export class TokenClient {
       ownSession: !isLong,
       deadlineMs: isLong ? Math.max(deadlineMs, TERMINAL_DEADLINE_MS) : deadlineMs,
     };
-  }
-
-  /** Names the PIN of an access and the state of its source; '' when a person types it. Throws URI_…, PIN_…. */
-  #pinKey(access: TokenAccess): string {
-    const source = parsePinSource(parsePkcs11Uri(access.uri).pinSource ?? access.pinSource);
-    if (source.kind === 'tty') return '';
-    const folder = this.#options.env?.['CREDENTIALS_DIRECTORY'] ?? process.env['CREDENTIALS_DIRECTORY'] ?? '';
-    const path = source.kind === 'file' ? source.path : `${folder}/${source.name}`;
-    const stat = statSync(path, { throwIfNoEntry: false });
-    return [access.modulePath, access.uri, path, stat?.ino, stat?.mtimeMs].join(' ');
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '../../src/descriptor/index.ts';
 import type { Keyholder, KeyholderOptions } from '../../src/pkcs11/keyholder-service.ts';
 import { wantedPeriods, type TokenOpener } from '../../src/pkcs11/openings.ts';
+import type { PinStore } from '../../src/pkcs11/pin-memory.ts';
 import type { OpenRequest, OpeningResult } from '../../src/pkcs11/token-messages.ts';
 import { type Rig, createRig } from './keyholder-rig.ts';
 
@@ -183,10 +184,10 @@ describe('PREPARE', () => {
     rig.writeList({ pinSource: `file:${wrong}` });
     let asked = 0;
     const counted = () => {
-      const client = rig.opener(() => {
+      const onSpawn = () => {
         asked += 1;
-      });
-      return () => client;
+      };
+      return (_: number, pins: PinStore) => rig.opener(onSpawn, pins);
     };
     for (let start = 0; start < 3; start++) {
       const keyholder = open({ openerFor: counted() });

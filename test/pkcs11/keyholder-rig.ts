@@ -9,6 +9,7 @@ import type { SignOrder, SignTarget } from '../../src/pkcs11/keyholder-messages.
 import { Keyholder, type KeyholderOptions } from '../../src/pkcs11/keyholder-service.ts';
 import { type KeyholderList, type ListService, encodeList } from '../../src/pkcs11/list.ts';
 import type { ListAccess } from '../../src/pkcs11/list-access.ts';
+import type { PinStore } from '../../src/pkcs11/pin-memory.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import { type Forgery, forge, identity } from '../descriptor/forge.ts';
 import { type SoftHsm, createSoftHsm } from '../softhsm/create-softhsm.ts';
@@ -29,7 +30,7 @@ export interface Rig {
   /** A keyholder in this process, with the token process behind it. */
   keyholder(options?: Partial<KeyholderOptions>): Keyholder;
   /** The opener of a keyholder in this process. */
-  opener(onSpawn?: (pid: number) => void): TokenClient;
+  opener(onSpawn?: (pid: number) => void, pins?: PinStore): TokenClient;
   dispose(): Promise<void>;
 }
 
@@ -109,18 +110,22 @@ export async function createRig(): Promise<Rig> {
       rmSync(paths.state, { recursive: true, force: true });
       HostState.create(paths.state, parseHostKeySource(hostKey));
     },
-    opener: onSpawn => new TokenClient({ env: hsm.env, deadlineMs: 60_000, ...(onSpawn ? { onSpawn } : {}) }),
-    keyholder: options => {
-      const client = rig.opener();
-      return new Keyholder({
+    opener: (onSpawn, pins) =>
+      new TokenClient({
+        env: hsm.env,
+        deadlineMs: 60_000,
+        ...(onSpawn && { onSpawn }),
+        ...(pins && { pins }),
+      }),
+    keyholder: options =>
+      new Keyholder({
         host: HostState.open(paths.state, parseHostKeySource(hostKey)),
         listPath: paths.list,
-        openerFor: () => client,
+        openerFor: (_, pins) => rig.opener(undefined, pins),
         isolation: 'same user',
         tokenEnv: hsm.env,
         ...options,
-      });
-    },
+      }),
     dispose: async () => {
       rmSync(folder, { recursive: true, force: true });
       await hsm.dispose();

@@ -3,19 +3,31 @@ import { CustodyError } from '../../src/pkcs11/error.ts';
 import { PinGate, type PinToken } from '../../src/pkcs11/pin-gate.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from '../../src/pkcs11/pin-memory.ts';
 import type { PinSource } from '../../src/pkcs11/pin.ts';
-import { encodePinJudgement, MAX_PIN_RECORDS, parsePinJudgement, pinTag } from '../../src/pkcs11/pin-tags.ts';
+import {
+  encodePinJudgement,
+  MAX_PIN_RECORDS,
+  parsePinJudgement,
+  type PinJudgement,
+  pinTag,
+} from '../../src/pkcs11/pin-tags.ts';
 import { expectCode, expectCodeOf } from './expect-code.ts';
 
+const ACCESS = { modulePath: '/m.so', uri: 'pkcs11:token=a', pinSource: 'file:/run/pin' };
 const FILE = { kind: 'file', path: '/run/pin' } as const;
 
+interface Options {
+  readonly pin?: string;
+  readonly identity?: string;
+  readonly low?: boolean;
+  readonly source?: PinSource;
+  /** What the process was told when it began, if that is not what is known now. */
+  readonly judged?: PinJudgement;
+}
+
 /** One request of a token process, with both ends in here; `login` is what the token does. */
-async function attempt(
-  store: PinStore,
-  login: () => void,
-  options: { pin?: string; identity?: string; low?: boolean; source?: PinSource } = {},
-): Promise<string> {
-  const { pin = '1234', identity = 'a', low = false, source = FILE } = options;
-  const attempts = new PinAttempts(store);
+async function attempt(store: PinStore, login: () => void, options: Options = {}): Promise<string> {
+  const { pin = '1234', identity = 'a', low = false, source = FILE, judged } = options;
+  const attempts = new PinAttempts(store, ACCESS);
   let tried = false;
   const token: PinToken = {
     identity,
@@ -25,9 +37,9 @@ async function attempt(
       login();
     },
   };
-  const gate = new PinGate(store.judgement(), {
-    begin: async tag => attempts.begin(tag),
-    taken: async () => attempts.settle(),
+  const gate = new PinGate(judged ?? attempts.judgement, {
+    begin: tags => attempts.begin(tags),
+    taken: async () => attempts.taken(),
   });
   try {
     await gate.login(token, pin, source);
@@ -37,6 +49,8 @@ async function attempt(
     if (!(thrown instanceof CustodyError)) throw thrown;
     attempts.fail(thrown);
     return `${tried ? 'tried' : 'not tried'}: ${thrown.code}`;
+  } finally {
+    attempts.end();
   }
 }
 
@@ -55,15 +69,32 @@ describe('a PIN', () => {
     expect(store.judgement().records).toEqual([]);
   });
 
-  test('that a token refused is not tried there again; another PIN and another token are', async () => {
+  test('that a token refused is not tried there again; another PIN is', async () => {
     const store = volatilePinStore();
     expect(await attempt(store, refuses)).toBe('tried: PIN_INCORRECT');
     expect(await attempt(store, takes)).toBe('not tried: PIN_INCORRECT');
     expect(await attempt(store, takes, { pin: '1235' })).toBe('taken');
-    expect(await attempt(store, takes, { identity: 'b' })).toBe('taken');
     expect(await attempt(store, takes)).toBe('not tried: PIN_INCORRECT');
     store.save([]);
     expect(await attempt(store, takes)).toBe('taken');
+  });
+
+  test('that was refused since the process began is not tried by it', async () => {
+    const store = volatilePinStore();
+    const judged = store.judgement();
+    expect(await attempt(store, refuses)).toBe('tried: PIN_INCORRECT');
+    expect(await attempt(store, refuses, { judged })).toBe('not tried: PIN_INCORRECT');
+    expect(await attempt(store, refuses)).toBe('not tried: PIN_INCORRECT');
+  });
+
+  test('of a source that one token refused is not tried at another; of another source it is', async () => {
+    const store = volatilePinStore();
+    expect(await attempt(store, refuses)).toBe('tried: PIN_INCORRECT');
+    expect(await attempt(store, takes, { identity: 'b' })).toBe('not tried: PIN_INCORRECT');
+    const source = { kind: 'credential', name: 'b' } as const;
+    expect(await attempt(store, takes, { identity: 'b', source })).toBe('taken');
+    // A source that was corrected to what another one has.
+    expect(await attempt(store, takes, { pin: '1235', identity: 'b' })).toBe('taken');
   });
 
   test('on which the token said nothing for itself may be tried again', async () => {
@@ -102,6 +133,69 @@ describe('a PIN', () => {
     expect(await attempt(full, takes)).toBe('not tried: STATE_WRITE');
   });
 
+  test('is tried by one process at a time, and what comes of it counts for the next', async () => {
+    const begin = async (store: PinStore): Promise<PinAttempts> => {
+      const attempts = new PinAttempts(store);
+      await attempts.begin(tags);
+      return attempts;
+    };
+    const tags = { token: Buffer.alloc(32, 1), source: Buffer.alloc(32, 2) };
+    for (const [end, second] of [
+      [(first: PinAttempts) => first.taken(), 'begun'],
+      [(first: PinAttempts) => first.fail(new CustodyError('TOKEN_DEAD')), 'begun'],
+      [(first: PinAttempts) => first.fail(new CustodyError('PIN_INCORRECT')), 'PIN_INCORRECT'],
+      [(first: PinAttempts) => first.end(), 'PIN_UNANSWERED'],
+    ] as const) {
+      const store = volatilePinStore();
+      const first = await begin(store);
+      let outcome = 'waits';
+      const waiting = begin(store).then(
+        () => 'begun',
+        (thrown: unknown) => (thrown instanceof CustodyError ? thrown.code : 'other'),
+      );
+      void waiting.then(said => {
+        outcome = said;
+      });
+      // Another PIN from elsewhere waits for nobody.
+      await new PinAttempts(store).begin({ token: Buffer.alloc(32, 3), source: Buffer.alloc(32, 4) });
+      expect(outcome).toBe('waits');
+      end(first);
+      expect(await waiting).toBe(second);
+    }
+  });
+
+  test('is not begun any more by who has ended while it waited', async () => {
+    const store = volatilePinStore();
+    const tags = { token: Buffer.alloc(32, 1), source: Buffer.alloc(32, 2) };
+    const [first, second, third] = [1, 2, 3].map(() => new PinAttempts(store));
+    await first?.begin(tags);
+    const waiting = second?.begin(tags) ?? Promise.resolve();
+    second?.end();
+    first?.settle();
+    await expectCodeOf('TOKEN_DEAD', waiting);
+    expect(store.judgement().records).toEqual([]);
+    await third?.begin(tags);
+  });
+
+  test('that one token refused and another one took is wrong for the first alone', async () => {
+    const store = volatilePinStore();
+    expect(await attempt(store, refuses, { identity: 'b' })).toBe('tried: PIN_INCORRECT');
+    // It took it before, as the keyholder knows.
+    const knowing: PinStore = { ...store, judgement: () => ({ ...store.judgement(), isOwn: true }) };
+    expect(await attempt(knowing, takes)).toBe('taken');
+    expect(await attempt(store, takes)).toBe('taken');
+    expect(await attempt(store, takes, { identity: 'b' })).toBe('not tried: PIN_INCORRECT');
+    // The one that took it refuses it by now.
+    expect(await attempt(knowing, refuses)).toBe('tried: PIN_INCORRECT');
+    expect(await attempt(store, takes, { identity: 'c' })).toBe('not tried: PIN_INCORRECT');
+  });
+
+  test('that is known to be another token’s is refused by one as that', async () => {
+    const store: PinStore = { ...volatilePinStore(), nameOf: () => Buffer.alloc(32), wasTaken: () => true };
+    expect(await attempt(store, refuses, { identity: 'b' })).toBe('tried: PIN_INCORRECT');
+    expect(await attempt(store, takes)).toBe('taken');
+  });
+
   test('that a person types is that person’s matter', async () => {
     const store = volatilePinStore();
     const typed = { source: { kind: 'tty' } } as const;
@@ -119,7 +213,7 @@ describe('a PIN', () => {
     // No token ends where another one's PIN begins.
     expect(pinTag(key, 'a b', '1234')).not.toEqual(pinTag(key, 'a', 'b 1234'));
     const store = volatilePinStore();
-    for (let i = 0; i <= MAX_PIN_RECORDS; i++) await attempt(store, refuses, { pin: String(i) });
+    for (let i = 0; i <= MAX_PIN_RECORDS / 2; i++) await attempt(store, refuses, { pin: String(i) });
     expect(store.judgement().records).toHaveLength(MAX_PIN_RECORDS);
     expect(await attempt(store, takes, { pin: '1' })).toBe('not tried: PIN_INCORRECT');
     expect(await attempt(store, takes, { pin: '0' })).toBe('taken');
@@ -127,11 +221,14 @@ describe('a PIN', () => {
 });
 
 describe('what a token process is told of PINs', () => {
-  const record = { tag: Buffer.alloc(32, 3), refused: true, unanswered: 1 };
+  const record = { tag: Buffer.alloc(32, 3), verdict: 'refused', unanswered: 1 } as const;
 
   test('comes as it was sent', () => {
-    const judgement = { key: Buffer.alloc(32, 1), records: [record, { ...record, refused: false }] };
+    const verdicts = ['none', 'refused', 'taken'] as const;
+    const records = verdicts.map(verdict => ({ ...record, verdict }));
+    const judgement = { key: Buffer.alloc(32, 1), records, isOwn: true };
     const parsed = parsePinJudgement(encodePinJudgement(judgement));
+    expect(parsed.isOwn).toBe(true);
     expect(parsed.records.map(({ tag, ...rest }) => ({ ...rest, tag: Buffer.from(tag) }))).toEqual(
       judgement.records,
     );
@@ -139,18 +236,25 @@ describe('what a token process is told of PINs', () => {
   });
 
   test('is refused when it is cut, longer, of too many records or of an unknown verdict', () => {
-    const bytes = encodePinJudgement({ key: Buffer.alloc(32, 1), records: [record] });
+    const bytes = encodePinJudgement({ key: Buffer.alloc(32, 1), records: [record], isOwn: false });
     expectCode('FRAME_BAD', () => parsePinJudgement(bytes.subarray(0, -1)));
     expectCode('FRAME_BAD', () => parsePinJudgement(Buffer.concat([bytes, Buffer.of(0)])));
     const verdict = Uint8Array.from(bytes);
-    verdict[32 + 1 + 32] = 2;
+    verdict[32 + 1 + 1 + 32] = 3;
     expectCode('FRAME_BAD', () => parsePinJudgement(verdict));
+    const flag = Uint8Array.from(bytes);
+    flag[32] = 2;
+    expectCode('FRAME_BAD', () => parsePinJudgement(flag));
     const records = Array.from({ length: MAX_PIN_RECORDS + 1 }, () => record);
-    expectCode('FRAME_BAD', () => parsePinJudgement(encodePinJudgement({ key: Buffer.alloc(32), records })));
+    const many = { key: Buffer.alloc(32), records, isOwn: false };
+    expectCode('FRAME_BAD', () => parsePinJudgement(encodePinJudgement(many)));
   });
 
   test('a store that fails says so', async () => {
     const full = { ...volatilePinStore(), save: throws(new CustodyError('STATE_WRITE')) };
-    await expectCodeOf('STATE_WRITE', (async () => new PinAttempts(full).begin(Buffer.alloc(32)))());
+    const tags = { token: Buffer.alloc(32, 1), source: Buffer.alloc(32, 2) };
+    await expectCodeOf('STATE_WRITE', new PinAttempts(full).begin(tags));
+    // And keeps nobody else from trying.
+    await expectCodeOf('STATE_WRITE', new PinAttempts(full).begin(tags));
   });
 });

@@ -104,7 +104,11 @@ function startEntry(entry: Entry, flags: readonly string[], env: Record<string, 
 /** The code with which it refuses. */
 async function ask(child: ChildProcess, { type, payload }: (typeof REQUESTS)[Entry]): Promise<string> {
   const channel = new FrameChannel(child.stdio[3] as Duplex);
-  await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement({ key: new Uint8Array(32), records: [] }));
+  await channel.send(
+    TOKEN_FRAME.pins,
+    0,
+    encodePinJudgement({ key: new Uint8Array(32), records: [], isOwn: false }),
+  );
   await channel.send(type, 1, payload);
   const answer = await channel.receive();
   return answer?.type === TOKEN_FRAME.failure ? parseFailure(answer.payload).code : 'answered';

@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   LIMIT,
   SPARE,
@@ -8,7 +8,6 @@ import {
   keyholder,
   open,
   openedBy,
-  opener,
   press,
   pressName,
   rig,
@@ -116,20 +115,84 @@ describe('a PIN that one token refused', () => {
   test(
     'is not the one that was written in its place meanwhile',
     async () => {
-      const real = opener();
       writeBoth({ pinSource: `file:${wrong}` });
       spare.command('C_GetSlotList zero');
-      const holder = keyholder({
+      const holder = keyholder(real => ({
         ...real,
         open: async request => {
           const asked = real.open(request);
           await asked.catch(() => writeFileSync(wrong, readFileSync(rig.hsm.pinFile)));
           return await asked;
         },
-      });
+      }));
       expect(await codesAfter(holder)).toBe('PIN_INCORRECT');
       expect(await codesAfter(holder, 70)).toBe('');
       expect(press.count('C_Login')).toBe(2);
+    },
+    LIMIT,
+  );
+
+  /** systemd makes the folder anew at each start. */
+  const provideCredential = (pin: string): void => {
+    const folder = join(rig.folder, 'credentials');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { mode: 0o700 });
+    writeFileSync(join(folder, 'pin'), pin, { mode: 0o400 });
+    vi.stubEnv('CREDENTIALS_DIRECTORY', folder);
+  };
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  test(
+    'from a credential is not tried at another one after a restart, which makes a new file of it',
+    async () => {
+      writeBoth({ pinSource: 'credential:pin' });
+      spare.command('C_GetSlotList zero');
+      provideCredential('000000\n');
+      const first = keyholder();
+      expect(await codesAfter(first)).toBe('PIN_INCORRECT');
+      open.splice(0).forEach(each => each.close());
+      press.command('C_GetSlotList zero');
+      spare.command();
+      for (let start = 0; start < 2; start++) {
+        provideCredential('000000\n');
+        const again = keyholder();
+        expect(await codesAfter(again, 70)).toBe('PIN_INCORRECT');
+        open.splice(0).forEach(each => each.close());
+      }
+      expect([press.count('C_Login'), spare.count('C_Login')]).toEqual([1, 0]);
+      // It was looked at: the control.
+      expect(spare.count('C_GetTokenInfo')).toBeGreaterThan(0);
+      provideCredential(readFileSync(rig.hsm.pinFile, 'utf8'));
+      const corrected = keyholder();
+      expect(await codesAfter(corrected, 70)).toBe('');
+      expect(openedBy(corrected)).toEqual([SPARE, SPARE]);
+      expect(spare.count('C_Login')).toBe(1);
+    },
+    LIMIT,
+  );
+
+  test(
+    'from a credential is after a restart still the PIN of the one that took it before',
+    async () => {
+      const changes = { pinSource: 'credential:pin' };
+      const pin = readFileSync(rig.hsm.pinFile, 'utf8');
+      provideCredential(pin);
+      writeBoth(changes);
+      const first = keyholder();
+      expect(await codesAfter(first)).toBe('');
+      press.command('C_GetSlotList zero');
+      spare.command(`C_Login return ${CKR_PIN_INCORRECT}`);
+      wantMore(first, 5, changes);
+      expect(await codesAfter(first)).toBe('PIN_INCORRECT');
+      open.splice(0).forEach(each => each.close());
+      press.command();
+      provideCredential(pin);
+      const second = keyholder();
+      expect(await codesAfter(second, 70)).toBe('');
+      expect(openedBy(second)).toEqual([pressName, pressName]);
+      expect([press.count('C_Login'), spare.count('C_Login')]).toEqual([2, 1]);
     },
     LIMIT,
   );

@@ -33,7 +33,7 @@ describe('what status says', () => {
   test('keeps since when a token says the same', () => {
     const book = new TokenBook();
     const fail = (code: 'TOKEN_DEAD' | 'TOKEN_TIMEOUT' | '', at: number) =>
-      book.heard(token, [{ alias: 'x', code }], at, new Uint8Array(32));
+      book.heard(token, [{ alias: 'x', code }], at);
     fail('TOKEN_DEAD', 10);
     fail('TOKEN_DEAD', 20);
     expect(book.status([token], [])).toMatchObject([{ errorCode: 'TOKEN_DEAD', errorSince: 10 }]);
@@ -52,7 +52,7 @@ describe('a token that is there again', () => {
   type Code = Parameters<TokenBook['heard']>[1][number]['code'];
   const seenAfter = (code: Code): TokenBook => {
     const book = new TokenBook();
-    book.heard(token, [{ alias: 'x', code }], 10, new Uint8Array(32));
+    book.heard(token, [{ alias: 'x', code }], 10);
     expect(book.inOrder([token, other])).toEqual([other, token]);
     book.seen(token, 40);
     return book;
@@ -75,44 +75,35 @@ describe('a token that is there again', () => {
   test.each<Code>(['TOKEN_DEAD', 'TOKEN_TIMEOUT'])('still fails after %s until it opens something', code => {
     const book = seenAfter(code);
     expect(book.status([token], [])).toMatchObject([{ errorCode: code, errorSince: 10 }]);
-    book.heard(token, [{ alias: 'x', code }], 50, new Uint8Array(32));
+    book.heard(token, [{ alias: 'x', code }], 50);
     expect(book.status([token], [])).toMatchObject([{ errorCode: code, errorSince: 10 }]);
-    book.heard(token, [{ alias: 'x', code: '' }], 60, new Uint8Array(32));
+    book.heard(token, [{ alias: 'x', code: '' }], 60);
     expect(book.status([token], [])).toMatchObject([{ errorCode: '', errorSince: 0 }]);
   });
 });
 
-describe('a PIN counts as taken', () => {
+describe('a token was there', () => {
   const token = { uri: 'pkcs11:token=a', modulePath: '' };
-  const pin = new Uint8Array(32).fill(7);
   type Code = Parameters<TokenBook['heard']>[1][number]['code'];
   const heard = (...codes: Code[]): TokenBook => {
     const book = new TokenBook();
-    book.heard(token, [{ alias: 'w', code: 'PIN_LOCKED' }], 5, new Uint8Array(32));
-    book.heard(
-      token,
-      codes.map(code => ({ alias: 'x', code })),
-      10,
-      pin,
-    );
+    book.heard(token, [{ alias: 'w', code: 'PIN_LOCKED' }], 5);
+    const words = codes.map(code => ({ alias: 'x', code }));
+    book.heard(token, words, 10);
     return book;
   };
 
   test.each<Code[]>([[''], ['ENVELOPE_NO_RECIPIENT'], ['KEY_NOT_FOUND'], ['PERIOD_REFUSED', '']])(
-    'when the token answered with %j',
+    'when it answered with %j',
     (...codes) => {
-      const book = heard(...codes);
-      expect(book.tookPin(token, pin)).toBe(true);
-      expect(book.status([token], [])).toMatchObject([{ seenAt: 10 }]);
+      expect(heard(...codes).status([token], [])).toMatchObject([{ seenAt: 10 }]);
     },
   );
 
   test.each<Code>(['STATE_WRITE', 'LOCKED_MEMORY', 'PERIOD_REFUSED', 'PROCESS_EXPOSED', 'PIN_INCORRECT'])(
-    'not when the request ended with %s, which may come before any login',
+    'for all that is known not when the request ended with %s, which may come before any login',
     code => {
-      const book = heard(code);
-      expect(book.tookPin(token, pin)).toBe(false);
-      expect(book.status([token], [])).toMatchObject([
+      expect(heard(code).status([token], [])).toMatchObject([
         { seenAt: 0, errorCode: code === 'PIN_INCORRECT' ? code : 'PIN_LOCKED' },
       ]);
     },

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
 import type { KeyholderList } from '../../src/pkcs11/list.ts';
 import type { TokenOpener } from '../../src/pkcs11/openings.ts';
+import type { PinStore } from '../../src/pkcs11/pin-memory.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import {
   compileMisbehavingModule,
@@ -92,8 +93,8 @@ export function writeBoth({
 
 export const pressHangs = { now: false };
 /** The first token has a short deadline, so that it may hang; its process that cannot start in it counts as hanging too. */
-export function opener(): TokenOpener {
-  const of = (deadlineMs: number) => new TokenClient({ env: rig.hsm.env, deadlineMs });
+export function opener(pins: PinStore): TokenOpener {
+  const of = (deadlineMs: number) => new TokenClient({ env: rig.hsm.env, deadlineMs, pins });
   const [short, long] = [of(4_000), of(120_000)];
   const isHanging = (access: { modulePath: string }): boolean =>
     access.modulePath === press.modulePath && pressHangs.now;
@@ -102,8 +103,12 @@ export function opener(): TokenOpener {
     find: access => (isHanging(access) ? short : long).find(access),
   };
 }
-export function keyholder(token: TokenOpener = opener()): Keyholder {
-  const made = rig.keyholder({ clock: () => milliseconds, openerFor: () => token });
+/** `change` may do something around what the real opener does. */
+export function keyholder(change: (real: TokenOpener) => TokenOpener = real => real): Keyholder {
+  const made = rig.keyholder({
+    clock: () => milliseconds,
+    openerFor: (_, pins) => change(opener(pins)),
+  });
   open.push(made);
   return made;
 }

@@ -30,7 +30,6 @@ import { PeriodKey, discardKeys } from '../../src/pkcs11/period-keys.ts';
 import { ServiceSlot } from '../../src/pkcs11/service-slot.ts';
 import { SigningKeys } from '../../src/pkcs11/signing-keys.ts';
 import { vouch } from '../../src/pkcs11/vouching.ts';
-import { TokenBook } from '../../src/pkcs11/token-book.ts';
 import { ed25519Pair, makePoint, noise } from '../descriptor/forge.ts';
 import onionbalanceKey from '../vectors/onionbalance-key.json' with { type: 'json' };
 import chain from '../vectors/own-chain.json' with { type: 'json' };
@@ -204,7 +203,7 @@ async function openService(host: HostState): Promise<void> {
   const keys = new SigningKeys({
     host,
     list: () => list,
-    tokens: new TokenBook(),
+
     onMissing: nothing,
   });
   const opening = await planOpening(new ServiceSlot(service, profile), [period], keys);

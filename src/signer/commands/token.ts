@@ -76,8 +76,9 @@ export function addTokenCommands(program: Command, context: CommandContext): voi
     });
 }
 
+/** The command line names the token and its PIN together. */
 const clientOptions = ({ swapAccepted = false }: SwapOptions) => ({
-  pins: filePinStore(pinBookPath()),
+  pins: filePinStore(pinBookPath(), { isOwn: true }),
   swapAccepted,
 });
 

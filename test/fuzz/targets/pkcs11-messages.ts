@@ -226,13 +226,15 @@ const TOKEN: readonly Target[] = [
   ]),
   message('token/find-request', token.parseFindRequest, token.encodeFindRequest, [access]),
   message('token/pins', parsePinJudgement, encodePinJudgement, [
-    { key: noise('key of pins', 32), records: [] },
+    { key: noise('key of pins', 32), records: [], isOwn: false },
     {
       key: noise('key of pins', 32),
-      records: [
-        { tag: noise('tag', 32), refused: true, unanswered: 0 },
-        { tag: noise('another tag', 32), refused: false, unanswered: 1 },
-      ],
+      records: (['none', 'refused', 'taken'] as const).map(verdict => ({
+        tag: noise('tag', 32),
+        verdict,
+        unanswered: 1,
+      })),
+      isOwn: true,
     },
   ]),
   settled('token/failure', token.parseFailure, token.encodeFailure, [new CustodyError('TOKEN_DEAD')]),

@@ -40,7 +40,7 @@ function sealedState(): Uint8Array {
     listSerial: 7,
     listDigest: noise('list', 32),
     refusedPins: [noise('refused', 32)],
-    pins: [{ tag: new Uint8Array(32), refused: true, unanswered: 0 }],
+    pins: [{ tag: new Uint8Array(32), verdict: 'refused', unanswered: 0 }],
     checkpointSeed: secret('checkpoint'),
     services: [
       {

@@ -10,7 +10,7 @@ import { encodeFailure, MAX_TOKEN_FRAME_BYTES, TOKEN_FRAME } from '../../../src/
 import { handleTokenRequest } from '../../../src/pkcs11/token-requests.ts';
 
 const nobody = { begin: async () => undefined, taken: async () => undefined };
-const pins = new PinGate({ key: new Uint8Array(PIN_KEY_BYTES), records: [] }, nobody);
+const pins = new PinGate({ key: new Uint8Array(PIN_KEY_BYTES), records: [], isOwn: false }, nobody);
 const caller = { pins, progress: async () => undefined };
 const channel = new FrameChannel(
   new Socket({ fd: 3, readable: true, writable: true }),
