@@ -145,9 +145,12 @@ export class PinAttempts {
         this.#put([], { isTaken: false });
         return;
       }
+      const token = { tag: tags.token, verdict: 'refused', unanswered: 0 } as const;
       const verdict = this.#isRight(tags) ? 'taken' : 'refused';
-      const source = { tag: tags.source, verdict, unanswered: 0 } as const;
-      this.#put([{ tag: tags.token, verdict: 'refused', unanswered: 0 }, source], { isTaken: false });
+      // A person's word that this is the token's PIN was wrong; that says nothing of other tokens.
+      const isPersons = this.judgement.isOwn && this.#asked === undefined;
+      const source = isPersons ? [] : [{ tag: tags.source, verdict, unanswered: 0 } as const];
+      this.#put([token, ...source], { isTaken: false });
     });
   }
 

@@ -32,7 +32,7 @@ const AES = { kind: 'aes' } as const;
 const prepare = (label: string, key: PrepareRequest['key'], access = hsm.access()) =>
   prepareToken({ access, key, label }, { env: hsm.env, deadlineMs: 300_000 });
 const sealTo = (uri: string) =>
-  new TokenClient({ env: hsm.env }).seal({
+  new TokenClient({ env: hsm.env, deadlineMs: 300_000 }).seal({
     tokens: [hsm.access(uri)],
     ageRecipients: [],
     source: { kind: 'new' },

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { type KpHsId, parseOnionAddress } from '../../descriptor/index.ts';
 import { type Envelope, parseEnvelope } from '../../pkcs11/envelope-header.ts';
 import { CustodyError, type CustodyErrorCode } from '../../pkcs11/error.ts';
+import { filePinStore, pinBookPath } from '../../pkcs11/pin-book.ts';
 import { recipientName } from '../../pkcs11/recipient.ts';
 import { TokenClient } from '../../pkcs11/token-client.ts';
 import type { TokenAccess } from '../../pkcs11/token-messages.ts';
@@ -69,9 +70,16 @@ export function checkCustodians(count: number, isAccepted: boolean | undefined):
   );
 }
 
-/** A person waits and may have to type: longer than the service path allows. */
-export const operatorClient = (config: SignerConfig): TokenClient =>
-  new TokenClient({ deadlineMs: Math.max(config.deadlineMs, 60_000), swapAccepted: config.isSwapAccepted });
+/**
+ * A person waits and may have to type: longer than the service path allows. What tokens say of PINs stands in the book of this
+ * user: the keyholder's, sealed and locked while it runs, may be another's.
+ */
+export const operatorClient = ({ deadlineMs, isSwapAccepted }: SignerConfig): TokenClient =>
+  new TokenClient({
+    deadlineMs: Math.max(deadlineMs, 60_000),
+    pins: filePinStore(pinBookPath()),
+    swapAccepted: isSwapAccepted,
+  });
 
 export const accessOf = (config: SignerConfig, uri: string, pinSource = config.pin): TokenAccess => ({
   uri,
