@@ -139,12 +139,14 @@ describe('a token that was away', () => {
       expect(press.calls()).toHaveLength(before);
       expect(await codesAfter(holder, 3600)).toBe('');
       expect(press.calls().length).toBeGreaterThan(before);
-      expect(tokensOf(holder)[0]).toMatchObject({ errorCode: '', seenAt: clock.seconds });
+      // It is there; whether it works, it has to show.
+      expect(tokensOf(holder)[0]).toMatchObject({ errorCode: 'TOKEN_DEAD', seenAt: clock.seconds });
       expect(press.count('C_Login')).toBe(0);
       clock.reset();
       wantMore(holder, 6);
       expect(await codesAfter(holder)).toBe('');
       expect(openedBy(holder)).toEqual([pressName, pressName]);
+      expect(tokensOf(holder)[0]).toMatchObject({ errorCode: '' });
     },
     LIMIT,
   );

@@ -48,7 +48,7 @@ describe('choosing token and key', () => {
 
 describe('the PIN', () => {
   const countIsLow = async () => {
-    const { tokens } = await listTokens(rig.hsm.modulePath, { env: rig.hsm.env });
+    const { tokens } = await listTokens(rig.hsm.modulePath, { env: rig.hsm.env, deadlineMs: 120_000 });
     return ((tokens.find(({ label }) => label === rig.hsm.label)?.flags ?? 0) & CKF_USER_PIN_COUNT_LOW) !== 0;
   };
 

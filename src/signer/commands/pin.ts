@@ -12,7 +12,7 @@ export function addPinCommands(program: Command, context: CommandContext): void 
     .description('what is remembered of PINs')
     .command('forget')
     .description('let PINs that tokens refused be tried again, once; stop the signer first')
-    .option('--commands', 'only those that token prepare and token probe of this user tried')
+    .option('--commands', 'only those that commands of this user tried')
     .action(async (options: { commands?: boolean }) => {
       forgetPinBook(pinBookPath());
       if (options.commands === true) return;
