@@ -186,6 +186,7 @@ const results: readonly token.OpeningResult[] = [
 ];
 const bytes = new Uint8Array(noise('envelope', 50));
 
+const PRESS = { uri: 'pkcs11:token=press', label: 'press', manufacturer: 'm', model: '', serial: '1' };
 const TOKEN: readonly Target[] = [
   message(
     'token/open-request',
@@ -240,18 +241,7 @@ const TOKEN: readonly Target[] = [
   settled('token/failure', token.parseFailure, token.encodeFailure, [new CustodyError('TOKEN_DEAD')]),
   message('token/list', administration.parseTokenList, administration.encodeTokenList, [
     {
-      tokens: [
-        {
-          uri: 'pkcs11:token=press',
-          label: 'press',
-          manufacturer: 'm',
-          model: '',
-          serial: '1',
-          flags: 0x40d,
-          hasRsaOaep: true,
-          hasAesGcm: false,
-        },
-      ],
+      tokens: [{ ...PRESS, flags: 0x40d, hasRsaOaep: true, hasAesGcm: false }],
       failing: [{ position: 2, description: 'a reader', code: 'TOKEN_DEAD', ckr: 0x30 }],
     },
   ]),
