@@ -50,6 +50,7 @@ export async function askChild(
   options: ChildOptions,
   stdin: 'ignore' | 'inherit' = 'ignore',
 ): Promise<Uint8Array> {
+  const attempts = new PinAttempts(options.pins ?? volatilePinStore(), options.access);
   const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
   const args = [path, ...memoryArguments(options.swapAccepted)];
   const child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, ...args]), {
@@ -66,7 +67,6 @@ export async function askChild(
   }, options.deadlineMs ?? DEADLINE_MS);
   try {
     let parts = options.parts ?? 0;
-    const attempts = new PinAttempts(options.pins ?? volatilePinStore(), options.access);
     return await exchange(child, { type, payload }, attempts, () => {
       if (parts > 0) deadline.refresh();
       parts -= 1;

@@ -67,6 +67,7 @@ export class SigningChild {
 
   constructor(options: SigningChildOptions) {
     const { deadlineMs, env, pins, access, entry = 'signing-process', ownSession = true } = options;
+    this.#attempts = new PinAttempts(pins, access);
     const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
     const args = [path, ...memoryArguments(options.swapAccepted)];
     this.#child = spawn(...childCommand([...MODULE_PROCESS_FLAGS, ...args]), {
@@ -77,7 +78,6 @@ export class SigningChild {
     this.pid = this.#child.pid;
     this.#deadlineMs = deadlineMs;
     this.#channel = new FrameChannel(this.#child.stdio[3] as Duplex, MAX_SIGNING_FRAME_BYTES);
-    this.#attempts = new PinAttempts(pins, access);
     this.#send(TOKEN_FRAME.pins, 0, encodePinJudgement(this.#attempts.judgement));
     const gone = exitOf(this.#child);
     void gone.then(() => this.#end(new CustodyError('TOKEN_DEAD')));

@@ -168,7 +168,11 @@ describe('a process that loads a module where memory cannot be locked', () => {
     const path = fileURLToPath(new URL(`../../src/pkcs11/${entry}.ts`, import.meta.url));
     const { child } = run(start, [path, ...args], 'pipe');
     const channel = new FrameChannel(child.stdio[3] as Duplex);
-    await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement({ key: new Uint8Array(32), records: [] }));
+    await channel.send(
+      TOKEN_FRAME.pins,
+      0,
+      encodePinJudgement({ key: new Uint8Array(32), records: [], isOwn: false }),
+    );
     await channel.send(REQUESTS[entry].type, 1, REQUESTS[entry].payload);
     const answer = await channel.receive();
     return answer?.type === TOKEN_FRAME.failure ? parseFailure(answer.payload).code : 'answered';
