@@ -92,6 +92,14 @@ describe('a text from the keyholder', () => {
     expect(asked).toEqual(['every', 'first', 'every', 'every', 'first']);
   });
 
+  it('is compared each time, also when its key was seen before', () => {
+    const verifier = new OutputVerifier(TOR_NETWORK);
+    verifier.verify(approve(), target);
+    expect(() => verifier.verify(approve({ points: points.slice(1) }), target)).toThrow(
+      expect.objectContaining({ code: 'SERVICE_LATCHED' }),
+    );
+  });
+
   it.each(['every', 'first'] as const)('stops the service when one of both refuses it: %s', which => {
     const refuse = (): never => {
       throw new Error('it does not open');
