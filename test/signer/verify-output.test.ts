@@ -100,6 +100,18 @@ describe('a text from the keyholder', () => {
     );
   });
 
+  it('has its signature verified each time, by OpenSSL alone when its key was seen before', () => {
+    const verifier = new OutputVerifier(TOR_NETWORK);
+    verifier.verify(approve(), target);
+    // The signature is the last word; its first digit becomes another.
+    const at = Buffer.from(made.text).lastIndexOf(' ') + 1;
+    const text = made.text.with(at, made.text[at] === 0x41 ? 0x42 : 0x41);
+    expect(() => verifier.verify(approve(), { ...target, text })).toThrow(
+      expect.objectContaining({ code: 'SERVICE_LATCHED' }),
+    );
+    expect(verifier.verify(approve(), target).target.text).toBe(made.text);
+  });
+
   it.each(['every', 'first'] as const)('stops the service when one of both refuses it: %s', which => {
     const refuse = (): never => {
       throw new Error('it does not open');
