@@ -1,10 +1,10 @@
 // npm run build: compiles src to dist, whether or not that seems needed.
 
-import { ROOT } from './setup.js';
+import { ROOT, alone } from './setup.js';
 import { build } from './setup/built.js';
 import { runMain } from './setup/report.js';
 
 await runMain(async () => {
-  build(ROOT, process.execPath);
+  await alone(() => build(ROOT, process.execPath));
   return 0;
 });

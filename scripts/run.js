@@ -10,7 +10,7 @@ import { TOOLS } from './tools.js';
 
 /**
  * @typedef {object} Task
- * @property {'packages' | 'everything'} extent how much set-up it needs
+ * @property {'packages' | 'sources' | 'everything'} extent how much set-up it needs
  * @property {() => string[]} args for Node
  * @property {boolean} [interactive] stays in the foreground group of the terminal (may ask for a PIN there)
  * @property {boolean} [keepsRunning] may leave processes behind on purpose
@@ -33,9 +33,10 @@ const TASKS = {
   crash: { extent: 'everything', args: () => [file('test/crash/main.ts')] },
   fuzz: { extent: 'packages', args: () => [file('test/fuzz/main.ts')] },
   demo: { extent: 'everything', args: () => [file('demo/main.ts')], keepsRunning: true },
-  'onion-signer': { extent: 'everything', args: () => [file('bin/onion-signer.js')], interactive: true },
+  // From src, as bin does in a clone; dist may be what a unit runs at this moment.
+  'onion-signer': { extent: 'sources', args: () => [file('bin/onion-signer.js')], interactive: true },
   'onion-publisher': {
-    extent: 'everything',
+    extent: 'sources',
     args: () => [file('bin/onion-publisher.js')],
     interactive: true,
   },

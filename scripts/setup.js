@@ -24,7 +24,8 @@ const PRIVATE = path.join(ROOT, '.setup');
 
 /**
  * Brings everything in place and says only what it does.
- * @param {'packages' | 'everything'} [extent] packages: enough for compiler, linter and formatter; everything: dist is built, too
+ * @param {'packages' | 'sources' | 'everything'} [extent] packages: enough for compiler, linter and formatter; sources: enough
+ *   to run programs from src; everything: dist is built, too
  * @returns {Promise<Ready>}
  */
 export async function setUp(extent = 'everything') {
@@ -34,14 +35,14 @@ export async function setUp(extent = 'everything') {
     });
   }
   const runtime = findRuntime(ROOT);
-  if (extent === 'everything') {
+  if (extent !== 'packages') {
     const done = addonReady(ROOT, runtime) && missingPackages('system', 'run').length === 0;
     if (!done) await alone(() => installNative(runtime));
-    if (!isBuilt(ROOT)) {
-      await alone(() => {
-        if (!isBuilt(ROOT)) build(ROOT, runtime.binary);
-      });
-    }
+  }
+  if (extent === 'everything' && !isBuilt(ROOT)) {
+    await alone(() => {
+      if (!isBuilt(ROOT)) build(ROOT, runtime.binary);
+    });
   }
   return { node: runtime.binary, env: environment(runtime.binary) };
 }
@@ -94,7 +95,7 @@ function environment(node) {
  * Lets one process of this clone install at a time.
  * @param {() => void} work
  */
-async function alone(work) {
+export async function alone(work) {
   const lock = path.join(PRIVATE, 'busy');
   mkdirSync(PRIVATE, { recursive: true });
   let waiting = false;

@@ -1,14 +1,15 @@
 // The JavaScript in dist: what an installed package runs, and therefore what tests, demo and benchmarks run.
 
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -22,8 +23,8 @@ const INPUTS = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.jso
  */
 export function isBuilt(root) {
   if (!existsSync(path.join(root, 'dist')) || !existsSync(stampOf(root))) return false;
-  const builtAt = statSync(stampOf(root)).mtimeMs;
-  return INPUTS.every(name => newestOf(path.join(root, name)) < builtAt);
+  // Not by time: a copy with the times of elsewhere would pass for an old source.
+  return readFileSync(stampOf(root), 'utf8') === digestOf(root);
 }
 
 /**
@@ -41,8 +42,8 @@ export function build(root, node) {
   ];
   mkdirSync(path.join(root, '.setup'), { recursive: true });
   for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true });
-  // A source that changes while the compiler runs is newer than this.
-  const startedAt = new Date();
+  // Of before: a source that changes while the compiler runs is compiled again the next time.
+  const digest = digestOf(root);
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
   const args = [tsc, '-p', path.join(root, 'tsconfig.build.json'), '--outDir', fresh];
   const { status, stdout, stderr } = spawnSync(node, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
@@ -53,25 +54,35 @@ export function build(root, node) {
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);
   rmSync(old, { recursive: true, force: true });
-  writeFileSync(stampOf(root), '');
-  utimesSync(stampOf(root), startedAt, startedAt);
+  writeFileSync(stampOf(root), digest);
 }
 
-/**
- * Its time is the beginning of the build that made dist.
- * @param {string} root
- */
+/** @param {string} root */
 function stampOf(root) {
   return path.join(root, '.setup', 'built');
 }
 
 /**
- * When a file, or anything below a folder, was last changed; a folder changes when an entry comes or goes.
- * @param {string} name
- * @returns {number} milliseconds
+ * Of names and contents of all that dist is made of.
+ * @param {string} root
  */
-function newestOf(name) {
-  const stat = statSync(name);
-  if (!stat.isDirectory()) return stat.mtimeMs;
-  return Math.max(stat.mtimeMs, ...readdirSync(name).map(entry => newestOf(path.join(name, entry))));
+function digestOf(root) {
+  const hash = createHash('sha256');
+  for (const name of INPUTS.flatMap(input => filesOf(root, input))) {
+    const bytes = readFileSync(path.join(root, name));
+    hash.update(`${name} ${bytes.length}\n`).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * @param {string} root
+ * @param {string} name of a file, or of a folder
+ * @returns {string[]} the file, or every file below the folder, sorted
+ */
+function filesOf(root, name) {
+  if (!statSync(path.join(root, name)).isDirectory()) return [name];
+  return readdirSync(path.join(root, name))
+    .sort()
+    .flatMap(entry => filesOf(root, path.join(name, entry)));
 }

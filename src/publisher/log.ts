@@ -15,6 +15,8 @@ export type LogFields = {
   readonly limit?: number;
   readonly seconds?: number;
   readonly result?: string;
+  /** Serial of the settings under which the signer signed. */
+  readonly settings?: number;
   /** Names the request in the signer's log too. */
   readonly request?: string;
   /** What a foreign program says, fit for a log: see `forLog`. */

@@ -159,7 +159,7 @@ export class Signing {
     this.clockLag = Math.max(0, Math.min(...entries.map(({ descriptor }) => descriptor.useFrom)) - signedAt);
     this.fault = undefined;
     const result = restricted ? 'restricted discovery' : 'open';
-    log.info('the signer answered', { service, count: entries.length, result });
+    log.info('the signer answered', { service, count: entries.length, result, settings });
   }
 
   #takeApproval(): void {

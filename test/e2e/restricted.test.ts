@@ -20,10 +20,12 @@ import { onionFetch } from '../tor-network/onion-fetch.ts';
 import type { ClientTor } from '../tor-network/tor-node.ts';
 import { makeKnownIdentity } from './identity-needles.ts';
 import { cookieNeedles, keyholderNeedles, keyholderPaths } from './keyholder-needles.ts';
+import type { LogLine } from './managed-process.ts';
 import { scanProcess } from './memory-scan.ts';
 import { buildStage, expectSuccess, type Stage } from './stage.ts';
 
 const ATTEMPTS = 12;
+const ANSWERED = 'the signer answered';
 const PAGE = /^backend\d$/u;
 const PROFILE = testNetwork('private', 10);
 const [ALICE, BOB] = [noise('alice at the stage', 32), noise('bob at the stage', 32)];
@@ -87,15 +89,23 @@ describe('a restricted service on a network of stock tor', () => {
 
   /** Puts these clients in force and waits until no directory has a text from before. */
   async function admit(clients: Readonly<Record<string, Uint8Array>>): Promise<string> {
-    const from = stage.publisher.lines.length;
+    const before = answeredSettings().at(-1) ?? 0;
     const names = Object.entries(clients).map(([name, key]) => `  ${name}: ${publicText(key)}`);
     const said = await stage.applyPolicy(stage.network.backends, ['clients:', ...names]);
-    const isAsked = (line: { msg: string; reason?: unknown }): boolean =>
-      line.msg === 'asking the signer' && line.reason === 'settings-changed';
-    await stage.publisher.waitFor('a request under the new settings', isAsked, from);
-    const asked = stage.publisher.lines.findIndex((line, at) => at >= from && isAsked(line));
-    await stage.published(asked);
+    // For whichever reason it asked: a text that was due anyway came under the new settings, too.
+    const isNew = ({ msg, settings }: LogLine): boolean =>
+      msg === ANSWERED && typeof settings === 'number' && settings > before;
+    await stage.publisher.waitFor('an answer under the new settings', isNew);
+    const answered = stage.publisher.lines.findIndex(isNew);
+    await stage.published(answered);
     return said;
+  }
+
+  /** The settings of every answer so far. */
+  function answeredSettings(): number[] {
+    return stage.publisher.lines.flatMap(({ msg, settings }) =>
+      msg === ANSWERED && typeof settings === 'number' ? [settings] : [],
+    );
   }
 
   it('is open to both while policy names no clients', async () => {

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -35,20 +36,27 @@ describe('dist and the sources that it was made of', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  /** Sets when it was changed, against now. */
-  const touch = (name: string, offsetMs: number): void =>
-    utimesSync(at(name), new Date(), new Date(Date.now() + offsetMs));
-
-  test('sources as they were compiled need no build, a later change of any of them does', () => {
+  test('sources as they were compiled need no build, a change of any of them does, whatever its time', () => {
     expect(readFileSync(at('dist/a.js'), 'utf8')).toContain("'first'");
     expect(isBuilt(root)).toBe(true);
     const configuration = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
-    for (const name of ['src/a.ts', 'src/part/b.ts', 'src/part', ...configuration]) {
-      touch(name, 60_000);
+    for (const name of ['src/a.ts', 'src/part/b.ts', ...configuration]) {
+      const before = readFileSync(at(name), 'utf8');
+      writeFileSync(at(name), `${before}\n`);
+      utimesSync(at(name), new Date(0), new Date(0));
       expect([name, isBuilt(root)]).toEqual([name, false]);
-      touch(name, -60_000);
+      writeFileSync(at(name), before);
       expect([name, isBuilt(root)]).toEqual([name, true]);
     }
+  });
+
+  test('a source more, or one under another name, needs one', () => {
+    writeFileSync(at('src/c.ts'), '');
+    expect(isBuilt(root)).toBe(false);
+    rmSync(at('src/c.ts'));
+    expect(isBuilt(root)).toBe(true);
+    renameSync(at('src/a.ts'), at('src/part/a.ts'));
+    expect(isBuilt(root)).toBe(false);
   });
 
   test('so does dist when it, or the note of its time, is gone', () => {
@@ -70,7 +78,6 @@ describe('dist and the sources that it was made of', () => {
 
   test('sources that do not compile leave dist as it was, and the next set-up tries again', () => {
     writeFileSync(at('src/a.ts'), "export const a: string = 'second' + ;\n");
-    touch('src/a.ts', 60_000);
     expect(() => build(root, process.execPath)).toThrow(SetupError);
     expect(readFileSync(at('dist/a.js'), 'utf8')).toContain("'first'");
     expect(isBuilt(root)).toBe(false);
