@@ -138,10 +138,12 @@ describe('the users of the signer’s host', () => {
     const [, grants = '', command = ''] =
       /^as_keyholder\(\) \{ systemd-run (.*?)"\$@"; \}\nkeyholder="(.*?)"$/msu.exec(page) ?? [];
     const properties = grants.replaceAll('$keys', '/etc/onion-signer/keyholder').split(/[\s\\]+/u);
-    const granted = ['User', 'LimitMEMLOCK', 'LoadCredential'].flatMap(key =>
+    const kept = ['LimitCORE', 'MemorySwapMax', 'NoNewPrivileges', 'CapabilityBoundingSet', 'ProtectSystem'];
+    const shut = ['ProtectHome', 'PrivateNetwork', 'RestrictAddressFamilies', 'PrivateDevices'];
+    const granted = ['User', 'LimitMEMLOCK', 'LoadCredential', ...kept, ...shut].flatMap(key =>
       (keyholder.get(key) ?? []).map(value => `${key}=${value}`),
     );
-    expect(granted).toHaveLength(4);
+    expect(granted).toHaveLength(13);
     expect(properties).toEqual(expect.arrayContaining(granted));
     const words = keyholder
       .get('ExecStart')?.[0]
