@@ -6,7 +6,7 @@ import { freeNames } from './free-names.ts';
 /** Of JavaScript and Node: conversions and containers. No clock, randomness, environment, timer, network or log. */
 const GLOBALS: ReadonlySet<string> = new Set(
   (
-    'Array BigInt Buffer DataView Date Error Map Math NaN Number Object Set String TextDecoder TextEncoder ' +
+    'Array ArrayBuffer BigInt Buffer DataView Date Error Map Math NaN Number Object Set String TextDecoder TextEncoder ' +
     'Uint8Array WeakMap undefined'
   ).split(' '),
 );

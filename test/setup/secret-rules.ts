@@ -5,7 +5,7 @@ import { type SyntaxNode, child, childrenOf, nameOf, parseModule, walk } from '.
 /** Functions that take secret bytes and give bytes, a verdict in constant time, or an object that holds them. */
 const TAKE_BYTES: ReadonlySet<string> = new Set(
   (
-    'concat equalBytes aes256ctr sha3_256 shake256 layerMac use sumSteps x25519SharedSecret deriveClientKeys ' +
+    'concat concatSecret equalBytes aes256ctr sha3_256 shake256 layerMac use sumSteps x25519SharedSecret deriveClientKeys ' +
     'createPrivateKey importX25519Private createRevisionCounter decodeBase64Into decodeBase32Into encodeBase64Into ' +
     'encodeBase32Into checkDerLength checkKeyLength startsWith afterLineEnd digitsOf openCookie decryptInner'
   ).split(' '),

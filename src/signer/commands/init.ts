@@ -1,5 +1,6 @@
 import { existsSync, lchownSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CustodyError } from '../../pkcs11/error.ts';
 import { createHostKeyFile } from '../../pkcs11/host-key.ts';
@@ -26,6 +27,10 @@ import { makeTlsKey } from '../program/tls-identity.ts';
 import type { CommandContext } from './context.ts';
 import { encodeKeyholderList, writeKeyholderList } from './list-file.ts';
 import { recoverSigner } from './recover.ts';
+
+/** How long a keyholder of another user has to begin to listen. */
+const PATIENCE_MS = 10_000;
+const LOOK_MS = 100;
 
 interface InitOptions {
   readonly token?: readonly string[];
@@ -99,10 +104,11 @@ async function createState(config: SignerConfig): Promise<void> {
   if (config.listen !== undefined) makeTlsKey(config.tlsKey);
   if (!isOwnUsers(config)) await createKeyholder(config);
   // A keyholder of another user may have read its list already, and takes no other one with this serial.
-  if (!isOwnUsers(config) || !existsSync(config.keyholderList))
+  const isListed = existsSync(config.keyholderList);
+  if (!isOwnUsers(config) || !isListed)
     writeKeyholderList(config, encodeKeyholderList(config, EMPTY_POLICY, 1));
   const now = Math.floor(Date.now() / 1000);
-  createJournal(journal, { origin: await checkpointOrigin(config), now });
+  createJournal(journal, { origin: await checkpointOrigin(config, isListed ? PATIENCE_MS : 0), now });
   const opened = openJournal({ path: journal, now: () => now });
   try {
     await opened.policies.apply(1, encodePolicy(EMPTY_POLICY));
@@ -140,8 +146,8 @@ function createHostKey(source: string): void {
 }
 
 /** The journal bears the name under which the keyholder signs its heads. SignerError KEYHOLDER_UNAVAILABLE. */
-async function checkpointOrigin(config: SignerConfig): Promise<string> {
-  const client = await reachKeyholder(config);
+async function checkpointOrigin(config: SignerConfig, patienceMs: number): Promise<string> {
+  const client = await reachKeyholder(config, patienceMs);
   try {
     const { checkpointVkey } = await client.status();
     return checkpointVkey.slice(0, checkpointVkey.indexOf('+'));
@@ -150,11 +156,14 @@ async function checkpointOrigin(config: SignerConfig): Promise<string> {
   }
 }
 
-async function reachKeyholder(config: SignerConfig): Promise<KeyholderClient> {
+/** One of another user may have been started a moment ago, and not listen yet. */
+async function reachKeyholder(config: SignerConfig, patienceMs: number): Promise<KeyholderClient> {
   const { keyholder, keyholderList, hostKey } = config;
   if (keyholder.kind === 'child' || !isOwnUsers(config))
     return await spawnKeyholder({ state: keyholderStatePath(config), list: keyholderList, hostKey });
+  const until = performance.now() + patienceMs;
   try {
+    while (!existsSync(keyholder.path) && performance.now() < until) await delay(LOOK_MS);
     return await connectKeyholder(keyholder.path);
   } catch (cause) {
     const message = 'its list is written: start the keyholder, then run `init` again';
