@@ -1,6 +1,6 @@
 import type { StatusAnswer } from './contract/requests.ts';
 import type { SignerLog } from './program/log.ts';
-import { isAlarm } from './status.ts';
+import { canReachSwap, isAlarm } from './status.ts';
 
 /** Tells the log when the breaker or an alarm changes, or whether memory is locked, once each time. */
 export class CustodyWatch {
@@ -18,8 +18,9 @@ export class CustodyWatch {
   }
 
   /** `status` is the operator's. */
-  note({ breaker, memory = 'locked', services }: StatusAnswer): void {
-    const isMemoryLocked = memory === 'locked';
+  note(status: StatusAnswer): void {
+    const { breaker, services } = status;
+    const isMemoryLocked = !canReachSwap(status);
     if (this.#isMemoryLocked && !isMemoryLocked) this.#log.unlockedMemory();
     this.#isMemoryLocked = isMemoryLocked;
     const code = breaker?.code ?? '';

@@ -93,6 +93,10 @@ export async function describeStatus(
   };
 }
 
+/** Whether the keyholder runs without locked memory, which the operator alone is told. */
+export const canReachSwap = ({ memory = 'locked' }: Pick<StatusAnswer, 'memory'>): boolean =>
+  memory !== 'locked';
+
 /** Why nothing is signed for anybody, or something else than policy says. */
 function faultOf({ core, checkpoints }: RouteContext, keyholder: KeyholderState): ProblemCode | undefined {
   const { standing, stopped } = core.journal;

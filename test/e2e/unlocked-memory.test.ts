@@ -65,6 +65,19 @@ describe('a signer whose memory cannot be locked', { timeout: 600_000 }, () => {
       ({ msg }) => msg === 'memory cannot be locked: secrets can reach swap',
     );
     expect(warnings).toHaveLength(1);
+  });
+
+  test('is given no list that asks for locked memory while it runs, and goes on signing', async () => {
+    const { policySerial } = await home.status();
+    await home.configure({ lines: [] });
+    const { code, stderr } = await home.command('policy', 'apply', '--yes');
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/^LOCKED_MEMORY: .*restart/mu);
+    expect((await home.status()).policySerial).toBe(policySerial);
+    expect((await home.sign(goodRequest(home).request)).descriptors.length).toBeGreaterThan(0);
+    // One that accepts it goes through.
+    await home.configure({ lines: ['locked_memory: swap-accepted'] });
+    expect(await home.command('policy', 'apply', '--yes')).toMatchObject({ code: 0 });
     expect(await home.stop()).toBe(0);
   });
 

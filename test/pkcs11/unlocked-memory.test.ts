@@ -12,6 +12,7 @@ import { SWAP_ACCEPTED } from '../../src/pkcs11/memory-lock.ts';
 import { encodePinJudgement } from '../../src/pkcs11/pin-tags.ts';
 import { SIGNING_FRAME, encodeEnter } from '../../src/pkcs11/signing-messages.ts';
 import { TOKEN_FRAME, encodeFindRequest, parseFailure } from '../../src/pkcs11/token-messages.ts';
+import { checkRunningMemory } from '../../src/signer/commands/running-memory.ts';
 import { expectCode, expectCodeOf } from './expect-code.ts';
 import { ENTRY, nextSecond, rig, useRig } from './keyholder-processes.ts';
 import { backendDescriptor, pointsOf, targetsAt } from './keyholder-rig.ts';
@@ -103,6 +104,11 @@ describe('a keyholder whose memory cannot be locked', () => {
     await expectCodeOf('LOCKED_MEMORY', client.reload());
     expect((await client.status()).listSerial).toBe(listSerial);
     await client.close();
+    // `policy apply` asks it before it writes such a list, also where no core runs.
+    const keyholder = { kind: 'unix', path: join(rig.folder, SOCKET) } as const;
+    const config = { run: rig.folder, keyholder, isSwapAccepted: false };
+    await expectCodeOf('LOCKED_MEMORY', checkRunningMemory(config));
+    await checkRunningMemory({ ...config, isSwapAccepted: true });
   });
 
   test('signs with keys in a token as well, in a process that got the word from it', async () => {
@@ -146,6 +152,12 @@ describe('a keyholder whose memory can be locked', () => {
     rig.writeList({ lockedMemory: 'required' });
     await client.reload();
     await client.close();
+    const keyholder = { kind: 'unix', path: join(rig.folder, SOCKET) } as const;
+    await checkRunningMemory({ run: rig.folder, keyholder, isSwapAccepted: false });
+    // Nobody there: the next start decides.
+    const nowhere = { kind: 'unix', path: join(rig.folder, 'nowhere.sock') } as const;
+    for (const other of [nowhere, { kind: 'child' } as const])
+      await checkRunningMemory({ run: rig.folder, keyholder: other, isSwapAccepted: false });
   });
 });
 

@@ -17,6 +17,7 @@ import { addExplainCommand } from './explain.ts';
 import { encodeKeyholderList, readListBytes, writeKeyholderList } from './list-file.ts';
 import { addProposeCommand, readSignatures } from './policy-propose.ts';
 import { loadOptions, nextStep, readPolicy } from './policy-step.ts';
+import { checkRunningMemory } from './running-memory.ts';
 import { openPolicyStore, type PolicyStore } from './policy-store.ts';
 
 /** `policy check`, `policy propose`, `policy apply`, `policy explain`. */
@@ -107,6 +108,7 @@ async function applyPolicy(
     const { serial, after: next } = step;
     checkNewNames(step.names, next, heldIdentities(config));
     const list = encodeKeyholderList(config, next, serial, step.earlier);
+    await checkRunningMemory(config);
     context.print(formatDifference(difference(store.policy, next)));
     const signatures = readSignatures(signature ?? []);
     // Judged before anything is written, and once more by whoever writes the journal.

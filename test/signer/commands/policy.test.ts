@@ -12,6 +12,7 @@ import { problemBody, type ProblemCode } from '../../../src/signer/contract/prob
 import { adminSocketPath } from '../../../src/signer/daemon-client.ts';
 import { createJournal } from '../../../src/signer/journal/journal.ts';
 import { encodePolicy } from '../../../src/signer/policy/types.ts';
+import { expectCodeOf } from '../../pkcs11/expect-code.ts';
 import { rejection } from '../failure.ts';
 import { signerFolder } from './signer-folder.ts';
 import { BACKENDS, load, MASTER, serviceYaml } from '../policy/services.ts';
@@ -48,12 +49,22 @@ async function run(...args: string[]): Promise<string> {
   return printed.join('');
 }
 
-/** A daemon that has policy 1 in force and answers another one with `code`; undefined: it dies over it. */
-async function daemonThat(code: ProblemCode | undefined): Promise<void> {
+/**
+ * A daemon that has policy 1 in force and answers another one with `code`; undefined: it dies over it. `status` is what it says
+ * of itself and its keyholder; undefined: it cannot tell.
+ */
+async function daemonThat(
+  code: ProblemCode | undefined,
+  status?: { readonly memory: string },
+): Promise<void> {
   const signer = JSON.stringify({ origin: 'log', journal: '0'.repeat(32), network: 'tor' });
   daemon = createServer((request, response) => {
     if (request.method === 'GET' && request.url === '/policy/names') {
       response.end(JSON.stringify([{ service: 'frontpage', address: MASTER.address }]));
+    } else if (request.url === '/status') {
+      if (status === undefined)
+        response.writeHead(503).end(JSON.stringify(problemBody('KEYHOLDER_UNAVAILABLE')));
+      else response.end(JSON.stringify(status));
     } else if (request.method === 'GET') {
       response.writeHead(200, { 'policy-serial': '1', 'policy-signer': signer });
       response.end(encodePolicy(load(serviceYaml())));
@@ -78,6 +89,29 @@ test('when nobody says what became of a policy the new list stays: the journal m
   write(serviceYaml('limits: { requests: 10/h }\n'));
   const error = await rejection(run('apply', '--yes'));
   expect([error.code, listed()]).toEqual(['NOT_READY', 2]);
+});
+
+test('a keyholder without locked memory is given no list that asks for it, and nothing is written', async () => {
+  await run('apply', '--yes');
+  await daemonThat('POLICY_SERIAL', { memory: 'NOT LOCKED' });
+  const there = readFileSync(config.keyholderList);
+  const refused = run('apply', '--yes');
+  await expectCodeOf('LOCKED_MEMORY', refused);
+  await expect(refused).rejects.toThrow(/restart .*LimitMEMLOCK/u);
+  expect(readFileSync(config.keyholderList)).toEqual(there);
+  // A list that accepts it goes on to the daemon.
+  config = { ...config, isSwapAccepted: true };
+  expect((await rejection(run('apply', '--yes'))).code).toBe('POLICY_SERIAL');
+});
+
+test.each([
+  ['locked memory', { memory: 'locked' }],
+  ['no answer', undefined],
+])('a keyholder with %s is given the list that asks for locked memory', async (_, status) => {
+  await run('apply', '--yes');
+  // Nobody says what became of it: the list is written.
+  await daemonThat(undefined, status);
+  expect([(await rejection(run('apply', '--yes'))).code, listed()]).toEqual(['NOT_READY', 2]);
 });
 
 test('a new name is that of the identity sealed here, or nothing is written', async () => {
