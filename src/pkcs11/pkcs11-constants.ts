@@ -56,6 +56,9 @@ export const CKR_CRYPTOKI_ALREADY_INITIALIZED = 0x191;
 /** Login is one per process and token; another key of the same token finds it done. */
 export const CKR_USER_ALREADY_LOGGED_IN = 0x100;
 
+/** Sensitive, and no attribute of this object: what a token says of one that it does not give. */
+export const CKR_NOT_SAID: readonly number[] = [0x11, 0x12];
+
 /** Return values with a meaning of their own; all others mean that the token or its module failed. */
 export const CKR_MEANING = new Map<
   number,

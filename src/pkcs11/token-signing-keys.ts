@@ -37,6 +37,17 @@ interface LoadedKey {
   readonly kpHsDescSign: KpHsDescSign;
 }
 
+/** Attributes by which an object is known, and what they must say. */
+type Names = readonly (readonly [number, Buffer])[];
+
+/** What a search gave. */
+interface Found {
+  /** Only what says of itself that it is ours. */
+  readonly ours: readonly Buffer[];
+  /** Whether there was something that may be ours and does not say enough. */
+  readonly hasMute: boolean;
+}
+
 /** The keys of one signer on one token, after login. */
 export class TokenSigningKeys {
   readonly #session: TokenCalls;
@@ -54,26 +65,32 @@ export class TokenSigningKeys {
   /**
    * Loads the keys that the state knows and destroys those of our label that it does not: a crash left them. Says for
    * each known key, in order, whether it is there. @throws CustodyError KEY_UNSUITABLE when one is not what it was,
-   * KEY_AMBIGUOUS, TOKEN_…
+   * KEY_AMBIGUOUS, TOKEN_…; TOKEN_DEAD also when one may be there, and does not say its label or id
    */
   open(known: readonly TokenKeyRecord[]): boolean[] {
     const names = new Set(known.map(({ id }) => nameOf(id)));
-    for (const handle of this.#search([])) {
+    for (const handle of this.#search([], []).ours) {
       const id = this.#session.attribute(handle, CKA_ID);
-      if (id === undefined || !names.has(nameOf(id))) this.#session.destroy(handle);
+      if (id !== undefined && !names.has(nameOf(id))) this.#session.destroy(handle);
     }
     return known.map(record => this.#load(record));
   }
 
   #load({ id, kpHsDescSign }: TokenKeyRecord): boolean {
-    const [privateKey, ...others] = this.#objects(CKO_PRIVATE_KEY, id);
+    const { ours, hasMute } = this.#objects(CKO_PRIVATE_KEY, id);
+    const [privateKey, ...others] = ours;
     if (others.length > 0) throw new CustodyError('KEY_AMBIGUOUS');
+    // That a key is gone is written down, and its next open destroys what is left of it.
+    if (privateKey === undefined && hasMute) throw new CustodyError('TOKEN_DEAD');
     if (privateKey === undefined) return false;
     this.#admit(id, { privateKey, kpHsDescSign }, TRIAL_BYTES.slice(0, 1));
     return true;
   }
 
-  /** Makes a key that cannot leave the token, and tries it. @throws CustodyError TOKEN_UNSUITED, KEY_UNSUITABLE, TOKEN_… */
+  /**
+   * Makes a key that cannot leave the token, and tries it. @throws CustodyError TOKEN_UNSUITED, KEY_UNSUITABLE,
+   * KEY_NOT_FOUND when the token says that it made one and has none, TOKEN_…
+   */
   make(): TokenKeyRecord {
     const id = Uint8Array.from(randomBytes(SIGNING_KEY_ID_BYTES));
     const { publicKey, privateKey } = this.#generate(Buffer.from(id));
@@ -104,7 +121,7 @@ export class TokenSigningKeys {
   destroy(id: Uint8Array): void {
     this.#loaded.delete(nameOf(id));
     for (const objectClass of [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY])
-      for (const handle of this.#objects(objectClass, id)) this.#session.destroy(handle);
+      for (const handle of this.#objects(objectClass, id).ours) this.#session.destroy(handle);
   }
 
   /** What cannot be destroyed now has no record, and is destroyed by the next `open`. */
@@ -122,19 +139,30 @@ export class TokenSigningKeys {
     return key;
   }
 
-  #objects(objectClass: number, id: Uint8Array): Buffer[] {
-    const wanted = Buffer.from(id);
-    const found = this.#search([
-      [CKA_CLASS, objectClass],
-      [CKA_ID, wanted],
-    ]);
-    return found.filter(handle => this.#session.attribute(handle, CKA_ID)?.equals(wanted) === true);
+  #objects(objectClass: number, id: Uint8Array): Found {
+    return this.#search([[CKA_CLASS, objectClass]], [[CKA_ID, Buffer.from(id)]]);
   }
 
-  /** Only what says of itself that it is ours: a token that gives other objects than were searched for loses none of them. */
-  #search(attributes: ObjectTemplate): Buffer[] {
-    const found = this.#session.find([[CKA_LABEL, this.#label], ...attributes]);
-    return found.filter(handle => this.#session.attribute(handle, CKA_LABEL)?.equals(this.#label) === true);
+  /** Of our label, and as `more` says: a token that gives other objects than were searched for loses none of them. */
+  #search(more: ObjectTemplate, moreNames: Names): Found {
+    const names: Names = [[CKA_LABEL, this.#label], ...moreNames];
+    const found = this.#session.find([...names, ...more]);
+    const said = found.map(handle => ({ handle, isOurs: this.#saysOf(handle, names) }));
+    return {
+      ours: said.filter(({ isOurs }) => isOurs === true).map(({ handle }) => handle),
+      hasMute: said.some(({ isOurs }) => isOurs === undefined),
+    };
+  }
+
+  /** Whether an object has these names by its own words; undefined when it has no other one, and does not say each. */
+  #saysOf(handle: Buffer, names: Names): boolean | undefined {
+    let all: true | undefined = true;
+    for (const [type, wanted] of names) {
+      const value = this.#session.attribute(handle, type);
+      if (value === undefined) all = undefined;
+      else if (!value.equals(wanted)) return false;
+    }
+    return all;
   }
 
   /** Lets a key pass that cannot leave, never could, and signs these lengths as the public key says. */

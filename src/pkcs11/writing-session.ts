@@ -1,7 +1,7 @@
 // A session that may make, use and destroy keys on a token: raw calls by number, errors as CustodyError.
 
 import { CustodyError } from './error.ts';
-import { CKF_SERIAL_SESSION } from './pkcs11-constants.ts';
+import { CKF_SERIAL_SESSION, CKR_NOT_SAID } from './pkcs11-constants.ts';
 import { type Mechanism, type ObjectTemplate, type Token, checkedTemplate, guard } from './pkcs11js.ts';
 
 const CKF_RW_SESSION = 0x2;
@@ -71,16 +71,20 @@ export class WritingSession {
     }
   }
 
-  /** One attribute (one that the token does not know spoils the answer for all); undefined when it does not say. */
+  /**
+   * One attribute (one that the token does not know spoils the answer for all); undefined when it says that it has none or
+   * does not give it. That it could not be read is another thing: keys are lost by what is read here. @throws CustodyError
+   */
   attribute(handle: Buffer, type: number): Buffer | undefined {
     try {
-      const [first] = this.#token.lend(module =>
-        module.C_GetAttributeValue(this.#session, handle, [{ type }]),
+      const read = guard(
+        () => this.#token.lend(module => module.C_GetAttributeValue(this.#session, handle, [{ type }])),
+        CKR_NOT_SAID,
       );
-      const value = first?.value;
+      const value = read?.[0]?.value;
       return value !== undefined && value.length > 0 ? value : undefined;
-    } catch {
-      return undefined;
+    } finally {
+      this.#onCall();
     }
   }
 

@@ -8,6 +8,7 @@
  * Actions that answer instead of the real module:
  *   return NUMBER     that CKR
  *   slot NUMBER       CKR_DEVICE_ERROR for this slot (functions whose first argument is one)
+ *   attribute NUMBER  CKR_DEVICE_ERROR when this one is asked for first (C_GetAttributeValue only)
  *   hang, abort, segv, exit
  * Actions around the real one:
  *   print             100 kB to standard output and standard error first
@@ -137,7 +138,7 @@ static void write_much(int fd) {
 }
 
 /* What happens before the real module is asked; 1 when it is not. */
-static int act_before(const struct command *command, word slot, word *result) {
+static int act_before(const struct command *command, const word args[8], word *result) {
   if (is(command, "hang"))
     for (;;) pause();
   if (is(command, "abort")) abort();
@@ -148,9 +149,10 @@ static int act_before(const struct command *command, word slot, word *result) {
   if (is(command, "slow")) usleep(command->number * 1000);
   if (is(command, "fork") && fork() == 0)
     for (;;) pause();
-  int is_slot = is(command, "slot") && slot == command->number;
-  if (!is(command, "return") && !is_slot) return 0;
-  *result = is_slot ? CKR_DEVICE_ERROR : command->number;
+  int fails = is(command, "slot") && args[0] == command->number;
+  if (is(command, "attribute")) fails = ((struct attribute *)args[2])->type == command->number;
+  if (!is(command, "return") && !fails) return 0;
+  *result = fails ? CKR_DEVICE_ERROR : command->number;
   return 1;
 }
 
@@ -190,7 +192,7 @@ static word called(int index, const word args[8]) {
   word result = CKR_FUNCTION_FAILED;
   note_call(names[index]);
   struct command command = command_for(names[index]);
-  if (act_before(&command, args[0], &result)) return result;
+  if (act_before(&command, args, &result)) return result;
   if (index == I_C_GetFunctionList) {
     *(struct function_list **)args[0] = &ours;
     result = 0;

@@ -61,8 +61,9 @@ const LIES: readonly (readonly [Call, string, string])[] = [
   ['C_Encrypt', 'huge', 'MECHANISM'],
   ['C_Encrypt', 'flip', 'ENVELOPE_UNWRAP'],
   ['C_Encrypt', 'other', 'ENVELOPE_UNWRAP'],
-  ['C_GenerateKeyPair', 'flip', 'KEY_UNSUITABLE'],
-  ['C_GenerateKeyPair', 'other', 'KEY_UNSUITABLE'],
+  // There is nothing behind these handles.
+  ['C_GenerateKeyPair', 'flip', 'KEY_NOT_FOUND'],
+  ['C_GenerateKeyPair', 'other', 'KEY_NOT_FOUND'],
   ['C_Sign', 'longer', 'TOKEN_PROTOCOL'],
   ['C_Sign', 'zero', 'TOKEN_PROTOCOL'],
   ['C_Sign', 'huge', 'TOKEN_PROTOCOL'],

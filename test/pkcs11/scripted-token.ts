@@ -30,6 +30,8 @@ export interface Habits {
   readonly spoil: (signature: Uint8Array) => Uint8Array;
   /** Its searches find every object. */
   readonly findsAll: boolean;
+  /** Of no object it says these attributes. */
+  readonly mute: readonly number[];
 }
 
 export const HELD = new Map([
@@ -48,6 +50,7 @@ const SOFTHSM: Habits = {
   private: HELD,
   spoil: signature => signature,
   findsAll: false,
+  mute: [],
 };
 
 interface StoredObject {
@@ -60,13 +63,15 @@ const refusal = (ckr: number) => new CustodyError('TOKEN_DEAD', undefined, { ckr
 
 /** The calls of a token whose habits are written down here: what makers document and no token at hand shows. */
 export class ScriptedToken implements TokenCalls {
-  readonly objects: StoredObject[] = [];
+  readonly objects: StoredObject[];
   readonly mechanisms: Mechanism[] = [];
   readonly spellings: string[] = [];
   readonly #habits: Habits;
 
-  constructor(habits: Partial<Habits> = {}) {
+  /** `objects` are there already: those of the same token in another mood. */
+  constructor(habits: Partial<Habits> = {}, objects: StoredObject[] = []) {
     this.#habits = { ...SOFTHSM, ...habits };
+    this.objects = objects;
   }
 
   generateKeyPair(
@@ -114,6 +119,7 @@ export class ScriptedToken implements TokenCalls {
   }
 
   attribute(handle: Buffer, type: number): Buffer | undefined {
+    if (this.#habits.mute.includes(type)) return undefined;
     return this.objects.find(each => each.handle.equals(handle))?.attributes.get(type);
   }
 

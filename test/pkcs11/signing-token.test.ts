@@ -5,7 +5,7 @@ import type { PointCert } from '../../src/pkcs11/desc-signing-key.ts';
 import { CustodyError } from '../../src/pkcs11/error.ts';
 import { type PinStore, volatilePinStore } from '../../src/pkcs11/pin-memory.ts';
 import { SigningChild } from '../../src/pkcs11/signing-child.ts';
-import { SIGNING_FRAME, encodeEnter } from '../../src/pkcs11/signing-messages.ts';
+import { SIGNING_FRAME, encodeEnter, parseEntered } from '../../src/pkcs11/signing-messages.ts';
 import { SigningToken, type SigningTokenOptions } from '../../src/pkcs11/signing-token.ts';
 import {
   compileMisbehavingModule,
@@ -25,7 +25,7 @@ const children: SigningChild[] = [];
 
 beforeAll(async () => {
   modules = compileMisbehavingModule();
-  stores = await Promise.all(Array.from({ length: 4 }, () => createSoftHsm()));
+  stores = await Promise.all(Array.from({ length: 5 }, () => createSoftHsm()));
 });
 afterAll(async () => {
   for (const token of tokens) token.stop();
@@ -145,6 +145,27 @@ describe.concurrent('a token', () => {
     expect(missing).toEqual([]);
     module.command(`C_Sign slow ${2 * deadlineMs}`);
     await expectCodeOf('TOKEN_TIMEOUT', token.make());
+  });
+
+  test('that is slow to read attributes gets the whole deadline for each; for one, no more', async () => {
+    const store = storeAt(4);
+    const deadlineMs = await deadlineOn(store);
+    const module = modules.create(store.modulePath);
+    const maker = tokenOf(store, module, {});
+    await maker.ready();
+    const known = [await maker.make()];
+    maker.stop();
+    // Before the key signs seven are read in a row, with two calls each: longer than one deadline.
+    module.command(`C_GetAttributeValue slow ${Math.ceil(deadlineMs / 12)}`);
+    const child = new SigningChild({ deadlineMs, pins: volatilePinStore(), env: store.env });
+    children.push(child);
+    const enter = { access: accessOf(store, module), label: LABEL, known };
+    const entered = await child.ask(SIGNING_FRAME.enter, encodeEnter(enter));
+    expect(parseEntered(entered).present).toEqual([true]);
+    // The control.
+    module.command('C_GetAttributeValue slow 2000');
+    const late = child.ask(SIGNING_FRAME.make, new Uint8Array(0), { deadlineMs: 1_000 });
+    await expectCodeOf('TOKEN_TIMEOUT', late);
   });
 
   test('that failed comes back also when that failure could not be written down', async () => {

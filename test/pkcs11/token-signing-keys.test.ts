@@ -124,6 +124,33 @@ describe('a key on a token', () => {
     expect(ids()).toEqual(halves(others, second));
   });
 
+  test.each([
+    ['label', CKA_LABEL],
+    ['id', CKA_ID],
+  ])('is neither gone nor destroyed when the token does not say its %s', (_, type) => {
+    const token = new ScriptedToken();
+    const record = keysOn(token).make();
+    // Another one of ours, which no record names: it goes when it is known to be that.
+    keysOn(token).make();
+    const before = [...token.objects];
+    const mute = new ScriptedToken({ mute: [type] }, token.objects);
+    expectCode('TOKEN_DEAD', () => keysOn(mute).open([record]));
+    expect(token.objects).toEqual(before);
+    expect(keysOn(token).open([record])).toEqual([true]);
+    expect(token.objects).toEqual(before.slice(0, 2));
+    expect(keysOn(new ScriptedToken({ mute: [type] })).open([record])).toEqual([false]);
+  });
+
+  test('is gone when only others are found, also such as say of themselves too little', () => {
+    const token = new ScriptedToken({ findsAll: true });
+    new TokenSigningKeys(token, 'another').make();
+    const record = { ...keysOn(new ScriptedToken()).make() };
+    expect(keysOn(token).open([record])).toEqual([false]);
+    const mute = new ScriptedToken({ findsAll: true, mute: [CKA_LABEL] }, token.objects);
+    expect(keysOn(mute).open([record])).toEqual([false]);
+    expect(token.objects).toHaveLength(2);
+  });
+
   test('with the public half of another record is refused', () => {
     const token = new ScriptedToken();
     const [first, second] = [keysOn(token).make(), keysOn(token).make()];
