@@ -26,7 +26,10 @@ export function findToken(access: TokenAccess): FoundToken {
   return { token: selectToken(listedTokens(), uri), module, modulePath, pinSource };
 }
 
-/** The one that the URI selects. When there is none, a slot that fails may have it. Throws TOKEN_…, also that slot's. */
+/**
+ * The one that the URI selects. A slot that fails may have it, or another one that matches: only one that was found by its
+ * serial number is surely meant. Throws TOKEN_…, also that slot's.
+ */
 function selectToken({ tokens, failing }: Slots, { match }: Pkcs11Uri): AdministeredToken {
   const [only, ...others] = tokens.filter(({ facts }) => {
     const { label: token, manufacturer, serial, model } = facts;
@@ -36,12 +39,11 @@ function selectToken({ tokens, failing }: Slots, { match }: Pkcs11Uri): Administ
       return wanted === undefined || wanted === value;
     });
   });
-  if (only === undefined) {
-    const [fault] = failing;
-    if (fault === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
-    throw new CustodyError(fault.code, undefined, { ckr: fault.ckr });
-  }
   if (others.length > 0) throw new CustodyError('TOKEN_AMBIGUOUS');
+  const [fault] = failing;
+  if (fault !== undefined && (only === undefined || match.serial === undefined))
+    throw new CustodyError(fault.code, undefined, { ckr: fault.ckr });
+  if (only === undefined) throw new CustodyError('TOKEN_NOT_FOUND');
   return only;
 }
 

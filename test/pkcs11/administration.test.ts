@@ -6,6 +6,7 @@ import { listTokens, prepareToken } from '../../src/pkcs11/administration-client
 import type { PrepareRequest, RsaBits } from '../../src/pkcs11/administration-messages.ts';
 import { filePinStore, forgetPinBook } from '../../src/pkcs11/pin-book.ts';
 import { CKF_USER_PIN_COUNT_LOW, CKA_NEVER_EXTRACTABLE } from '../../src/pkcs11/pkcs11-constants.ts';
+import { probeToken } from '../../src/pkcs11/probe-client.ts';
 import { TokenClient } from '../../src/pkcs11/token-client.ts';
 import { parsePkcs11Uri } from '../../src/pkcs11/uri.ts';
 import {
@@ -79,12 +80,15 @@ describe('a slot that fails', () => {
       if (call !== 'C_GetSlotInfo') expect(failing[0]?.description).toMatch(/SoftHSM/u);
       if (call === 'C_GetMechanismList') return;
       const access = (uri: string) => ({ ...hsm.access(uri), modulePath: module.modulePath });
-      expect(await prepare(`beside ${call}`, AES, access(`pkcs11:token=${hsm.label}`))).toMatch(/beside/u);
-      // The one that was asked for may be in it.
-      await expectCodeOf(
-        'TOKEN_DEAD',
-        prepare('in it', AES, access(`pkcs11:token=${encodeURIComponent(broken)}`)),
-      );
+      expect(await prepare(`beside ${call}`, AES, access(hsm.uri))).toMatch(/beside/u);
+      // The one that was asked for may be in it, or another one of that name.
+      for (const name of [broken, hsm.label]) {
+        const inIt = access(`pkcs11:token=${encodeURIComponent(name)}`);
+        await expectCodeOf('TOKEN_DEAD', prepare('in it', AES, inIt));
+        await expectCodeOf('TOKEN_DEAD', probeToken(inIt, options));
+      }
+      module.command();
+      expect(await prepare(`in it ${call}`, AES, access(`pkcs11:token=${hsm.label}`))).toMatch(/in%20it/u);
     },
     300_000,
   );
