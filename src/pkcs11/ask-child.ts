@@ -9,7 +9,7 @@ import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
 import { memoryArguments } from './memory-lock.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
-import { encodePinJudgement, parsePinTags } from './pin-tags.ts';
+import { encodePinJudgement, parsePinTags, type PinTags } from './pin-tags.ts';
 import { MAX_TOKEN_FRAME_BYTES, parseFailure, TOKEN_FRAME, type TokenAccess } from './token-messages.ts';
 
 export interface TokenClientOptions {
@@ -50,6 +50,7 @@ export async function askChild(
   options: ChildOptions,
   stdin: 'ignore' | 'inherit' = 'ignore',
 ): Promise<Uint8Array> {
+  await options.pins?.quiet?.();
   const attempts = new PinAttempts(options.pins ?? volatilePinStore(), options.access);
   const path = fileURLToPath(new URL(`./${entry}.${EXTENSION}`, import.meta.url));
   const args = [path, ...memoryArguments(options.swapAccepted)];
@@ -60,16 +61,26 @@ export async function askChild(
   });
   const exited = exitOf(child);
   if (child.pid !== undefined) options.onSpawn?.(child.pid);
-  let timedOut = false;
+  let [timedOut, waits] = [false, false];
   const deadline = setTimeout(() => {
+    if (waits) return;
     timedOut = true;
     child.kill('SIGKILL');
   }, options.deadlineMs ?? DEADLINE_MS);
   try {
     let parts = options.parts ?? 0;
-    return await exchange(child, { type, payload }, attempts, () => {
-      if (parts > 0) deadline.refresh();
-      parts -= 1;
+    return await exchange(child, { type, payload }, attempts, {
+      onProgress: () => {
+        if (parts > 0) deadline.refresh();
+        parts -= 1;
+      },
+      beginPin: async tags => {
+        waits = true;
+        await attempts.begin(tags).finally(() => {
+          waits = false;
+          deadline.refresh();
+        });
+      },
     });
   } catch (thrown) {
     throw timedOut
@@ -82,17 +93,24 @@ export async function askChild(
   }
 }
 
+/** What the child's deadline has to do with what it says. */
+interface Patience {
+  readonly onProgress: () => void;
+  /** Begins an attempt; that others try the PIN meanwhile is not the child's fault. */
+  readonly beginPin: (tags: PinTags) => Promise<void>;
+}
+
 async function exchange(
   child: ChildProcess,
   request: Pick<Frame, 'type' | 'payload'>,
   attempts: PinAttempts,
-  onProgress: () => void,
+  patience: Patience,
 ): Promise<Uint8Array> {
   const channel = new FrameChannel(child.stdio[3] as Duplex, MAX_TOKEN_FRAME_BYTES);
   try {
     await channel.send(TOKEN_FRAME.pins, 0, encodePinJudgement(attempts.judgement));
     await channel.send(request.type, 0, request.payload);
-    const { type, payload } = await answerOf(channel, attempts, onProgress);
+    const { type, payload } = await answerOf(channel, attempts, patience);
     if (type === TOKEN_FRAME.answer) {
       attempts.settle();
       return payload;
@@ -110,7 +128,7 @@ async function exchange(
 async function answerOf(
   channel: FrameChannel,
   attempts: PinAttempts,
-  onProgress: () => void,
+  { onProgress, beginPin }: Patience,
 ): Promise<Frame> {
   for (;;) {
     const frame = await channel.receive();
@@ -121,7 +139,7 @@ async function answerOf(
       case TOKEN_FRAME.failure:
         return frame;
       case TOKEN_FRAME.pinBegins:
-        await attempts.begin(parsePinTags(frame.payload));
+        await beginPin(parsePinTags(frame.payload));
         await channel.send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
         break;
       case TOKEN_FRAME.pinTaken:

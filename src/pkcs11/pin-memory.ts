@@ -32,6 +32,8 @@ export interface PinStore {
   save(records: readonly PinRecord[], word?: PinWord): void;
   /** One for all requests that share the records. */
   readonly attempts: OpenAttempts;
+  /** Resolves when no other process tries a PIN, so that what is known has no attempt in it that goes on; absent where there is none. */
+  quiet?(): Promise<void>;
 }
 
 /** For a program that ends with its command. */
@@ -50,15 +52,18 @@ export function volatilePinStore(): PinStore {
   };
 }
 
+/** A PIN is tried, until `end` is called; `hasWaited` when somebody else tried it before. */
+export interface Attempt {
+  readonly end: () => void;
+  readonly hasWaited: boolean;
+}
+
 /** Attempts that are being made now: a PIN is tried by one process at a time, so that the next one learns what came of it. */
 export class OpenAttempts {
   readonly #open = new Map<string, Promise<void>>();
 
-  /** Resolves when nobody else tries one of these tags: with how to end it, and whether somebody did. */
-  async begin({
-    token,
-    source,
-  }: PinTags): Promise<{ readonly end: () => void; readonly hasWaited: boolean }> {
+  /** Resolves when nobody else tries one of these tags. */
+  async begin({ token, source }: PinTags): Promise<Attempt> {
     const names = [token, source].map(tag => Buffer.from(tag).toString('hex'));
     let hasWaited = false;
     for (let other = this.#find(names); other !== undefined; other = this.#find(names)) {

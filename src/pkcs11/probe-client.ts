@@ -82,6 +82,7 @@ class Probe {
 
   async #look(): Promise<Sighting> {
     const { env, pins = volatilePinStore(), onSpawn, swapAccepted } = this.#options;
+    await pins.quiet?.();
     this.#child = new SigningChild({
       entry: 'probe-process',
       ownSession: !this.#isTyped,

@@ -62,6 +62,8 @@ export class SigningChild {
   readonly #waiting = new FairQueue<Request>();
   #asked: Request | undefined;
   #late: NodeJS.Timeout | undefined;
+  /** For another process that tries the same PIN: then nothing is late. */
+  #waits = false;
   #sequence = 0;
   #reason: CustodyError | undefined;
 
@@ -115,7 +117,9 @@ export class SigningChild {
     if (this.#asked === undefined) return;
     const { type, payload, deadlineMs } = this.#asked;
     this.#sequence += 1;
-    this.#late = setTimeout(() => this.kill(new CustodyError('TOKEN_TIMEOUT')), deadlineMs);
+    this.#late = setTimeout(() => {
+      if (!this.#waits) this.kill(new CustodyError('TOKEN_TIMEOUT'));
+    }, deadlineMs);
     this.#send(type, this.#sequence, payload);
   }
 
@@ -176,7 +180,12 @@ export class SigningChild {
       return;
     }
     if (type !== TOKEN_FRAME.pinBegins) throw new CustodyError('TOKEN_PROTOCOL');
-    await this.#attempts.begin(parsePinTags(payload));
+    const tags = parsePinTags(payload);
+    this.#waits = true;
+    await this.#attempts.begin(tags).finally(() => {
+      this.#waits = false;
+      if (this.#asked !== undefined) this.#late?.refresh();
+    });
     this.#send(TOKEN_FRAME.pinMayBegin, 0, new Uint8Array(0));
   }
 

@@ -190,7 +190,7 @@ describe('the PIN of a command', () => {
     module.command();
     await expectCodeOf('PIN_INCORRECT', command('refused'));
     expect(module.count('C_Login')).toBe(1);
-    forgetPinBook(book);
+    await forgetPinBook(book);
     expect(await command('refused')).toMatch(/object=refused/u);
     expect(module.count('C_Login')).toBe(2);
     expect(await command('taken again')).toMatch(/object=taken/u);

@@ -14,7 +14,7 @@ export function addPinCommands(program: Command, context: CommandContext): void 
     .description('let PINs that tokens refused be tried again, once; stop the signer first')
     .option('--commands', 'only those that commands of this user tried')
     .action(async (options: { commands?: boolean }) => {
-      forgetPinBook(pinBookPath());
+      await forgetPinBook(pinBookPath());
       if (options.commands === true) return;
       const config = context.config();
       if (isOwnUsers(config)) {

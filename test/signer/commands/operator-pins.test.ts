@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { parseOnionAddress } from '../../../src/descriptor/index.ts';
 import { prepareToken } from '../../../src/pkcs11/administration-client.ts';
 import { parseEnvelope } from '../../../src/pkcs11/envelope-header.ts';
+import { CustodyError } from '../../../src/pkcs11/error.ts';
 import { filePinStore, pinBookPath } from '../../../src/pkcs11/pin-book.ts';
 import { accessOf, operatorClient } from '../../../src/signer/commands/held-envelope.ts';
 import { parseConfig, type SignerConfig } from '../../../src/signer/config.ts';
@@ -114,3 +115,21 @@ test(
   },
   LIMIT,
 );
+
+test(
+  'commands that run at once try a wrong PIN once, and none fails for another one when it is right',
+  async () => {
+    const runs = () => Promise.allSettled([run(), run(), run()]);
+    const codes = (results: readonly PromiseSettledResult<unknown>[]) =>
+      results.map(each => (each.status === 'rejected' ? codeOf(each.reason) : ''));
+    expect(codes(await runs())).toEqual(['PIN_INCORRECT', 'PIN_INCORRECT', 'PIN_INCORRECT']);
+    expect(module.count('C_Login')).toBe(1);
+    copyFileSync(hsm.pinFile, pinFile);
+    module.command('C_Login slow 300');
+    expect(codes(await runs())).toEqual(['KEY_NOT_FOUND', 'KEY_NOT_FOUND', 'KEY_NOT_FOUND']);
+    expect(module.count('C_Login')).toBe(4);
+  },
+  LIMIT,
+);
+
+const codeOf = (reason: unknown): string => (reason instanceof CustodyError ? reason.code : String(reason));
