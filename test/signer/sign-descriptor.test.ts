@@ -99,39 +99,6 @@ describe('a request that was answered', () => {
   });
 });
 
-describe('a keyholder that answers one wrong text', () => {
-  it('stops that service: nothing of it leaves, and nothing is asked of a keyholder that is right again', async () => {
-    const { keyholder, latched } = core.core;
-    const wrong: typeof keyholder.sign = async order => {
-      const answer = await keyholder.sign(order);
-      if (!('signed' in answer)) return answer;
-      const signed = answer.signed.map(target => ({ ...target, text: withBadSignature(target.text) }));
-      return { signed };
-    };
-    const request = core.request();
-    const ask = (port: typeof keyholder, asked: SignRequest): Promise<SignOutcome> =>
-      signDescriptor({ ...core.core, keyholder: port }, PUBLISHER, asked);
-    const right = (await eventually(() => ask(keyholder, core.request()))).kind;
-    await nextSecond();
-    expect([right, (await rejection(ask({ ...keyholder, sign: wrong }, request))).code]).toEqual([
-      'signed',
-      'SERVICE_LATCHED',
-    ]);
-    expect([[...latched], kinds().filter(kind => kind === 'released')]).toEqual([['alpha'], ['released']]);
-    await nextSecond();
-    const before = core.asked.filter(name => name === 'sign').length;
-    for (const again of [request, core.request()])
-      expect((await rejection(sign(again))).code).toBe('SERVICE_LATCHED');
-    expect(core.asked.filter(name => name === 'sign')).toHaveLength(before);
-  });
-});
-
-/** The signature is the last line; its first digit becomes another. */
-function withBadSignature(text: Uint8Array): Uint8Array {
-  const at = Buffer.from(text).lastIndexOf(' ') + 1;
-  return text.with(at, text[at] === 0x41 ? 0x42 : 0x41);
-}
-
 describe('evidence', () => {
   it('is shown to the keyholder once, however often it was sent', async () => {
     const { points, evidence, ...rest } = core.request();
