@@ -6,6 +6,7 @@ import {
   ANSWER_BIT,
   KEYHOLDER_FRAME,
   MAX_SLOW_REQUESTS,
+  type PreparedService,
   SIGN_DEADLINE_MS,
   encodeFailed,
   encodeNote,
@@ -44,7 +45,7 @@ export async function serveKeyholder(
     for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
       expireQuietly(keyholder);
       const isSlow = frame.type === KEYHOLDER_FRAME.prepare || frame.type === KEYHOLDER_FRAME.sign;
-      await (isSlow ? slow.take(frame) : answer(channel, keyholder, frame));
+      await (isSlow ? slow.take(frame) : answer(channel, frame, () => handle(keyholder, frame)));
     }
   } catch {
     // The stream broke or was broken; its owner connects again.
@@ -68,48 +69,70 @@ class SlowRequests {
     this.#turns = turns;
   }
 
-  /** Begins with it, now or when its turn comes. Waits for nothing but, when they are too many, for its refusal to be sent. */
+  /**
+   * Begins with it, now or when its turn comes. Waits for nothing but, when they are too many or it cannot be read, for its
+   * refusal to be sent: what is kept is no longer than a SIGN can be, 2442 bytes.
+   */
   async take(frame: Frame): Promise<void> {
     if (this.#unanswered.size >= MAX_SLOW_REQUESTS) {
       await fail(this.#channel, frame, 'KEYHOLDER_BUSY');
       return;
     }
-    const [isSign, owner] = [frame.type === KEYHOLDER_FRAME.sign, serviceOf(frame)];
-    const until = isSign ? performance.now() + SIGN_DEADLINE_MS : Infinity;
-    const work = async (): Promise<void> => {
-      try {
-        // The core has given it up: its second stays unspent here, and reserved there.
-        if (performance.now() >= until) await fail(this.#channel, frame, 'KEYHOLDER_TIMEOUT');
-        else await answer(this.#channel, this.#keyholder, frame);
-      } catch {
-        this.#channel.close();
-      } finally {
-        this.#unanswered.delete(drop);
-      }
-    };
-    const drop = (): void => this.#turns.drop(owner, work);
-    this.#unanswered.add(drop);
-    if (isSign) this.#turns.take(owner, work);
-    else void work();
+    try {
+      if (frame.type === KEYHOLDER_FRAME.sign) this.#sign(frame, slotName(parseSign(frame.payload).kpHsId));
+      else this.#prepare(frame);
+    } catch (thrown) {
+      await answer(this.#channel, frame, () => Promise.reject(toCustodyError(thrown, 'FRAME_BAD')));
+    }
   }
 
-  /** Nobody waits any more for what did not begin. What did goes on: keys that a token certified are kept. */
+  #sign(frame: Frame, owner: string): void {
+    const until = performance.now() + SIGN_DEADLINE_MS;
+    const work = (): Promise<void> =>
+      this.#finish(drop, async () => {
+        // The core has given it up: its second stays unspent here, and reserved there.
+        if (performance.now() >= until) await fail(this.#channel, frame, 'KEYHOLDER_TIMEOUT');
+        else await answer(this.#channel, frame, () => handle(this.#keyholder, frame));
+      });
+    const drop = (): void => this.#turns.drop(owner, work);
+    this.#unanswered.add(drop);
+    this.#turns.take(owner, work);
+  }
+
+  /** One run for all connections: of one that has gone nothing is kept while a token hangs. @throws CustodyError FRAME_BAD */
+  #prepare(frame: Frame): void {
+    parseEmpty(frame.payload);
+    const { preparation } = this.#turns;
+    const waiter = (outcome: Promise<PreparedService[]>): void =>
+      void this.#finish(drop, () => answer(this.#channel, frame, async () => encodePrepared(await outcome)));
+    const drop = (): void => preparation.leave(waiter);
+    this.#unanswered.add(drop);
+    preparation.join(waiter, () => this.#keyholder.prepare());
+  }
+
+  /** Answers, and forgets it. */
+  async #finish(drop: () => void, send: () => Promise<void>): Promise<void> {
+    try {
+      await send();
+    } catch {
+      this.#channel.close();
+    } finally {
+      this.#unanswered.delete(drop);
+    }
+  }
+
+  /** Nobody waits any more. What has begun goes on: keys that a token certified are kept. */
   dropAll(): void {
     for (const drop of this.#unanswered) drop();
   }
 }
 
-async function fail(channel: FrameChannel, { sequence }: Frame, code: CustodyErrorCode): Promise<void> {
+async function fail(
+  channel: FrameChannel,
+  { sequence }: Pick<Frame, 'sequence'>,
+  code: CustodyErrorCode,
+): Promise<void> {
   await channel.send(KEYHOLDER_FRAME.failed, sequence, encodeFailed(code));
-}
-
-/** Whose turn a SIGN waits for; one that cannot be read is refused at once. */
-function serviceOf({ payload }: Frame): string {
-  try {
-    return slotName(parseSign(payload).kpHsId);
-  } catch {
-    return '';
-  }
 }
 
 /** Keys that are of no use any more go; a disk that refuses is asked again with the next request. */
@@ -121,21 +144,24 @@ export function expireQuietly(keyholder: Keyholder): void {
   }
 }
 
-async function answer(channel: FrameChannel, keyholder: Keyholder, frame: Frame): Promise<void> {
-  const { sequence } = frame;
+async function answer(
+  channel: FrameChannel,
+  { type, sequence }: Pick<Frame, 'type' | 'sequence'>,
+  make: () => Promise<Uint8Array>,
+): Promise<void> {
   let payload: Uint8Array;
   try {
-    payload = await handle(keyholder, frame);
+    payload = await make();
   } catch (thrown) {
     const error = toCustodyError(thrown, 'KEYHOLDER_FAULT');
     const { denial } = error;
     if (denial === undefined) logFailure(error);
     return denial !== undefined && error.code === 'KEYHOLDER_REFUSED'
       ? channel.send(KEYHOLDER_FRAME.refused, sequence, encodeRefused(denial))
-      : fail(channel, frame, error.code);
+      : fail(channel, { sequence }, error.code);
   }
   try {
-    await channel.send(frame.type | ANSWER_BIT, sequence, payload);
+    await channel.send(type | ANSWER_BIT, sequence, payload);
   } finally {
     // It may hold cookies.
     payload.fill(0);
@@ -164,9 +190,6 @@ async function handle(keyholder: Keyholder, { type, payload }: Frame): Promise<U
         wipeCookies(signed);
       }
     }
-    case KEYHOLDER_FRAME.prepare:
-      parseEmpty(payload);
-      return encodePrepared(await keyholder.prepare());
     case KEYHOLDER_FRAME.checkpoint:
       return encodeNote(keyholder.checkpoint(parseHead(payload)));
     case KEYHOLDER_FRAME.status:

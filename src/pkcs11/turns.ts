@@ -1,8 +1,13 @@
+import type { PreparedService } from './keyholder-messages.ts';
+import { SharedRun } from './shared-run.ts';
+
 /** A piece of work; what it throws is its own matter. */
 export type Work = () => Promise<void>;
 
 /** Work of several owners: one piece of each at a time, in the order in which it came, and the owners beside each other. */
 export class Turns {
+  /** What every owner and every connection waits for together. */
+  readonly preparation = new SharedRun<PreparedService[]>();
   /** What waits behind the owner's work that is under way. */
   readonly #lines = new Map<string, Set<Work>>();
 

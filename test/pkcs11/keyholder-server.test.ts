@@ -1,7 +1,5 @@
-import { duplexPair } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { CustodyError } from '../../src/pkcs11/error.ts';
-import { type Frame, FrameChannel } from '../../src/pkcs11/frames.ts';
+import type { Frame } from '../../src/pkcs11/frames.ts';
 import {
   ANSWER_BIT,
   KEYHOLDER_FRAME,
@@ -9,15 +7,14 @@ import {
   SIGN_DEADLINE_MS,
   type SignOrder,
   encodeSign,
-  parseFailed,
   parsePrepared,
   parseSigned,
 } from '../../src/pkcs11/keyholder-messages.ts';
-import { serveKeyholder } from '../../src/pkcs11/keyholder-server.ts';
 import type { Keyholder } from '../../src/pkcs11/keyholder-service.ts';
 import { encodeFence, encodeFreeze } from '../../src/pkcs11/measure-messages.ts';
 import type { TokenOpener } from '../../src/pkcs11/openings.ts';
 import { Turns } from '../../src/pkcs11/turns.ts';
+import { type Connection, codesOf, connectTo, holdSigning, receive } from './core-connection.ts';
 import { type Rig, backendDescriptor, createRig, pointsOf, targetsAt } from './keyholder-rig.ts';
 
 /** What a keyholder does first, what later, and what not at all. */
@@ -40,37 +37,7 @@ function order(label: 'a1' | 'b1' = 'a1'): SignOrder {
   return { kpHsId, listSerial: rig.listSerial, points: pointsOf(digest, 0), targets };
 }
 
-/** A core that has connected. */
-function connect(turns = new Turns()): { core: FrameChannel; end: () => void; served: Promise<void> } {
-  const [ours, theirs] = duplexPair();
-  const served = serveKeyholder(new FrameChannel(theirs), keyholder, turns);
-  return { core: new FrameChannel(ours), end: () => void ours.end(), served };
-}
-
-/** Orders are begun, and answered only after `finish`. */
-function holdSigning(): { readonly begun: SignOrder[]; readonly finish: () => void } {
-  const begun: SignOrder[] = [];
-  const { promise, resolve } = Promise.withResolvers<void>();
-  vi.spyOn(keyholder, 'sign').mockImplementation(async signOrder => {
-    begun.push(signOrder);
-    await promise;
-    throw new CustodyError('SERVICE_FROZEN');
-  });
-  return { begun, finish: () => resolve() };
-}
-
-async function receive(core: FrameChannel, count: number): Promise<Frame[]> {
-  const frames: Frame[] = [];
-  while (frames.length < count) {
-    const frame = await core.receive();
-    if (frame === undefined) throw new Error('the keyholder hung up');
-    frames.push(frame);
-  }
-  return frames;
-}
-
-const codesOf = (frames: readonly Frame[]): string[] =>
-  frames.map(({ type, payload }) => (type === failed ? parseFailed(payload) : 'answered'));
+const connect = (turns = new Turns()): Connection => connectTo(keyholder, turns);
 
 function gated(opener: TokenOpener): { opener: TokenOpener; gate: typeof gate } {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -128,7 +95,7 @@ test('a core that connects again is served while the token of the former one sti
 });
 
 test('what an operator orders overtakes all orders that wait for a token, and services do not wait for each other', async () => {
-  const { begun, finish } = holdSigning();
+  const { begun, finish } = holdSigning(keyholder);
   const { core, end, served } = connect();
   for (let i = 1; i <= 8; i++) await core.send(sign, i, encodeSign(order()));
   await core.send(sign, 9, encodeSign(order('b1')));
@@ -152,7 +119,7 @@ test('what an operator orders overtakes all orders that wait for a token, and se
 });
 
 test('also more orders than are kept waiting: what is too many is refused at once', async () => {
-  const { begun, finish } = holdSigning();
+  const { begun, finish } = holdSigning(keyholder);
   const { core, end, served } = connect();
   const payload = encodeSign(order());
   for (let i = 1; i <= MAX_SLOW_REQUESTS + 2; i++) await core.send(sign, i, payload);
@@ -175,7 +142,7 @@ test('also more orders than are kept waiting: what is too many is refused at onc
 });
 
 test('nothing is signed for a core that has gone, and what its orders waited for is there for the next one', async () => {
-  const { begun, finish } = holdSigning();
+  const { begun, finish } = holdSigning(keyholder);
   const turns = new Turns();
   const [gone, next] = [connect(turns), connect(turns)];
   const payload = encodeSign(order());
