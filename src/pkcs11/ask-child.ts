@@ -7,7 +7,7 @@ import { childCommand, MODULE_PROCESS_FLAGS, passedEnvironment } from './child-c
 import { awaitEnd, exitOf, killGroup } from './child-exit.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
-import { memoryArguments } from './memory-lock.ts';
+import { memoryArguments } from './memory-word.ts';
 import { PinAttempts, type PinStore, volatilePinStore } from './pin-memory.ts';
 import { encodePinJudgement, parsePinTags, type PinTags } from './pin-tags.ts';
 import { MAX_TOKEN_FRAME_BYTES, parseFailure, TOKEN_FRAME, type TokenAccess } from './token-messages.ts';

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { CustodyError, toCustodyError } from './error.ts';
 import { type Frame, FrameChannel } from './frames.ts';
-import { SWAP_ACCEPTED, settleMemory } from './memory-lock.ts';
+import { settleMemory } from './memory-lock.ts';
+import { SWAP_ACCEPTED } from './memory-word.ts';
 import { PinGate } from './pin-gate.ts';
 import { encodePinTags, parsePinJudgement } from './pin-tags.ts';
 import { guardProcess } from './process-guard.ts';

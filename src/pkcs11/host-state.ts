@@ -8,7 +8,7 @@ import { type HostKeySource, createHostKeyFile, deriveHostKey, describeHostKey }
 import { hkdfSha256Into } from './hkdf.ts';
 import { Secret, fillRandom } from './locked-memory.ts';
 import { MarkLog } from './mark-log.ts';
-import { isMemoryLocked } from './memory-lock.ts';
+import { isMemoryLocked } from './memory-word.ts';
 import { readCheckedFile, removeFile, replaceFile, syncFolder } from './private-file.ts';
 import { type KeyholderState, MAX_STATE_BYTES, openState, sealState, wipeState } from './state-codec.ts';
 

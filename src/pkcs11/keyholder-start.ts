@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { childCommand, passedEnvironment } from './child-command.ts';
 import { CustodyError, parseCustodyErrorCode } from './error.ts';
-import { memoryArguments } from './memory-lock.ts';
+import { memoryArguments } from './memory-word.ts';
 
 /** Where a keyholder finds its things: paths only. */
 export interface KeyholderPaths {

@@ -12,7 +12,7 @@ import {
   writeRetired,
 } from './list-backends.ts';
 import { type ListAccess, checkAccess, readAccess, writeAccess } from './list-access.ts';
-import { LOCKED_MEMORY, type LockedMemory } from './memory-lock.ts';
+import { LOCKED_MEMORY, type LockedMemory } from './memory-word.ts';
 import { parsePkcs11Uri } from './uri.ts';
 import { WireReader, WireWriter } from './wire.ts';
 

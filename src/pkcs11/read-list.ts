@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import { CustodyError } from './error.ts';
 import { type KeyholderList, LIST_LIMITS, parseList } from './list.ts';
-import { isMemoryLocked } from './memory-lock.ts';
+import { isMemoryLocked } from './memory-word.ts';
 import { readCheckedFile } from './private-file.ts';
 import type { KeyholderState } from './state-codec.ts';
 

@@ -8,7 +8,7 @@ import { awaitEnd, exitOf, killGroup } from './child-exit.ts';
 import { CustodyError, toCustodyError } from './error.ts';
 import { FairQueue } from './fair-queue.ts';
 import { type Frame, FrameChannel } from './frames.ts';
-import { memoryArguments } from './memory-lock.ts';
+import { memoryArguments } from './memory-word.ts';
 import { PinAttempts, type PinStore } from './pin-memory.ts';
 import { encodePinJudgement, parsePinTags } from './pin-tags.ts';
 import { MAX_SIGNING_FRAME_BYTES } from './signing-messages.ts';

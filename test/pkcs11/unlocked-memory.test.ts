@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { FrameChannel } from '../../src/pkcs11/frames.ts';
 import { type KeyholderClient, connectKeyholder } from '../../src/pkcs11/keyholder-client.ts';
 import { encodeList, parseList } from '../../src/pkcs11/list.ts';
-import { SWAP_ACCEPTED } from '../../src/pkcs11/memory-lock.ts';
+import { SWAP_ACCEPTED } from '../../src/pkcs11/memory-word.ts';
 import { encodePinJudgement } from '../../src/pkcs11/pin-tags.ts';
 import { SIGNING_FRAME, encodeEnter } from '../../src/pkcs11/signing-messages.ts';
 import { TOKEN_FRAME, encodeFindRequest, parseFailure } from '../../src/pkcs11/token-messages.ts';

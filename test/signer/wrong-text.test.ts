@@ -41,13 +41,13 @@ describe('a keyholder that answers one wrong text', () => {
       return { signed };
     };
     // Each in a second of its own, and none in that of the start.
-    const sign = (asked: SignRequest, sign = port.sign): Promise<SignOutcome> => {
+    const sign = (asked: SignRequest, change: Partial<typeof port> = {}): Promise<SignOutcome> => {
       skew += 2;
-      return signDescriptor({ ...core.core, keyholder: { ...port, sign } }, PUBLISHER, asked);
+      return signDescriptor({ ...core.core, keyholder: { ...port, ...change } }, PUBLISHER, asked);
     };
     expect(await sign(core.request())).toMatchObject({ kind: 'signed' });
     const request = core.request();
-    expect((await rejection(sign(request, wrong))).code).toBe('SERVICE_LATCHED');
+    expect((await rejection(sign(request, { sign: wrong }))).code).toBe('SERVICE_LATCHED');
     expect([[...latched], released()]).toEqual([['alpha'], 1]);
     const before = core.asked.filter(name => name === 'sign').length;
     expect(before).toBe(2);
