@@ -51,6 +51,8 @@ export async function serveOneRequest(
 
 /** Guards the process as soon as it runs, and goes on without locked memory where that was accepted; whoever asks learns by the answer why nothing is done. */
 export function exposureOfProcess(): CustodyError | undefined {
+  // A unit's stop reaches every process: this one ends with whoever asked, who waits for a login.
+  process.on('SIGTERM', () => undefined);
   try {
     guardProcess();
     if (process.argv.includes(SWAP_ACCEPTED)) settleMemory(() => true);

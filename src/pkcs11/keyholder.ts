@@ -6,6 +6,7 @@
 
 import { chmodSync } from 'node:fs';
 import { Socket, type Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { CustodyError, toCustodyError } from './error.ts';
 import { FrameChannel } from './frames.ts';
@@ -24,6 +25,8 @@ import { Turns } from './turns.ts';
 
 const EXPIRE_INTERVAL_MS = 60_000;
 const WAITING_CONNECTIONS = 4;
+/** A token process is killed with us; so long one is left in a login, which would stay without an answer. Milliseconds. */
+const LOGIN_GRACE_MS = 3_000;
 
 /** `init` and `forget-pins` change the state and end. */
 type Task = 'serve' | 'init' | 'forget-pins';
@@ -59,16 +62,22 @@ async function main(): Promise<void> {
     await lock.release();
     return;
   }
-  const keyholder = openKeyholder(args, HostState.open(args.state, source));
+  const host = HostState.open(args.state, source);
+  const keyholder = openKeyholder(args, host);
   if (!isMemoryLocked())
     process.stderr.write('keyholder: memory cannot be locked, as the list accepts: secrets can reach swap\n');
   setInterval(() => expireQuietly(keyholder), EXPIRE_INTERVAL_MS).unref();
   let server: Server | undefined;
+  let isStopping = false;
   const stop = (): void => {
+    if (isStopping) return;
+    isStopping = true;
     // Closing removes the sockets' names, so that nobody meets a door without a house.
     server?.close();
-    keyholder.close();
-    void lock.release().finally(() => process.exit(0));
+    void Promise.race([host.pins.attempts.close(), sleep(LOGIN_GRACE_MS)])
+      .then(() => keyholder.close())
+      .then(() => lock.release())
+      .finally(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
   if (args.socket === undefined) {

@@ -61,8 +61,9 @@ export interface Attempt {
 /** Attempts that are being made now: a PIN is tried by one process at a time, so that the next one learns what came of it. */
 export class OpenAttempts {
   readonly #open = new Map<string, Promise<void>>();
+  #isClosed = false;
 
-  /** Resolves when nobody else tries one of these tags. */
+  /** Resolves when nobody else tries one of these tags. @throws CustodyError TOKEN_DEAD after `close` */
   async begin({ token, source }: PinTags): Promise<Attempt> {
     const names = [token, source].map(tag => Buffer.from(tag).toString('hex'));
     let hasWaited = false;
@@ -70,6 +71,7 @@ export class OpenAttempts {
       hasWaited = true;
       await other;
     }
+    if (this.#isClosed) throw new CustodyError('TOKEN_DEAD');
     const { promise, resolve } = Promise.withResolvers<void>();
     for (const name of names) this.#open.set(name, promise);
     const end = (): void => {
@@ -77,6 +79,12 @@ export class OpenAttempts {
       resolve();
     };
     return { end, hasWaited };
+  }
+
+  /** No attempt begins any more; resolves when none is open. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#open.values());
   }
 
   #find(names: readonly string[]): Promise<void> | undefined {
