@@ -85,14 +85,14 @@ export function sha512(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** KDF of the specification: the first `length` bytes of SHAKE-256. */
 export function shake256(data: Uint8Array, length: number): Uint8Array {
-  if (!HAS_SHAKE_AT_ONCE)
+  if (!(isShakeAtOnce ??= hasShakeAtOnce()))
     return plain(createHash('shake256', { outputLength: length }).update(data).digest());
   // A Hash keeps its last block, which may be a secret, until it is collected.
   return plain(hash('shake256', data, { outputEncoding: 'buffer', outputLength: length }));
 }
 
 /** Node has the length since 24.4; one of before reads no settings there and throws, or leaves it unread. */
-const HAS_SHAKE_AT_ONCE = hasShakeAtOnce();
+let isShakeAtOnce: boolean | undefined;
 
 function hasShakeAtOnce(): boolean {
   try {
