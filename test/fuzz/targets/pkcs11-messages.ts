@@ -20,12 +20,7 @@ import {
   parseFloor,
   parseFreeze,
 } from '../../../src/pkcs11/measure-messages.ts';
-import {
-  encodePinJudgement,
-  encodePinTags,
-  parsePinJudgement,
-  parsePinTags,
-} from '../../../src/pkcs11/pin-tags.ts';
+import * as pins from '../../../src/pkcs11/pin-tags.ts';
 import * as token from '../../../src/pkcs11/token-messages.ts';
 import { ed25519Pair, identity, noise } from '../../descriptor/forge.ts';
 import { CUSTODY_SAMPLE } from './custody-sample.ts';
@@ -231,10 +226,10 @@ const TOKEN: readonly Target[] = [
     { envelope: bytes, kpHsId: a, origin: 'born' },
   ]),
   message('token/find-request', token.parseFindRequest, token.encodeFindRequest, [access]),
-  message('token/pin-begins', parsePinTags, encodePinTags, [
+  message('token/pin-begins', pins.parsePinTags, pins.encodePinTags, [
     { token: noise('token', 32), source: noise('source', 32) },
   ]),
-  message('token/pins', parsePinJudgement, encodePinJudgement, [
+  message('token/pins', pins.parsePinJudgement, pins.encodePinJudgement, [
     { key: noise('key of pins', 32), records: [], isOwn: false },
     {
       key: noise('key of pins', 32),
